@@ -1,0 +1,1 @@
+"""Benchmarks on the board: plan, run, statistics, result and report."""

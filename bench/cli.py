@@ -1,0 +1,31 @@
+"""The command `bench` (also `edge bench`)."""
+
+from __future__ import annotations
+
+import click
+
+from edge import __version__
+from edge.lazy import LazyGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("bench.commands.run:run", "Measure models on a board and write result and report."),
+    "report": ("bench.commands.report:report", "Write a report from a result."),
+    "compare": ("bench.commands.compare:compare", "Compare two results; gate regressions."),
+    "history": ("bench.commands.history:history", "Keep and show results over time."),
+    "tune": ("bench.commands.tune:tune", "Search the settings that are fast and still read the plates."),
+    "estimate": ("bench.commands.estimate:estimate", "Estimate a board that is not at hand, with its error."),
+    "count": ("bench.commands.count:count", "Count ARM instructions of each stage under emulation."),
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bench")
+def bench() -> None:
+    """Measure on a board, compare, report."""
+
+
+def main() -> None:
+    """Entry point of the console script `bench`."""
+    from edge.cli import run_cli
+
+    run_cli(bench, "bench")

@@ -1,0 +1,1 @@
+"""Click commands of `bench`, one module each; loaded only when called."""

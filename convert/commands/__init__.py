@@ -1,0 +1,1 @@
+"""Click commands of `convert`, one module each; loaded only when called."""

@@ -1,0 +1,102 @@
+"""The umbrella command `edge`, and the one place where errors become exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from edge import __version__
+from edge.errors import EdgeError, ExitCode
+from edge.lazy import LazyGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("edge.commands.run:run", "Read the plates in photos, on this host or on a board."),
+    "build": ("edge.commands.build:build", "Build the C++ program for a board."),
+    "bundle": ("edge.commands.bundle:bundle", "Pack program, runtime and models for a board."),
+    "flash": ("edge.commands.flash:flash", "Install a bundle on a board, verified and atomic."),
+    "status": ("edge.commands.flash:status", "Show what is installed on a board."),
+    "rollback": ("edge.commands.flash:rollback", "Switch a board back to its previous release."),
+    "clean": ("edge.commands.flash:clean", "Remove old releases from a board."),
+    "shell": ("edge.commands.flash:shell", "Open a shell, or run a command, on a board."),
+    "device": ("edge.commands.device:device", "Add, list, show and remove your boards."),
+    "probe": ("edge.commands.device:probe", "Read the truth about a board and compare it with its profile."),
+    "runtime": ("edge.commands.runtime:runtime", "Get and check Paddle Lite libraries."),
+    "virtual": ("edge.commands.virtual:virtual", "A virtual ARM board on this host."),
+    "convert": ("convert.cli:convert", "Inference models to `.nb`: convert, inspect, verify, shrink."),
+    "train": ("train.cli:train", "Weights, data, fitting, quantising, evaluation."),
+    "bench": ("bench.cli:bench", "Measure on a board, compare, report."),
+}
+
+
+def fail(error: EdgeError) -> NoReturn:
+    """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": error.message, "hint": error.hint, "code": int(error.exit_code)}, ensure_ascii=False))
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint:  {error.hint}", err=True)
+    sys.exit(int(error.exit_code))
+
+
+def run_cli(group: click.Command, name: str) -> NoReturn:
+    """Runs a Click command line; every failure ends as a sentence and a documented exit code, never a traceback.
+
+    `PLATE_EDGE_DEBUG=1` lets tracebacks through, for developers of the kit.
+    """
+    debug = os.environ.get("PLATE_EDGE_DEBUG") == "1"
+    try:
+        code = group.main(prog_name=name, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
+        sys.exit(int(ExitCode.INTERRUPTED))
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error of ours, and nothing left to say to it.
+        sys.stderr.close()
+        sys.exit(0)
+    except EdgeError as error:
+        if debug:
+            raise
+        fail(error)
+    except OSError as error:
+        if debug:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        fail(_os_error(error, where))
+    except Exception as error:
+        if debug:
+            raise
+        internal = EdgeError(
+            f"internal error: {type(error).__name__}: {error}",
+            "This is a bug of the kit. Run again with PLATE_EDGE_DEBUG=1 for the traceback and report it.",
+        )
+        fail(internal)
+
+
+def _os_error(error: OSError, where: str) -> EdgeError:
+    wrapped = EdgeError(
+        f"{error.strerror or error}{where}",
+        "Check that the path exists, is of the right kind, writable, and that the disk is not full.",
+    )
+    wrapped.exit_code = ExitCode.ENVIRONMENT
+    return wrapped
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge")
+def edge() -> None:
+    """Train, quantise, convert, flash and benchmark PP-OCRv3 licence plate models on ARM boards."""
+
+
+def main() -> None:
+    """Entry point of the console script `edge`."""
+    run_cli(edge, "edge")

@@ -1,0 +1,1 @@
+"""Click commands of `edge`, one module each; loaded only when called."""

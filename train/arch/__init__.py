@@ -1,0 +1,1 @@
+"""PP-OCRv3 in Paddle, with PaddleOCR's parameter names."""

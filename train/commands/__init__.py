@@ -1,0 +1,1 @@
+"""Click commands of `train`, one module each; loaded only when called."""
