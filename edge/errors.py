@@ -67,7 +67,7 @@ class ModelError(EdgeError):
     exit_code = ExitCode.MODEL
 
 
-class EnvironmentError_(EdgeError):
+class HostError(EdgeError):
     """This machine lacks something: a package, a compiler, disk space, a permission."""
 
     exit_code = ExitCode.ENVIRONMENT
@@ -79,7 +79,7 @@ class BuildError(EdgeError):
     exit_code = ExitCode.BUILD
 
 
-class ConnectionError_(EdgeError):
+class LinkError(EdgeError):
     """A board cannot be reached, or the link broke; asking again may help."""
 
     exit_code = ExitCode.CONNECTION

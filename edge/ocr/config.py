@@ -1,0 +1,206 @@
+"""Settings of the pipeline, and `plate.conf`, the file in which the C++ program and the reference share them.
+
+The format is one `key = value` a line, `#` starts a comment, order does not matter. Every key of `PipelineConfig`
+must be there and no other may be: a missing key that silently becomes 0 has cost users of other demos their days.
+Relative paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from edge.errors import InputError
+
+POWER_MODES = ("high", "low", "full", "none")
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """All settings of one detector-recogniser pipeline. Defaults are the application note's best (A+B+C).
+
+    Attributes:
+        det_model: Detector, `.nb`.
+        rec_model: Recogniser, `.nb`.
+        dict: Dictionary, one character a line; class i is line i, class 0 the CTC blank.
+        threads: Threads of the runtime, >= 1.
+        power_mode: Paddle Lite's: `high` (big cores), `low`, `full` (all cores), `none` (no binding).
+        det_mean: Per channel BGR, on pixels / 255.
+        det_std: Per channel BGR.
+        det_limit_type: `min` (shorter side at least `det_limit_side`) or `max` (longer side at most).
+        det_limit_side: Pixels.
+        det_thresh: DB: probability from which a pixel belongs to text.
+        det_box_thresh: DB: mean probability from which a box is kept.
+        det_unclip_ratio: DB: growth by area * ratio / perimeter.
+        det_max_candidates: DB: at most this many components are looked at, in scan order.
+        det_min_size: Boxes with a shorter side below this many map pixels are dropped.
+        det_dilation: The note's improvement B: dilate the mask by a 2x2 kernel.
+        box_flip: The note's improvement C: correct boxes that came out vertically flipped (order the corners).
+        box_grow: The note's improvement C: grow a box by this fraction of its own width and height on each side.
+        rec_mean: Per channel, on pixels / 255.
+        rec_std: Per channel.
+        rec_height: Input height of the recogniser in pixels.
+        rec_width: Input width of the recogniser in pixels.
+        rec_resize: `pad` (keep the ratio, pad right with zeros) or `stretch` (fill the width).
+        decode: `greedy` (best path), or `plate` (CTC prefix beam search over valid plates).
+        text_strip: Characters removed from every text; the note's '·', and separators.
+        text_lengths: The note's improvement A: lengths kept, such as 7 and 8; empty keeps all.
+        score_thresh: Plates whose score is lower are dropped.
+    """
+
+    det_model: str = "det.nb"
+    rec_model: str = "rec.nb"
+    dict: str = "dict.txt"
+    threads: int = 1
+    power_mode: str = "high"
+    det_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    det_std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    det_limit_type: str = "min"
+    det_limit_side: int = 736
+    det_thresh: float = 0.3
+    det_box_thresh: float = 0.6
+    det_unclip_ratio: float = 1.5
+    det_max_candidates: int = 1000
+    det_min_size: int = 3
+    det_dilation: bool = True
+    box_flip: bool = True
+    box_grow: float = 0.02
+    rec_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    rec_std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    rec_height: int = 48
+    rec_width: int = 320
+    rec_resize: str = "stretch"
+    decode: str = "greedy"
+    text_strip: str = "·.- "
+    text_lengths: tuple[int, ...] = (7, 8)
+    score_thresh: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range.
+
+        Raises:
+            InputError: Names the key and its value.
+        """
+        rules = {
+            "threads": 1 <= self.threads <= 64,
+            "power_mode": self.power_mode in POWER_MODES,
+            "det_mean": len(self.det_mean) == 3,
+            "det_std": len(self.det_std) == 3 and 0 not in self.det_std,
+            "det_limit_type": self.det_limit_type in ("min", "max"),
+            "det_limit_side": 32 <= self.det_limit_side <= 4096,
+            "det_thresh": 0 < self.det_thresh < 1,
+            "det_box_thresh": 0 <= self.det_box_thresh < 1,
+            "det_unclip_ratio": 0 <= self.det_unclip_ratio <= 10,
+            "det_max_candidates": 1 <= self.det_max_candidates <= 100_000,
+            "det_min_size": 1 <= self.det_min_size <= 1000,
+            "box_grow": 0 <= self.box_grow <= 1,
+            "rec_mean": len(self.rec_mean) == 3,
+            "rec_std": len(self.rec_std) == 3 and 0 not in self.rec_std,
+            "rec_height": 8 <= self.rec_height <= 512,
+            "rec_width": 8 <= self.rec_width <= 4096,
+            "rec_resize": self.rec_resize in ("pad", "stretch"),
+            "decode": self.decode in ("greedy", "plate"),
+            "text_lengths": all(1 <= length <= 64 for length in self.text_lengths),
+            "score_thresh": 0 <= self.score_thresh <= 1,
+        }
+        for key, good in rules.items():
+            if not good:
+                raise InputError(f"{key} = {getattr(self, key)!r} is out of range.", "See docs/formats/config.md.")
+
+
+def dump_config(config: PipelineConfig) -> str:
+    """Returns the text of a `plate.conf`.
+
+    Strings that could be mistaken (spaces at an end, `#`, quotes, an empty one) are written in double quotes with
+    backslash escapes for `"` and `\\`; everything else is written bare.
+    """
+    return "".join(f"{item.name} = {_to_text(getattr(config, item.name))}\n" for item in fields(config))
+
+
+def load_config(path: Path) -> PipelineConfig:
+    """Reads a `plate.conf`.
+
+    Raises:
+        InputError: With file, line and key: not a file, unknown, missing or repeated key, malformed value.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "A config is a text file of `key = value` lines.")
+    return parse_config(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_config(text: str, where: str = "config") -> PipelineConfig:
+    """Parses the text of a `plate.conf`; see `load_config`."""
+    defaults = PipelineConfig()
+    known = {item.name for item in fields(PipelineConfig)}
+    values: dict[str, object] = {}
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        key, separator, value = (part.strip() for part in line.partition("="))
+        if not separator:
+            raise InputError(f"{where}, line {number}: {line[:60]!r} is not `key = value`.")
+        if key not in known:
+            raise InputError(f"{where}, line {number}: unknown key {key!r}.", f"Known keys: {', '.join(sorted(known))}.")
+        if key in values:
+            raise InputError(f"{where}, line {number}: {key} is given twice.")
+        try:
+            values[key] = _from_text(_unquote(value), getattr(defaults, key))
+        except ValueError as error:
+            raise InputError(f"{where}, line {number}: {key} = {value!r}: {error}.") from error
+    missing = sorted(known - set(values))
+    if missing:
+        raise InputError(f"{where}: missing keys: {', '.join(missing)}.", "Every key must be there; none has a silent default.")
+    try:
+        return PipelineConfig(**values)  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", error.hint) from error
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(repr(item) for item in value) or '""'
+    if isinstance(value, str):
+        if value == "" or value != value.strip() or any(mark in value for mark in '#"\\\n'):
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{escaped}"'
+        return value
+    return repr(value)
+
+
+def _unquote(value: str) -> str:
+    if not value.startswith('"'):
+        return value.split(" #")[0].rstrip()
+    out: list[str] = []
+    position = 1
+    while position < len(value):
+        mark = value[position]
+        if mark == "\\" and position + 1 < len(value):
+            out.append(value[position + 1])
+            position += 2
+            continue
+        if mark == '"':
+            rest = value[position + 1 :].strip()
+            if rest and not rest.startswith("#"):
+                raise ValueError("text after the closing quote")
+            return "".join(out)
+        out.append(mark)
+        position += 1
+    raise ValueError("no closing quote")
+
+
+def _from_text(value: str, like: object) -> object:
+    if isinstance(like, bool):
+        if value not in ("true", "false"):
+            raise ValueError("neither true nor false")
+        return value == "true"
+    if isinstance(like, int):
+        return int(value)
+    if isinstance(like, float):
+        return float(value)
+    if isinstance(like, tuple):
+        kind = type(like[0]) if like else float
+        return tuple(kind(part) for part in value.split(",") if part.strip())
+    return value

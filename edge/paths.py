@@ -1,0 +1,62 @@
+"""Where the kit keeps what it builds and fetches: one folder a kind, all under one root that a user can move."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+KIT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def cache_dir(kind: str) -> Path:
+    """Returns (and makes) the folder for one kind of cached thing.
+
+    Args:
+        kind: `models`, `build`, `runtime`, `boards`, `virtual` ...
+
+    Returns:
+        `$PLATE_EDGE_CACHE/<kind>`, or `$XDG_CACHE_HOME/plate-edge/<kind>`, or `~/.cache/plate-edge/<kind>`.
+    """
+    root = os.environ.get("PLATE_EDGE_CACHE")
+    if root is None:
+        xdg = os.environ.get("XDG_CACHE_HOME")
+        root = str((Path(xdg) if xdg else Path.home() / ".cache") / "plate-edge")
+    path = Path(root) / kind
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def config_dir() -> Path:
+    """Returns the folder of the user's own settings: `$XDG_CONFIG_HOME/plate-edge` or `~/.config/plate-edge`."""
+    xdg = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(xdg) if xdg else Path.home() / ".config") / "plate-edge"
+
+
+def sha256_file(path: Path) -> str:
+    """Returns the SHA-256 of a file as 64 hexadecimal digits, reading 1 MiB at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Writes a file so that a reader sees the old content or the whole new one, never a part.
+
+    Args:
+        path: The file; its folder is made when missing.
+        data: Bytes, or text written as UTF-8.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""The protocol between the kit and a board: four verbs, after labgrid's command and file-transfer protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edge.errors import DeviceError
+
+Lines = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program on a board answered.
+
+    Attributes:
+        argv: The command as it was asked for.
+        code: Exit code 0..255; 128 + signal when it was killed by one.
+        stdout: Everything it printed, up to the transport's cap (then the last part is missing and a
+            `DeviceError` says so).
+        stderr: Likewise.
+        signal: Number of the signal that ended it, None when it ended by itself.
+        seconds: Wall time, link included.
+    """
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    signal: int | None
+    seconds: float
+
+
+class CommandError(DeviceError):
+    """A program on a board failed; keeps its `Result`."""
+
+    def __init__(self, message: str, hint: str = "", result: Result | None = None) -> None:
+        super().__init__(message, hint)
+        self.result = result
+
+
+class Transport(Protocol):
+    """Runs programs and moves files on one board. Paths on the board are absolute POSIX strings.
+
+    Every transport quotes `argv` itself; nothing a caller passes is evaluated by a shell.
+    """
+
+    name: str
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        on_stdout: Lines | None = None,
+        max_output: int = 64 << 20,
+    ) -> Result:
+        """Runs a program; a non-zero exit is an answer, not an error.
+
+        Args:
+            argv: Program and arguments, passed as they are.
+            timeout: Seconds; then the program on the board is ended too.
+            env: Added to the board's environment.
+            cwd: Folder on the board.
+            on_stdout: Called with every line of standard output (without its end) as it arrives.
+            max_output: Bytes of output kept at most; with more, the program is ended.
+
+        Raises:
+            LinkError: The board cannot be reached or the link broke.
+            DeviceError: Timeout, or more output than `max_output`.
+        """
+
+    def run_check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        on_stdout: Lines | None = None,
+        max_output: int = 64 << 20,
+    ) -> Result:
+        """As `run`, but a non-zero exit raises `CommandError` with the end of its standard error."""
+
+    def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
+        """Brings one file to the board: atomic, verified there by SHA-256, skipped when it is already there.
+
+        Returns:
+            True when content was transferred, False when the board already had it.
+        """
+
+    def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
+        """Brings one file from the board, atomic and verified by SHA-256."""
+
+    def close(self) -> None:
+        """Ends the connection; further calls open it again."""
+
+
+def check(result: Result) -> Result:
+    """Returns `result` when its program succeeded.
+
+    Raises:
+        CommandError: With the exit code or signal and the last lines of standard error.
+    """
+    if result.code == 0:
+        return result
+    how = f"was killed by signal {result.signal}" if result.signal else f"ended with exit code {result.code}"
+    tail = "\n".join(result.stderr.strip().splitlines()[-5:])
+    raise CommandError(f"`{' '.join(result.argv)[:200]}` {how}" + (f":\n{tail}" if tail else "."), result=result)
