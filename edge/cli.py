@@ -35,7 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def fail(error: EdgeError) -> NoReturn:
     """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
     if "--json" in sys.argv:
-        print(json.dumps({"error": error.message, "hint": error.hint, "code": int(error.exit_code)}, ensure_ascii=False))
+        document = {"error": error.message, "hint": error.hint, "code": int(error.exit_code)}
+        print(json.dumps(document, ensure_ascii=False))
     click.echo(f"error: {error.message}", err=True)
     if error.hint:
         click.echo(f"hint:  {error.hint}", err=True)

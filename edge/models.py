@@ -209,7 +209,7 @@ def card_from_json(document: Any, where: str) -> Card:
     """
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise ModelError(f"{where}: schema {found!r} is not {SCHEMA!r}.", "Was it written by another version of the kit?")
+        raise ModelError(f"{where}: schema {found!r} is not {SCHEMA!r}.", "Another version of the kit wrote it.")
     fields = {key: value for key, value in document.items() if key != "schema"}
     try:
         fields["input"] = Input(**fields["input"])

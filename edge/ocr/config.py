@@ -109,10 +109,10 @@ class PipelineConfig:
 
 
 def dump_config(config: PipelineConfig) -> str:
-    """Returns the text of a `plate.conf`.
+    r"""Returns the text of a `plate.conf`.
 
     Strings that could be mistaken (spaces at an end, `#`, quotes, an empty one) are written in double quotes with
-    backslash escapes for `"` and `\\`; everything else is written bare.
+    backslash escapes for `"` and `\`; everything else is written bare.
     """
     return "".join(f"{item.name} = {_to_text(getattr(config, item.name))}\n" for item in fields(config))
 
@@ -141,7 +141,8 @@ def parse_config(text: str, where: str = "config") -> PipelineConfig:
         if not separator:
             raise InputError(f"{where}, line {number}: {line[:60]!r} is not `key = value`.")
         if key not in known:
-            raise InputError(f"{where}, line {number}: unknown key {key!r}.", f"Known keys: {', '.join(sorted(known))}.")
+            names = ", ".join(sorted(known))
+            raise InputError(f"{where}, line {number}: unknown key {key!r}.", f"Known keys: {names}.")
         if key in values:
             raise InputError(f"{where}, line {number}: {key} is given twice.")
         try:
@@ -150,7 +151,8 @@ def parse_config(text: str, where: str = "config") -> PipelineConfig:
             raise InputError(f"{where}, line {number}: {key} = {value!r}: {error}.") from error
     missing = sorted(known - set(values))
     if missing:
-        raise InputError(f"{where}: missing keys: {', '.join(missing)}.", "Every key must be there; none has a silent default.")
+        names = ", ".join(missing)
+        raise InputError(f"{where}: missing keys: {names}.", "Every key must be there; none has a silent default.")
     try:
         return PipelineConfig(**values)  # type: ignore[arg-type]
     except InputError as error:

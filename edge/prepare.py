@@ -1,0 +1,183 @@
+"""Makes the models that a command needs and that are not there yet.
+
+`edge` cannot import `train` or `convert` (they import `edge`); what it needs of them it asks for by their command
+line, in child processes, and they meet in files: model folders with cards. A child process also gives Paddle's
+memory back, and keeps its chatter in a log. Everything is kept in the cache under a key of the code that makes it,
+so that the second call costs milliseconds and a changed converter is never hidden by an old result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import __version__
+from edge.errors import EdgeError, ExitCode, HostError, UsageError
+from edge.models import CARD_NAME, Model, load_model
+from edge.paths import cache_dir
+
+Report = Callable[[str], None]
+
+PUBLISHED = "ppocrv3"
+SHIPPED = Path(__file__).resolve().parent / "zoo"
+# What decides about a model's bytes: these modules of the packages that make it.
+MAKERS = {
+    "train": ("arch/*.py", "weights*.py", "export*.py", "quantize_ptq*.py"),
+    "convert": ("opt*.py", "fuse*.py"),
+}
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """A detector and a recogniser of the same set, precision and target, ready for a bundle."""
+
+    set_name: str
+    precision: str
+    det: Model
+    rec: Model
+
+    @property
+    def name(self) -> str:
+        """The variant's name, such as `ppocrv3-int8`."""
+        return f"{self.set_name}-{self.precision}"
+
+
+def model_sets() -> list[str]:
+    """Names of the sets that can be asked for: the shipped ones first, then the published one."""
+    shipped = sorted(path.name for path in SHIPPED.glob("*") if path.is_dir() and any(path.glob("*/" + CARD_NAME)))
+    return [*shipped, PUBLISHED]
+
+
+def ensure_models(
+    set_name: str, precisions: Sequence[str], target: str, report: Report = lambda text: None
+) -> dict[str, ModelPair]:
+    """Returns the `.nb` models of a set, making what is missing.
+
+    Args:
+        set_name: One of `model_sets()`.
+        precisions: `fp32` and/or `int8`.
+        target: `arm` or `x86`.
+        report: Called with one line before each step that takes long.
+
+    Returns:
+        Per precision a pair of loaded models, verified against their cards.
+
+    Raises:
+        UsageError: Unknown set.
+        HostError: A package that makes the models is not installed.
+        EdgeError: What the failing step said, with its exit code.
+    """
+    if set_name not in model_sets():
+        raise UsageError(f"there is no model set {set_name!r}.", f"Sets: {', '.join(model_sets())}.")
+    return {precision: _ensure_pair(set_name, precision, target, report) for precision in precisions}
+
+
+def _ensure_pair(set_name: str, precision: str, target: str, report: Report) -> ModelPair:
+    models = []
+    for task in ("det", "rec"):
+        folder = cache_dir("models") / f"{set_name}-{_key()}" / f"{task}-{precision}-{target}"
+        if not (folder / CARD_NAME).is_file():
+            source = _inference_model(set_name, task, precision, report)
+            report(f"converting {set_name} {task} {precision} to .nb for {target}")
+            _make(folder, ["convert", "nb", str(source), "--target", target, "--out"])
+        models.append(load_model(folder))
+    return ModelPair(set_name, precision, models[0], models[1])
+
+
+def _inference_model(set_name: str, task: str, precision: str, report: Report) -> Path:
+    if set_name != PUBLISHED:
+        return SHIPPED / set_name / f"{task}-{precision}"
+    base = cache_dir("models") / f"{set_name}-{_key()}"
+    published = base / "inference"
+    if not (published / task / CARD_NAME).is_file():
+        _need("paddle", "rapidocr_onnxruntime")
+        report("reading the published PP-OCRv3 weights")
+        _make(published, ["train", "pretrained", "--out"])
+    if precision == "fp32":
+        return published / task
+    quantised = base / f"{task}-{precision}-inference"
+    if not (quantised / CARD_NAME).is_file():
+        _need("paddle", "paddleslim")
+        report(f"quantising {set_name} {task} to {precision} (static post-training quantisation)")
+        command = ["train", "quantize", task, "--method", "ptq", "--model", str(published / task), "--out"]
+        _make(quantised, command)
+    return quantised
+
+
+def _key() -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for package, patterns in MAKERS.items():
+        spec = importlib.util.find_spec(package)
+        for location in (spec.submodule_search_locations or []) if spec else []:
+            for pattern in patterns:
+                for path in sorted(Path(location).glob(pattern)):
+                    digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _need(*modules: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise HostError(
+            f"this step needs {' and '.join(missing)}, which this Python does not have.",
+            "Install the extras: pip install 'plate-edge-kit[models,train]'.",
+        )
+
+
+def _make(folder: Path, command: list[str]) -> None:
+    """Runs an `edge` command that writes a folder; the folder appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        run_edge([*command, str(temporary)])
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.replace(folder)
+        except OSError:
+            # Another process made the same folder first: its content is the same, by the key.
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def run_edge(arguments: Sequence[str]) -> str:
+    """Runs `edge ARGUMENTS` with this interpreter in a child process.
+
+    Returns:
+        What it printed on standard output.
+
+    Raises:
+        EdgeError: With the child's own `error:` and `hint:` lines and its exit code.
+    """
+    child = subprocess.run(
+        [sys.executable, "-m", "edge", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if child.returncode == 0:
+        return child.stdout
+    if child.returncode == ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    message = re.search(r"^error: (.*)$", child.stderr, re.MULTILINE)
+    hint = re.search(r"^hint:  (.*)$", child.stderr, re.MULTILINE)
+    tail = " ".join(child.stderr.strip().splitlines()[-3:])[-400:]
+    error = EdgeError(
+        message.group(1) if message else f"`edge {' '.join(arguments[:3])}` failed ({child.returncode}): {tail}",
+        hint.group(1) if hint else f"Run it by hand: edge {' '.join(arguments)}",
+    )
+    known = {int(code) for code in ExitCode}
+    error.exit_code = ExitCode(child.returncode) if child.returncode in known else ExitCode.INTERNAL
+    raise error
