@@ -1,0 +1,32 @@
+# Two commands are enough: `make run` measures on this host, `make test` proves the kit. Neither asks a question.
+VENV := .venv/bin
+OUT := out/local
+
+.PHONY: help run test setup lint format clean
+
+help:
+	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
+	@echo "make test   set up and run all tests"
+	@echo "make setup  only set up     make lint   ruff, mypy, import directions"
+	@echo "make clean  remove what make made in this folder (caches: ~/.cache/plate-edge)"
+
+run: setup
+	@$(VENV)/edge run --device local edge/samples/*.jpg
+	@$(VENV)/bench run --device local --plan quick --out $(OUT) --force
+
+setup:
+	@sh scripts/setup.sh run
+
+setup-test:
+	@sh scripts/setup.sh test
+
+test: setup-test lint
+	@$(VENV)/python -m pytest
+
+lint: setup-test
+	@$(VENV)/ruff check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-timing 2>/dev/null || $(VENV)/lint-imports
+
+clean:
+	rm -rf .venv .uv build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
