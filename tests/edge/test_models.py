@@ -1,0 +1,90 @@
+"""The model card: what is saved loads again, and everything that does not fit is refused with its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.errors import InputError, ModelError, VerifyError
+from edge.models import Card, Charset, Input, load_model, read_dictionary, save_model
+from edge.paths import sha256_file
+
+INPUT = Input("x", 48, 320, 1, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.fixture
+def recogniser(tmp_path: Path) -> Path:
+    """A model folder with a three-character dictionary, the last one a space."""
+    (tmp_path / "rec.nb").write_bytes(b"network")
+    (tmp_path / "dict.txt").write_text("京\nA\n \n", encoding="utf-8")
+    charset = Charset("dict.txt", sha256_file(tmp_path / "dict.txt"), 4)
+    save_model(tmp_path, Card("t-rec", "rec", "any", "nb", "fp32", INPUT, charset, target="arm"), ["rec.nb"])
+    return tmp_path
+
+
+def test_saved_card_loads_equal(recogniser: Path) -> None:
+    model = load_model(recogniser)
+    assert model.card.input == INPUT
+    assert [item.path for item in model.card.files] == ["rec.nb", "dict.txt"]
+    assert model.card.bytes == len(b"network"), "the dictionary does not count as model bytes"
+    assert model.file(".nb") == recogniser / "rec.nb"
+    assert read_dictionary(model.dictionary) == ["京", "A", " "]
+
+
+def test_changed_file_is_refused(recogniser: Path) -> None:
+    (recogniser / "rec.nb").write_bytes(b"netw0rk")
+    with pytest.raises(VerifyError, match=r"rec\.nb is not the file"):
+        load_model(recogniser)
+
+
+def test_missing_file_is_refused(recogniser: Path) -> None:
+    (recogniser / "rec.nb").unlink()
+    with pytest.raises(VerifyError, match=r"rec\.nb is missing"):
+        load_model(recogniser)
+
+
+def test_dictionary_that_does_not_fit_the_classes_is_refused(recogniser: Path) -> None:
+    (recogniser / "dict.txt").write_text("京\nA\n", encoding="utf-8")
+    card = load_model(recogniser, verify=False).card
+    with_new_hash = replace(card, charset=Charset("dict.txt", sha256_file(recogniser / "dict.txt"), 4))
+    save_model(recogniser, with_new_hash, ["rec.nb"])
+    with pytest.raises(ModelError, match="2 characters, but the model has 4 classes"):
+        load_model(recogniser)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "plate-edge/model-card/9"}, "schema 'plate-edge/model-card/9' is not"),
+        ({"surprise": 1}, "surprise"),
+        ({"task": "cls"}, "task 'cls' is none of det, rec"),
+        ({"target": None}, "format 'nb' with target None"),
+        ({"charset": None}, "a recogniser has a charset"),
+        ({"files": [{"path": "../x", "bytes": 1, "sha256": "0"}]}, "not a plain name"),
+        ({"input": {"name": "x"}}, "missing, unknown or mistyped"),
+    ],
+)
+def test_card_that_does_not_fit_is_refused(recogniser: Path, change: dict[str, object], message: str) -> None:
+    document = json.loads((recogniser / "card.json").read_text())
+    (recogniser / "card.json").write_text(json.dumps({**document, **change}))
+    with pytest.raises(ModelError) as caught:
+        load_model(recogniser)
+    assert message in str(caught.value)
+
+
+def test_malformed_json_and_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a model folder"):
+        load_model(tmp_path / "nothing")
+    (tmp_path / "card.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"A\n\nB\n", b"\xff\xfe\n", b"a whole sentence\n"])
+def test_bad_dictionary_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dict.txt").write_bytes(content)
+    with pytest.raises(InputError, match=r"dict\.txt"):
+        read_dictionary(tmp_path / "dict.txt")
