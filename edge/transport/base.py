@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import DeviceError
+from edge.errors import DeviceError, InputError
 
 Lines = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -113,3 +113,28 @@ def check(result: Result) -> Result:
     how = f"was killed by signal {result.signal}" if result.signal else f"ended with exit code {result.code}"
     tail = "\n".join(result.stderr.strip().splitlines()[-5:])
     raise CommandError(f"`{' '.join(result.argv)[:200]}` {how}" + (f":\n{tail}" if tail else "."), result=result)
+
+
+def check_argv(argv: Sequence[str]) -> tuple[str, ...]:
+    """Returns the command as a tuple.
+
+    Raises:
+        InputError: Empty, or holds a NUL character, which no system can pass to a program.
+    """
+    command = tuple(argv)
+    if not command or not command[0]:
+        raise InputError("There is no program to run.")
+    if any("\0" in word for word in command):
+        raise InputError("A NUL character cannot be passed to a program.")
+    return command
+
+
+def check_remote_path(path: str) -> str:
+    """Returns a path on a board as it is.
+
+    Raises:
+        InputError: Not absolute, holds a NUL character, or names no file.
+    """
+    if not path.startswith("/") or "\0" in path or path.endswith("/"):
+        raise InputError(f"{path!r} is not an absolute file name on a board.")
+    return path

@@ -1,0 +1,62 @@
+"""What a program prints: kept up to a cap, handed on line by line as it arrives."""
+
+from __future__ import annotations
+
+import codecs
+
+from edge.transport.base import Lines
+
+
+class OutputOverflow(Exception):
+    """A program printed more than its cap; the transport ends it and says so."""
+
+
+class Capture:
+    """Collects standard output and standard error of one program.
+
+    Args:
+        on_stdout: Called with every line of standard output.
+        max_output: Bytes of both together that are kept.
+    """
+
+    def __init__(self, on_stdout: Lines | None, max_output: int) -> None:
+        self._on_stdout = on_stdout
+        self._left = max_output
+        self._decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in range(2)]
+        self._parts: list[list[str]] = [[], []]
+        self._line: list[str] = []
+
+    def feed(self, stream: int, data: bytes) -> None:
+        """Takes bytes of stream 1 (output) or 2 (error).
+
+        Raises:
+            OutputOverflow: The cap is reached; what fits was kept.
+        """
+        kept = data[: self._left]
+        self._left -= len(kept)
+        self._add(stream, self._decoders[stream - 1].decode(kept))
+        if len(kept) < len(data):
+            raise OutputOverflow
+
+    def finish(self) -> tuple[str, str]:
+        """Ends both streams, hands on a last line without end, returns output and error."""
+        for stream in (1, 2):
+            self._add(stream, self._decoders[stream - 1].decode(b"", final=True))
+        if self._line and self._on_stdout is not None:
+            line, self._line = "".join(self._line), []
+            self._on_stdout(line.removesuffix("\r"))
+        return "".join(self._parts[0]), "".join(self._parts[1])
+
+    def _add(self, stream: int, text: str) -> None:
+        if not text:
+            return
+        self._parts[stream - 1].append(text)
+        if stream != 1 or self._on_stdout is None:
+            return
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self._line.append(line)
+            whole, self._line = "".join(self._line), []
+            self._on_stdout(whole.removesuffix("\r"))
+        if rest:
+            self._line.append(rest)

@@ -1,0 +1,187 @@
+"""This host as a board: programs are child processes, files are copied."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from edge.errors import DeviceError, InputError, VerifyError
+from edge.paths import sha256_file
+from edge.transport.base import Lines, Progress, Result, check, check_argv, check_remote_path
+from edge.transport.capture import Capture, OutputOverflow
+
+BLOCK = 1 << 20
+# How often to look whether a program ended while somebody it started still holds its output open.
+LOOK = 0.2
+
+
+class LocalTransport:
+    """Runs programs on this host, without root and without a server."""
+
+    name = "local"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        on_stdout: Lines | None = None,
+        max_output: int = 64 << 20,
+    ) -> Result:
+        """See `Transport.run`. The program gets its own process group, and all of it is ended on timeout."""
+        command = check_argv(argv)
+        started = time.monotonic()
+        capture = Capture(on_stdout, max_output)
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            # As a shell would answer: 127 for a program that is not there, 126 for one that cannot be run.
+            missing = isinstance(error, FileNotFoundError)
+            return Result(command, 127 if missing else 126, "", f"{error.filename}: {error.strerror}\n", None, 0.0)
+        try:
+            self._pump(process, capture, None if timeout is None else started + timeout)
+        except OutputOverflow:
+            raise DeviceError(
+                f"`{command[0]}` printed more than {max_output} bytes and was ended.", "Is it in debug mode?"
+            ) from None
+        except TimeoutError:
+            raise DeviceError(
+                f"`{command[0]}` did not end within {timeout:g} s and was ended.",
+                "Give it more time, or see why it hangs.",
+            ) from None
+        finally:
+            _end(process)
+        stdout, stderr = capture.finish()
+        code = process.returncode
+        ended_by = -code if code < 0 else None
+        return Result(command, 128 - code if code < 0 else code, stdout, stderr, ended_by, time.monotonic() - started)
+
+    def run_check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        on_stdout: Lines | None = None,
+        max_output: int = 64 << 20,
+    ) -> Result:
+        """See `Transport.run_check`."""
+        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
+
+    def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
+        """See `Transport.put`."""
+        if not local.is_file():
+            raise InputError(f"{local} is not a file.")
+        target = Path(check_remote_path(remote))
+        same_size = target.is_file() and target.stat().st_size == local.stat().st_size
+        if same_size and sha256_file(target) == sha256_file(local):
+            if target.stat().st_mode & 0o7777 != mode:
+                target.chmod(mode)
+            return False
+        _copy(local, target, mode, progress)
+        return True
+
+    def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
+        """See `Transport.get`."""
+        source = Path(check_remote_path(remote))
+        if not source.is_file():
+            raise DeviceError(f"{remote} is not a file on {self.name}.")
+        _copy(source, local, 0o644, progress)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def _pump(self, process: subprocess.Popen[bytes], capture: Capture, deadline: float | None) -> None:
+        """Hands output to `capture` until the program and its output ended.
+
+        Raises:
+            TimeoutError: The deadline passed.
+            OutputOverflow: Too much output.
+        """
+        assert process.stdout is not None and process.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ, 1)
+            selector.register(process.stderr, selectors.EVENT_READ, 2)
+            while selector.get_map():
+                wait = LOOK if deadline is None else min(LOOK, max(0.0, deadline - time.monotonic()))
+                ready = selector.select(wait)
+                if deadline is not None and time.monotonic() >= deadline and process.poll() is None:
+                    raise TimeoutError
+                if not ready and process.poll() is not None:
+                    return
+                for key, _ in ready:
+                    data = os.read(key.fd, 1 << 16)
+                    if data:
+                        capture.feed(key.data, data)
+                    else:
+                        selector.unregister(key.fileobj)
+        try:
+            process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program's whole process group when the program still runs, and closes its pipes."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _copy(source: Path, target: Path, mode: int, progress: Progress | None) -> None:
+    """Copies atomically: a hidden neighbour is written, verified, and renamed.
+
+    Raises:
+        VerifyError: What was written reads back differently.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise DeviceError(f"{target} is a folder.", "Name the file to write.")
+    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    total = source.stat().st_size
+    try:
+        with source.open("rb") as reader, temporary.open("wb") as writer:
+            _stream(reader, writer, total, progress)
+        temporary.chmod(mode)
+        if sha256_file(temporary) != sha256_file(source):
+            raise VerifyError(f"{target} reads back differently from what was written.", "Check the disk.")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _stream(reader: IO[bytes], writer: IO[bytes], total: int, progress: Progress | None) -> None:
+    done = 0
+    if progress is None:
+        shutil.copyfileobj(reader, writer, BLOCK)
+    else:
+        progress(0, total)
+        while block := reader.read(BLOCK):
+            writer.write(block)
+            done += len(block)
+            progress(done, total)
+    writer.flush()
+    os.fsync(writer.fileno())
