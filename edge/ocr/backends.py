@@ -1,0 +1,147 @@
+"""Runtimes on which the reference pipeline runs: Paddle Lite's Python API for `.nb`, Paddle Inference for the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import HostError, ModelError
+from edge.models import Model, load_model, read_dictionary
+from edge.ocr.config import PipelineConfig
+from edge.ocr.detect import Tensor
+from edge.ocr.reader import Backend, Network
+
+
+class LiteNetwork:
+    """An `.nb` on Paddle Lite's Python API: one thread (that API has no setting), one instance per thread of yours.
+
+    Args:
+        path: An `.nb` made for x86.
+
+    Raises:
+        HostError: Paddle Lite is not installed.
+        ModelError: It refuses the file (truncated, for another target, of another version).
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            from paddlelite import lite
+        except ImportError as error:
+            raise HostError("Paddle Lite is not installed.", "Run `make setup` (CPython 3.10).") from error
+        if not path.is_file():
+            raise ModelError(f"{path} is missing.")
+        config = lite.MobileConfig()
+        config.set_model_from_file(str(path))
+        try:
+            self._predictor: Any = lite.create_paddle_predictor(config)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
+            raise ModelError(
+                f"Paddle Lite cannot load {path}: {reason}",
+                "It must be whole, and converted with `--target x86` to run on this host.",
+            ) from error
+        self._input = self._predictor.get_input(0)
+
+    def run(self, tensor: Tensor) -> Tensor:
+        """Runs the network on float32 NCHW; see `Network`."""
+        self._input.from_numpy(np.ascontiguousarray(tensor, np.float32))
+        self._predictor.run()
+        return np.array(self._predictor.get_output(0).numpy(), np.float32)
+
+
+class InferenceNetwork:
+    """An inference model (`.pdmodel` + `.pdiparams`) on Paddle Inference, CPU.
+
+    Args:
+        program: The `.pdmodel` file.
+        weights: The `.pdiparams` file.
+        threads: CPU threads.
+
+    Raises:
+        HostError: Paddle is not installed.
+        ModelError: It refuses the files.
+    """
+
+    def __init__(self, program: Path, weights: Path, threads: int = 1) -> None:
+        # libpaddle.so brings a zlib of its own; Python's must be there first.
+        import zlib  # noqa: F401
+
+        try:
+            from paddle import inference
+        except ImportError as error:
+            hint = "Install the extra: `pip install plate-edge-kit[train]`."
+            raise HostError("Paddle is not installed.", hint) from error
+        config = inference.Config(str(program), str(weights))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.set_cpu_math_library_num_threads(threads)
+        config.enable_memory_optim()
+        try:
+            self._predictor: Any = inference.create_predictor(config)
+        except Exception as error:
+            raise ModelError(f"Paddle cannot load {program}: {str(error).strip().splitlines()[-1][:200]}") from error
+        self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
+        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+
+    def run(self, tensor: Tensor) -> Tensor:
+        """Runs the network on float32 NCHW; see `Network`."""
+        self._input.copy_from_cpu(np.ascontiguousarray(tensor, np.float32))
+        self._predictor.run()
+        return np.asarray(self._output.copy_to_cpu(), np.float32)
+
+
+def open_network(model: Model, threads: int = 1) -> Network:
+    """Loads a model of either format on the runtime that fits it.
+
+    Args:
+        model: `inference`, or `nb` for x86.
+        threads: Of Paddle Inference; Paddle Lite's Python API uses one.
+
+    Raises:
+        ModelError: An `.nb` of another target, or the runtime refuses it.
+        HostError: The runtime is not installed.
+    """
+    if model.card.format == "nb":
+        if model.card.target != "x86":
+            raise ModelError(
+                f"{model.folder} is an .nb for {model.card.target}, this host needs x86.",
+                "Convert the inference model again with `--target x86`.",
+            )
+        return LiteNetwork(model.file(".nb"))
+    return InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams"), threads)
+
+
+def open_backend(det: Path, rec: Path, threads: int = 1) -> Backend:
+    """Loads a detector and a recogniser from their model folders.
+
+    Args:
+        det: Model folder of a detector.
+        rec: Model folder of a recogniser.
+        threads: See `open_network`.
+
+    Raises:
+        ModelError: A folder holds a model of the other task, or does not load.
+        InputError: Not a model folder.
+    """
+    models = {task: load_model(folder) for task, folder in (("det", det), ("rec", rec))}
+    for task, model in models.items():
+        if model.card.task != task:
+            raise ModelError(f"{model.folder} is a {model.card.task} model, a {task} model is needed here.")
+    dictionary = models["rec"].dictionary
+    assert dictionary is not None
+    return Backend(
+        open_network(models["det"], threads), open_network(models["rec"], threads), read_dictionary(dictionary)
+    )
+
+
+def open_config_backend(config: PipelineConfig, folder: Path) -> Backend:
+    """Loads the `.nb` files and the dictionary that a `plate.conf` names, as the C++ program does.
+
+    Args:
+        config: Uses `det_model`, `rec_model`, `dict`.
+        folder: To which they are relative.
+    """
+    det, rec = LiteNetwork(folder / config.det_model), LiteNetwork(folder / config.rec_model)
+    return Backend(det, rec, read_dictionary(folder / config.dict))

@@ -1,0 +1,93 @@
+"""Reading photos: JPEG and PNG to 8-bit BGR, with every way in which a file can be wrong told apart."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import InputError
+
+MAX_PIXELS = 100_000_000
+"""Photos with more pixels are refused before they are decoded: a header of a few bytes can ask for gigabytes."""
+
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+Image = npt.NDArray[np.uint8]
+
+
+def load_image(path: Path) -> Image:
+    """Reads a photo, turned upright as its EXIF orientation says.
+
+    Args:
+        path: A JPEG or PNG file; grey, 16-bit and transparent ones are converted.
+
+    Returns:
+        uint8 [height, width, 3], BGR.
+
+    Raises:
+        InputError: Missing, empty, neither JPEG nor PNG, damaged, or larger than `MAX_PIXELS`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.")
+    return decode_image(path.read_bytes(), str(path))
+
+
+def decode_image(data: bytes, where: str) -> Image:
+    """Decodes the bytes of a photo; see `load_image`.
+
+    Args:
+        data: The whole file.
+        where: Its name for messages.
+    """
+    import cv2
+
+    if not data:
+        raise InputError(f"{where} is empty (0 bytes).")
+    size = image_size(data)
+    if size is None:
+        raise InputError(f"{where} is neither a JPEG nor a PNG file.")
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{where} is {width}x{height} pixels; at most {MAX_PIXELS} are read.")
+    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"{where} is damaged: it cannot be decoded.")
+    decoded: Image = image
+    return decoded
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Returns (width, height) in pixels from the header of a JPEG or PNG, (0, 0) when it is cut, None for others."""
+    if data.startswith(_PNG):
+        if len(data) < 24:
+            return 0, 0
+        width, height = struct.unpack(">II", data[16:24])
+        return int(width), int(height)
+    if data.startswith(_JPEG):
+        return _jpeg_size(data)
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    position = 2
+    while position + 9 <= len(data):
+        if data[position] != 0xFF:
+            position += 1
+            continue
+        marker = data[position + 1]
+        # SOF0..SOF15 without the tables DHT (C4), JPG (C8) and DAC (CC) hold the size.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            return int(width), int(height)
+        if marker == 0xFF:
+            position += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:
+            position += 2
+        else:
+            position += 2 + int(struct.unpack(">H", data[position + 2 : position + 4])[0])
+    return 0, 0

@@ -1,0 +1,150 @@
+"""The whole pipeline on the host: photo in, plates and stage times out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.ocr.config import PipelineConfig
+from edge.ocr.crop import crop_plate
+from edge.ocr.detect import Tensor, det_post, det_pre
+from edge.ocr.geometry import Points
+from edge.ocr.image import load_image
+from edge.ocr.recognise import keep_text, rec_post, rec_pre
+
+STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
+
+
+class Network(Protocol):
+    """One network with one input and one output."""
+
+    def run(self, tensor: Tensor) -> Tensor:
+        """Runs it on float32 NCHW and returns its float32 output (a copy)."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The two networks of a pipeline, on whatever runtime, and the recogniser's characters.
+
+    Attributes:
+        det: float32 [1, 3, H, W] to [1, 1, H, W].
+        rec: float32 [1, 3, h, w] to [1, T, classes].
+        characters: Of classes 1, 2, ... of `rec`.
+    """
+
+    det: Network
+    rec: Network
+    characters: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A plate that was read.
+
+    Attributes:
+        box: float64 [4, 2], pixels of the photo: top left, top right, bottom right, bottom left.
+        text: After stripping.
+        score: 0..1.
+    """
+
+    box: Points
+    text: str
+    score: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The plate as the C++ program prints it."""
+        box = [[round(x, 2), round(y, 2)] for x, y in self.box.tolist()]
+        return {"box": box, "text": self.text, "score": self.score}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a photo gave.
+
+    Attributes:
+        plates: In the order of their boxes.
+        ms: Milliseconds of each of `STAGES` and `total`; the stages from `crop` on are sums over the boxes.
+        boxes: Boxes that the detector found, whether their text was kept or not.
+    """
+
+    plates: tuple[Plate, ...]
+    ms: dict[str, float]
+    boxes: tuple[Points, ...] = ()
+
+
+@dataclass
+class _Clock:
+    """Adds up stage times: `mark(stage)` books the time since the previous mark."""
+
+    ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    start: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.last = self.start
+
+    def mark(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.ms[stage] += (now - self.last) * 1000
+        self.last = now
+
+    def stop(self) -> dict[str, float]:
+        self.ms["total"] = (time.perf_counter() - self.start) * 1000
+        return self.ms
+
+
+class Reader:
+    """Reads plates as the C++ program does; the reference for it, and the pipeline of every evaluation.
+
+    Args:
+        config: Settings.
+        backend: Networks that fit them.
+    """
+
+    def __init__(self, config: PipelineConfig, backend: Backend) -> None:
+        self.config = config
+        self.backend = backend
+
+    def read(self, bgr: npt.NDArray[np.uint8]) -> Reading:
+        """Reads the plates in a photo.
+
+        Args:
+            bgr: uint8 [height, width, 3].
+
+        Raises:
+            ModelError: The networks answer nonsense, or do not fit the dictionary.
+        """
+        return self._read(bgr, _Clock())
+
+    def read_file(self, path: Path) -> Reading:
+        """Reads the plates in a photo file, `decode` timed too; see `load_image` for what it refuses."""
+        clock = _Clock()
+        bgr = load_image(path)
+        clock.mark("decode")
+        return self._read(bgr, clock)
+
+    def _read(self, bgr: npt.NDArray[np.uint8], clock: _Clock) -> Reading:
+        tensor = det_pre(bgr, self.config)
+        clock.mark("det_pre")
+        probability = self.backend.det.run(tensor)
+        clock.mark("det_infer")
+        boxes = det_post(probability, bgr.shape[1], bgr.shape[0], self.config)
+        clock.mark("det_post")
+        plates = []
+        for box in boxes:
+            crop = crop_plate(bgr, box)
+            clock.mark("crop")
+            tensor = rec_pre(crop, self.config)
+            clock.mark("rec_pre")
+            probabilities = self.backend.rec.run(tensor)
+            clock.mark("rec_infer")
+            text, score = rec_post(probabilities, self.backend.characters, self.config)
+            if keep_text(text, score, self.config):
+                plates.append(Plate(box, text, score))
+            clock.mark("rec_post")
+        return Reading(tuple(plates), clock.stop(), tuple(boxes))
