@@ -17,7 +17,7 @@ from edge.errors import InputError, VerifyError
 
 MACHINES = {
     "EM_X86_64": "x86_64",
-    "EM_AARCH64": "aarch64",
+    "EM_AARCH64": "arm64",
     "EM_ARM": "arm",
     "EM_386": "i386",
     "EM_RISCV": "riscv",
@@ -58,8 +58,8 @@ class ElfFacts:
 
     Attributes:
         name: File name, for messages.
-        abi: `x86_64`, `aarch64`, `armv7hf`, `armv7`, `android-arm64`, `android-armv7`, or the bare machine name.
-        machine: `x86_64`, `aarch64`, `arm` ...
+        abi: `x86_64`, `arm64`, `armhf`, `armel`, `android-arm64`, `android-armv7`, or the bare machine name.
+        machine: `x86_64`, `arm64`, `arm` ...
         bits: 32 or 64.
         kind: `program` (has an interpreter, or is ET_EXEC) or `library`.
         soname: DT_SONAME, None when there is none.
@@ -171,8 +171,8 @@ def _facts(path: Path, elf: Any) -> ElfFacts:
 def _abi(machine: str, flags: int, android: bool) -> str:
     if machine == "arm":
         hard = bool(flags & EF_ARM_ABI_FLOAT_HARD)
-        return "android-armv7" if android else ("armv7hf" if hard else "armv7")
-    if machine == "aarch64" and android:
+        return "android-armv7" if android else ("armhf" if hard else "armel")
+    if machine == "arm64" and android:
         return "android-arm64"
     return machine
 

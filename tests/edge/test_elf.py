@@ -19,7 +19,7 @@ from edge.elf import (
 )
 from edge.errors import InputError, VerifyError
 
-COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc", "armv7hf": "arm-linux-gnueabihf-gcc"}
+COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc", "armhf": "arm-linux-gnueabihf-gcc"}
 
 
 def compile_library(abi: str, folder: Path, name: str = "libfoo.so", extra: tuple[str, ...] = ()) -> Path:
@@ -40,7 +40,7 @@ def test_a_library_is_recognised(abi: str, tmp_path: Path) -> None:
     facts = read_elf(compile_library(abi, tmp_path))
     assert facts.abi == abi
     assert facts.kind == "library"
-    assert facts.bits == (32 if abi == "armv7hf" else 64)
+    assert facts.bits == (32 if abi == "armhf" else 64)
     assert facts.soname == "libfoo.so"
     assert {"libm.so.6", "libc.so.6"} <= set(facts.needed)
     assert facts.search == ("$ORIGIN/libs",)
@@ -65,19 +65,19 @@ def test_the_wheels_runtime_is_read() -> None:
 
 def test_softfp_arm_is_not_hard_float(tmp_path: Path) -> None:
     # Android and old armel libraries carry no hard-float mark; on an armhf board they fail in ways hard to explain.
-    path = compile_library("armv7hf", tmp_path)
+    path = compile_library("armhf", tmp_path)
     raw = bytearray(path.read_bytes())
     raw[0x24:0x28] = (0x05000200).to_bytes(4, "little")
     path.write_bytes(raw)
-    assert read_elf(path).abi == "armv7"
+    assert read_elf(path).abi == "armel"
 
 
 def test_wrong_arch_says_what_is_what(tmp_path: Path) -> None:
-    facts = read_elf(compile_library("aarch64", tmp_path))
-    with pytest.raises(VerifyError, match=r"libfoo.so is an aarch64 library, pi is armv7hf") as caught:
-        check_abi(facts, "armv7hf", "pi")
-    assert "armv7hf build" in caught.value.hint
-    check_abi(facts, "aarch64")
+    facts = read_elf(compile_library("arm64", tmp_path))
+    with pytest.raises(VerifyError, match=r"libfoo.so is an arm64 library, pi is armhf") as caught:
+        check_abi(facts, "armhf", "pi")
+    assert "armhf build" in caught.value.hint
+    check_abi(facts, "arm64")
 
 
 @pytest.mark.parametrize("keep", [3, 4, 20, 64, 200, 3000])
@@ -116,7 +116,7 @@ def test_text_and_objects_are_refused(tmp_path: Path) -> None:
         read_elf(tmp_path / "x.o")
 
 
-def facts_of(name: str, needed: tuple[str, ...] = (), abi: str = "aarch64", **versions: str) -> ElfFacts:
+def facts_of(name: str, needed: tuple[str, ...] = (), abi: str = "arm64", **versions: str) -> ElfFacts:
     return ElfFacts(name, abi, abi, 64, "library", None, needed, (), None, versions)
 
 
