@@ -169,7 +169,8 @@ def grow_box(box: Points, fraction: float) -> Points:
         fraction: Of the box's own sides, 0 leaves it as it is.
     """
     across, down = (box[1] - box[0]) * fraction, (box[3] - box[0]) * fraction
-    return box + np.array([-across - down, across - down, across + down, down - across])
+    moved: Points = box + np.array([-across - down, across - down, across + down, down - across])
+    return moved
 
 
 def clip_box(box: Points, width: int, height: int) -> Points:
