@@ -1,0 +1,56 @@
+"""`edge train pretrained`: the published PP-OCRv3 as two inference models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edge.errors import EdgeError
+from edge.models import TASKS, Model, load_model
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for det/ and rec/.")
+@click.option("--force", is_flag=True, help="Replace models that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the two cards as one JSON document.")
+def pretrained(out: Path, force: bool, as_json: bool) -> None:
+    """Write the published PP-OCRv3 detector and recogniser as inference models.
+
+    The weights come out of the ONNX files in rapidocr-onnxruntime 1.2.3. Models that are there and unchanged are kept.
+    """
+    models = [_existing(out / task, force) or _write(task, out / task, force) for task in TASKS]
+    if as_json:
+        cards = {model.card.task: {"folder": str(model.folder), "bytes": model.card.bytes} for model in models}
+        click.echo(json.dumps(cards, ensure_ascii=False))
+        return
+    for model in models:
+        classes = f", {model.card.charset.classes} classes" if model.card.charset else ""
+        click.echo(f"{model.folder}: {model.card.name}, {model.card.bytes:,} bytes{classes}")
+
+
+def _name(task: str) -> str:
+    return f"ppocrv3-{task}-fp32"
+
+
+def _existing(folder: Path, force: bool) -> Model | None:
+    from train.weights_published import PACKAGE, VERSION
+
+    if force or not folder.exists():
+        return None
+    try:
+        model = load_model(folder)
+    except EdgeError:
+        return None
+    same = model.card.source.get("package") == PACKAGE and model.card.source.get("version") == VERSION
+    return model if same and model.card.name == _name(folder.name) else None
+
+
+def _write(task: str, folder: Path, force: bool) -> Model:
+    from train.export import Facts, export_layer
+    from train.weights_published import load_published
+
+    published = load_published(task)
+    facts = Facts(_name(task), published.source)
+    return export_layer(published.net, task, folder, facts, characters=published.characters, force=force)
