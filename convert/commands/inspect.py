@@ -1,0 +1,127 @@
+"""`edge convert inspect`: what is inside a `.nb` file, or the difference of two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from convert.anatomy import Anatomy, Difference, compare, dissect
+from convert.nbfile.reader import parse_nb
+from edge.errors import InputError, UsageError
+from edge.models import CARD_NAME, load_model
+from edge.paths import write_atomic
+
+
+def open_nb(path: Path) -> tuple[Anatomy, bytes]:
+    """Reads a `.nb` file, or the one in a model folder.
+
+    Returns:
+        The file taken apart, and its bytes.
+
+    Raises:
+        InputError: Neither a file nor a model folder.
+        NbError: Damaged.
+    """
+    if (path / CARD_NAME).is_file():
+        path = load_model(path).file(".nb")
+    if not path.is_file():
+        raise InputError(f"{path} is not a .nb file.", "Name a .nb file, or a model folder with a card.")
+    content = path.read_bytes()
+    return dissect(parse_nb(content, path), content), content
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb [OTHER.nb]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")
+@click.option("--top", default=12, show_default=True, help="How many of the largest weights to list.")
+@click.option("--force", is_flag=True, help="Overwrite the HTML file.")
+def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int, force: bool) -> None:
+    """Show what is inside FILE.nb, or with two files what differs. Needs no Paddle."""
+    if len(files) > 2:
+        raise UsageError(f"{len(files)} files were named.", "Name one file, or two to compare.")
+    opened = [open_nb(path) for path in files]
+    if len(opened) == 2:
+        difference = compare(opened[0][0], opened[1][0], (opened[0][1], opened[1][1]))
+        if as_json:
+            click.echo(json.dumps(difference.to_json(), ensure_ascii=False, indent=2))
+        else:
+            _show_difference(difference)
+        return
+    anatomy = opened[0][0]
+    if html is not None:
+        from convert.anatomy_html import render
+
+        if html.exists() and not force:
+            raise InputError(f"{html} exists.", "Choose another name or add --force.")
+        write_atomic(html, render(anatomy))
+    if as_json:
+        click.echo(json.dumps(anatomy.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _show(anatomy, top)
+        if html is not None:
+            click.echo(f"wrote {html}")
+
+
+def _show(anatomy: Anatomy, top: int) -> None:
+    file = anatomy.file
+    console = Console()
+    console.print(
+        f"[bold]{file.path}[/bold]: {file.size:,} bytes, opt {file.opt_version}, meta version {file.meta_version}, "
+        f"for {file.target}, {'int8' if anatomy.quantised else 'float'}, {anatomy.elements:,} parameters"
+    )
+    console.print(f"inputs: {', '.join(file.inputs)}   outputs: {', '.join(file.outputs)}")
+    sections = Table("section", "offset", "bytes", title="Sections")
+    for region in file.regions:
+        sections.add_row(region.name, f"{region.offset:,}", f"{region.bytes:,}")
+    sections.add_row("[bold]file[/bold]", "", f"[bold]{sum(region.bytes for region in file.regions):,}[/bold]")
+    console.print(sections)
+    operators = Table("operator (target, precision)", "number", title=f"{len(file.operators)} operators")
+    for name, count in anatomy.operator_counts.items():
+        operators.add_row(name, str(count))
+    console.print(operators)
+    spent = Table("weights read by", "bytes", title="Bytes by operator")
+    for name, size in anatomy.bytes_by_operator.items():
+        spent.add_row(name, f"{size:,}")
+    spent.add_row("(names and framing)", f"{anatomy.framing:,}")
+    console.print(spent)
+    console.print("by type: " + ", ".join(f"{name} {size:,} B" for name, size in anatomy.bytes_by_dtype.items()))
+    largest = Table("weight", "type and shape", "bytes", "read by", "why still fp32", title=f"Largest {top} weights")
+    for use in anatomy.uses[:top]:
+        shape = f"{use.tensor.dtype}{list(use.tensor.shape)}"
+        largest.add_row(use.tensor.name, shape, f"{use.tensor.record:,}", use.operator, use.reason)
+    console.print(largest)
+    if anatomy.quantised:
+        _show_reasons(console, anatomy)
+    for names, size in anatomy.duplicates:
+        console.print(f"duplicated content ({size:,} B could go): {', '.join(names)}")
+
+
+def _show_reasons(console: Console, anatomy: Anatomy) -> None:
+    reasons: dict[str, int] = {}
+    for use in anatomy.uses:
+        if use.reason:
+            reasons[use.reason] = reasons.get(use.reason, 0) + use.tensor.bytes
+    table = Table("why", "bytes", title="Still fp32 in this int8 model")
+    for reason, size in sorted(reasons.items(), key=lambda item: -item[1]):
+        table.add_row(reason, f"{size:,}")
+    console.print(table)
+
+
+def _show_difference(difference: Difference) -> None:
+    console = Console()
+    if not (difference.facts or difference.operators or difference.tensors):
+        console.print("no difference in header, operators and weights")
+        return
+    for title, rows in (
+        ("Facts", difference.facts), ("Operators", difference.operators), ("Weights", difference.tensors),
+    ):  # fmt: skip
+        if rows:
+            table = Table("", "first", "second", title=title)
+            for name, (before, after) in rows.items():
+                table.add_row(name, str(before), str(after))
+            console.print(table)

@@ -1,0 +1,58 @@
+"""`edge convert size`: where the bytes go, and how far a file is from its floor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from convert.anatomy import Anatomy
+from convert.commands.inspect import open_nb
+from edge.errors import InputError
+from edge.paths import write_atomic
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb ...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a treemap of the first file to this page.")
+@click.option("--force", is_flag=True, help="Overwrite the HTML file.")
+def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool) -> None:
+    """Show where the bytes of FILE.nb go, and the floor: one byte a parameter."""
+    anatomies = [open_nb(path)[0] for path in files]
+    if html is not None:
+        from convert.anatomy_html import render
+
+        if html.exists() and not force:
+            raise InputError(f"{html} exists.", "Choose another name or add --force.")
+        write_atomic(html, render(anatomies[0]))
+    rows = [_row(anatomy) for anatomy in anatomies]
+    if as_json:
+        click.echo(json.dumps({"schema": "plate-edge/nb-size/1", "files": rows}, ensure_ascii=False, indent=2))
+        return
+    table = Table("file", "bytes", "int8", "fp32", "other", "topology", "framing", "floor", "bytes / floor")
+    for row in rows:
+        ratio = f"{row['over_floor']:.2f}" if row["over_floor"] else "-"
+        numbers = [f"{row[key]:,}" for key in ("bytes", "int8", "float32", "other", "topology", "framing", "floor")]
+        table.add_row(str(row["file"]), *numbers, ratio)
+    Console().print(table)
+
+
+def _row(anatomy: Anatomy) -> dict[str, object]:
+    by_dtype = anatomy.bytes_by_dtype
+    known = by_dtype.get("int8", 0) + by_dtype.get("float32", 0)
+    floor = anatomy.elements
+    return {
+        "file": str(anatomy.file.path),
+        "bytes": anatomy.file.size,
+        "int8": by_dtype.get("int8", 0),
+        "float32": by_dtype.get("float32", 0),
+        "other": sum(by_dtype.values()) - known,
+        "topology": sum(r.bytes for r in anatomy.file.regions if r.name in ("header", "topology")),
+        "framing": anatomy.framing,
+        "floor": floor,
+        "over_floor": anatomy.file.size / floor if floor else None,
+    }

@@ -1,0 +1,106 @@
+"""Opens a `.nb` file: header, then the sections of its meta version.
+
+Layout (lite/model_parser/model_parser.cc): `u16 meta version, char[16] opt version (cut at NUL), u64 bytes of
+topology, topology, parameters`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convert.nbfile.contents import NbError, NbFile, Operator, Region
+from convert.nbfile.flat import Buffer
+from convert.nbfile.legacy import read_legacy
+from convert.nbfile.parameters import read_combined, read_stream
+from convert.nbfile.topology import read_program
+from edge.errors import InputError
+
+HEADER = 2 + 16 + 8
+
+
+def read_nb(path: Path) -> NbFile:
+    """Reads a `.nb` file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Everything it holds; weights as places in the file.
+
+    Raises:
+        InputError: Not a file.
+        NbError: Not a `.nb` file, of an unknown meta version, cut or damaged; with the offset.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "Name a .nb file, or a model folder with a card.")
+    return parse_nb(path.read_bytes(), path)
+
+
+def parse_nb(content: bytes, path: Path) -> NbFile:
+    """Reads the content of a `.nb` file; `path` is for messages. See `read_nb`."""
+    if len(content) < HEADER:
+        raise NbError(f"{path} is no .nb file: {len(content)} bytes are fewer than its header", len(content))
+    return _read(path, memoryview(content))
+
+
+def read_opt_version(path: Path) -> str:
+    """Returns the opt version in a file's header, without reading the rest.
+
+    Raises:
+        InputError: Not a file.
+        NbError: Too short, or of an unknown meta version.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "Name a .nb file.")
+    with path.open("rb") as stream:
+        head = stream.read(HEADER)
+    if len(head) < HEADER or int.from_bytes(head[:2], "little") > 2:
+        raise NbError(f"{path} is no .nb file", 0)
+    return _opt_version(memoryview(head))
+
+
+def _opt_version(data: memoryview) -> str:
+    return bytes(data[2:18]).split(b"\0")[0].decode("ascii", "replace")
+
+
+def _read(path: Path, data: memoryview) -> NbFile:
+    meta = int.from_bytes(data[:2], "little")
+    if meta > 2:
+        raise NbError(f"{path} is no .nb file, or of an unknown meta version {meta}", 0, "Known versions: 0, 1, 2.")
+    topology = int.from_bytes(data[18:HEADER], "little")
+    if topology > len(data) - HEADER:
+        raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", 18)
+    start = HEADER + topology
+    header = Region("header", 0, HEADER)
+    if meta == 0:
+        operators, variables, blocks, tensors, regions = read_legacy(data, HEADER, topology)
+    else:
+        operators, variables, blocks = read_program(Buffer(data[HEADER:start], HEADER))
+        tensors, parameters = (read_stream if meta == 2 else read_combined)(data, start)
+        regions = [Region("topology", HEADER, topology), *parameters]
+    weights = {tensor.name for tensor in tensors}
+    return NbFile(
+        path=path,
+        size=len(data),
+        meta_version=meta,
+        opt_version=_opt_version(data),
+        regions=(header, *regions),
+        operators=tuple(operators),
+        variables=tuple(name for name in variables if name not in weights),
+        tensors=tuple(tensors),
+        inputs=_columns(operators, "feed", "Out"),
+        outputs=_columns(operators, "fetch", "X"),
+        blocks=blocks,
+    )
+
+
+def _columns(operators: list[Operator], kind: str, parameter: str) -> tuple[str, ...]:
+    found: list[tuple[int, str]] = []
+    for operator in operators:
+        if operator.type == kind:
+            source = operator.outputs if kind == "feed" else operator.inputs
+            column = operator.attributes.get("col", 0)
+            names = source.get(parameter, ())
+            if names:
+                found.append((column if isinstance(column, int) else 0, names[0]))
+    return tuple(name for _, name in sorted(found))

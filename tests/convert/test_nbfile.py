@@ -1,0 +1,217 @@
+"""The `.nb` reader: right on every meta version, exact to the byte, and never surprised by a damaged file."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from nbwriter import FLOAT, INT8, write_v0, write_v1, write_v2
+
+from convert.anatomy import compare, dissect
+from convert.nbfile import NbError, read_nb
+from convert.nbfile.reader import parse_nb, read_opt_version
+from edge.errors import InputError
+
+KERNEL = "__@kernel_type_attr@__"
+OPS = [
+    ("feed", {"X": ["feed"]}, {"Out": ["x"]}, {"col": 0, KERNEL: "feed/def/1/4/2"}),
+    ("conv2d", {"Input": ["x"], "Filter": ["w"], "Bias": ["b"]}, {"Output": ["y"]},
+     {KERNEL: "conv2d/def/4/2/1", "Input0_scale": 0.5, "hard_swish_scale": 6.0}),
+    ("conv2d", {"Input": ["y"], "Filter": ["w2"]}, {"Output": ["z"]}, {KERNEL: "conv2d/def/4/1/1"}),
+    ("prelu", {"X": ["z"], "Alpha": ["p"]}, {"Out": ["q"]}, {KERNEL: "prelu/def/4/1/1"}),
+    ("fetch", {"X": ["q"]}, {"Out": ["fetch"]}, {"col": 0, KERNEL: "fetch/def/1/4/2"}),
+]  # fmt: skip
+WEIGHTS = [
+    ("w", INT8, (4, 3, 8, 8), bytes(range(256)) * 3),
+    ("b", FLOAT, (4,), bytes(16)),
+    ("w2", FLOAT, (4, 4, 4, 4), bytes(1024)),
+    ("p", FLOAT, (4, 4, 4, 4), bytes(1024)),
+]
+VARIABLES = ["x", "y", "z", "q", "w", "b"]
+WRITERS = {0: write_v0, 1: write_v1, 2: write_v2}
+
+
+@pytest.mark.parametrize("meta", [0, 1, 2])
+def test_every_meta_version(meta: int, tmp_path: Path) -> None:
+    path = tmp_path / "m.nb"
+    path.write_bytes(WRITERS[meta](OPS, VARIABLES, WEIGHTS))
+    file = read_nb(path)
+    assert file.meta_version == meta
+    assert file.opt_version == read_opt_version(path) == {0: "v2.6", 1: "v2.8", 2: "v2.13-rc"}[meta]
+    assert sum(region.bytes for region in file.regions) == file.size == path.stat().st_size
+    position = 0
+    for region in file.regions:
+        assert region.offset == position, "the regions follow one another"
+        position += region.bytes
+    assert [op.type for op in file.operators] == ["feed", "conv2d", "conv2d", "prelu", "fetch"]
+    assert file.operators[1].inputs["Filter"] == ("w",)
+    assert file.operators[1].kernel == ("arm", "int8", "NCHW")
+    assert file.operators[1].scales == {"Input0_scale": 0.5}, "an activation's own constant is no scale"
+    assert (file.inputs, file.outputs, file.target) == (("x",), ("q",), "arm")
+    assert file.variables == ("x", "y", "z", "q")
+    content = path.read_bytes()
+    read = {t.name: (t.dtype, t.shape, content[t.offset : t.offset + t.bytes]) for t in file.tensors}
+    names = {FLOAT: "float32", INT8: "int8"}
+    assert read == {name: (names[dtype], shape, data) for name, dtype, shape, data in WEIGHTS}
+
+
+def test_why_a_weight_is_still_fp32() -> None:
+    content = write_v2(OPS, VARIABLES, WEIGHTS)
+    anatomy = dissect(parse_nb(content, Path("m.nb")), content)
+    reasons = {use.tensor.name: use.reason for use in anatomy.uses}
+    assert reasons["w"] == ""
+    assert "biases" in reasons["b"]
+    assert "was not quantised" in reasons["w2"]
+    assert "no int8 kernel for prelu" in reasons["p"]
+    assert anatomy.duplicates == ((("w2", "p"), 1024),)
+    assert anatomy.bytes_by_dtype == {"float32": 16 + 2048, "int8": 768}
+    assert anatomy.elements == 768 + 4 + 256 + 256
+    parameters = sum(r.bytes for r in anatomy.file.regions if r.name.startswith("parameter"))
+    assert anatomy.framing + sum(anatomy.bytes_by_dtype.values()) == parameters
+
+
+def test_difference_names_what_changed() -> None:
+    other = [("w", FLOAT, (4, 3, 8, 8), bytes(3072)), ("b", FLOAT, (4,), b"\1" * 16), *WEIGHTS[2:]]
+    a, b = write_v2(OPS, VARIABLES, WEIGHTS), write_v2(OPS[:-2], VARIABLES, other, "v2.12")
+    difference = compare(*(dissect(parse_nb(raw, Path("m.nb")), raw) for raw in (a, b)), (a, b))
+    assert difference.facts["opt_version"] == ("v2.13-rc", "v2.12")
+    assert difference.operators == {"fetch": (1, 0), "prelu": (1, 0)}
+    assert difference.tensors == {
+        "b": ("float32[4]", "float32[4], other values"),
+        "w": ("int8[4, 3, 8, 8]", "float32[4, 3, 8, 8]"),
+    }
+
+
+@pytest.mark.parametrize("meta", [0, 1, 2])
+def test_every_truncation_is_refused_with_an_offset(meta: int) -> None:
+    content = WRITERS[meta](OPS, VARIABLES, WEIGHTS)
+    for cut in [*range(0, 40), *range(40, len(content) - 1, 97), len(content) - 1]:
+        with pytest.raises(NbError) as caught:
+            parse_nb(content[:cut], Path("m.nb"))
+        assert 0 <= caught.value.offset <= max(cut, 26) and "at byte" in str(caught.value)
+
+
+def test_ten_thousand_mutations_end_in_a_file_or_a_sentence() -> None:
+    rng = random.Random(1)
+    originals = [write(OPS, VARIABLES, WEIGHTS) for write in WRITERS.values()]
+    refused = 0
+    slowest = 0.0
+    for _ in range(10_000):
+        content = bytearray(rng.choice(originals))
+        for _ in range(rng.randint(1, 8)):
+            position = rng.randrange(len(content))
+            width = rng.choice((1, 2, 4, 8))
+            value = rng.choice((rng.randbytes(width), b"\xff" * width, b"\0" * width))
+            content[position : position + width] = value
+        start = time.perf_counter()
+        try:
+            file = parse_nb(bytes(content), Path("m.nb"))
+            assert sum(region.bytes for region in file.regions) == len(content)
+        except NbError as error:
+            refused += 1
+            assert 0 <= error.offset <= len(content) + 8
+        slowest = max(slowest, time.perf_counter() - start)
+    assert refused > 2_000, "the mutations reach what is checked"
+    assert slowest < 1.0
+
+
+def test_shared_tables_cannot_explode() -> None:
+    # 2,000 references to one block of 2,000 references: four million visits from a file of 16 kB.
+    b = bytearray(write_v2(OPS, VARIABLES, WEIGHTS))
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    leaf = builder.CreateString("a")
+
+    def repeat(offset: int) -> int:
+        builder.StartVector(4, 2000, 4)
+        for _ in range(2000):
+            builder.PrependUOffsetTRelative(offset)
+        return builder.EndVector()
+
+    arguments = repeat(leaf)
+    builder.StartObject(2)
+    builder.PrependUOffsetTRelativeSlot(1, arguments, 0)
+    variable = builder.EndObject()
+    inputs = repeat(variable)
+    builder.StartObject(5)
+    builder.PrependUOffsetTRelativeSlot(1, inputs, 0)
+    op = builder.EndObject()
+    ops = repeat(op)
+    builder.StartObject(5)
+    builder.PrependUOffsetTRelativeSlot(3, ops, 0)
+    block = builder.EndObject()
+    builder.StartVector(4, 1, 4)
+    builder.PrependUOffsetTRelative(block)
+    blocks = builder.EndVector()
+    builder.StartObject(3)
+    builder.PrependUOffsetTRelativeSlot(0, blocks, 0)
+    builder.Finish(builder.EndObject())
+    topo = bytes(builder.Output())
+    content = bytes(b[:18]) + len(topo).to_bytes(8, "little") + topo
+    start = time.perf_counter()
+    with pytest.raises(NbError, match="more often than its size allows"):
+        parse_nb(content, Path("m.nb"))
+    assert time.perf_counter() - start < 1.0
+
+
+def test_a_hundred_megabytes_in_two_seconds_and_twice_its_memory(tmp_path: Path) -> None:
+    block = os.urandom(10 << 20)
+    path = tmp_path / "big.nb"
+    path.write_bytes(write_v2(OPS, VARIABLES, [(f"w{i}", INT8, (10 << 20,), block) for i in range(10)]))
+    size = path.stat().st_size
+    del block
+    start = time.perf_counter()
+    file = read_nb(path)
+    seconds = time.perf_counter() - start
+    tracemalloc.start()
+    read_nb(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(file.tensors) == 10 and seconds < 2.0
+    assert peak <= 2 * size
+
+
+def test_what_is_no_nb_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a file"):
+        read_nb(tmp_path)
+    (tmp_path / "photo.nb").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    with pytest.raises(NbError, match="unknown meta version"):
+        read_nb(tmp_path / "photo.nb")
+
+
+def test_inspect_prints_json_and_page_without_paddle(tmp_path: Path) -> None:
+    path = tmp_path / "a name with spaces.nb"
+    path.write_bytes(write_v2(OPS, VARIABLES, WEIGHTS))
+    program = (
+        "import sys; sys.modules['paddle'] = None; sys.modules['paddlelite'] = None;"
+        "from edge.cli import main; sys.argv[0] = 'edge'; main()"
+    )
+    page = tmp_path / "page.html"
+    answer = subprocess.run(
+        [sys.executable, "-c", program, "convert", "inspect", str(path), "--json", "--html", str(page)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    document = json.loads(answer.stdout)
+    assert document["bytes"] == path.stat().st_size == sum(region["bytes"] for region in document["regions"])
+    text = page.read_text()
+    assert "<svg" in text and "no int8 kernel for prelu" in text and "http" not in text
+
+
+def test_size_gives_the_floor(tmp_path: Path) -> None:
+    path = tmp_path / "m.nb"
+    path.write_bytes(write_v2(OPS, VARIABLES, WEIGHTS))
+    answer = subprocess.run(
+        [sys.executable, "-m", "edge", "convert", "size", str(path), "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    row = json.loads(answer.stdout)["files"][0]
+    assert row["floor"] == 1284 and row["bytes"] == path.stat().st_size
+    assert row["int8"] + row["float32"] + row["other"] + row["topology"] + row["framing"] == row["bytes"]
