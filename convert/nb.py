@@ -1,0 +1,156 @@
+"""From an inference model to a Paddle Lite model folder: rewrite, optimise, describe."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from convert.opt import OptResult, run_opt
+from convert.opt_environment import DEFAULT_VERSION
+from convert.program import load_program, save_program
+from convert.rewrite import Change, rewrite
+from edge.errors import InputError, ModelError
+from edge.models import CARD_NAME, Card, Model, load_model, save_model
+from edge.paths import sha256_file
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is converted.
+
+    Attributes:
+        target: `arm`, `x86` or `opencl`.
+        fp16: Half precision.
+        rewrite: Fuse decomposed operators and repair attributes first.
+        tailor: Write the lists for a stripped library too.
+        version: Version of opt.
+    """
+
+    target: str
+    fp16: bool = False
+    rewrite: bool = True
+    tailor: bool = False
+    version: str = DEFAULT_VERSION
+
+
+def convert_model(model: Model, out: Path, options: Options, *, force: bool = False) -> Model:
+    """Converts an inference model into a Paddle Lite model folder: `<task>.nb`, dictionary, card.
+
+    Args:
+        model: With format `inference`.
+        out: Folder to make.
+        options: See `Options`.
+        force: Replace a model that is there.
+
+    Returns:
+        The new model. The same input and options give the same bytes.
+
+    Raises:
+        InputError: `model` is no inference model, or `out` is taken.
+        ModelError: Opt cannot convert it.
+    """
+    card = model.card
+    if card.format != "inference":
+        raise InputError(f"{model.folder} is a model in format {card.format}, not an inference model.")
+    if options.fp16 and card.precision == "int8":
+        raise ModelError("An int8 model is not converted to fp16 as well.", "Leave --fp16 out, or give the fp32 model.")
+    with new_folder(out, force) as folder:
+        nb = folder / f"{card.task}.nb"
+        result, changes = _optimise(model, nb, options)
+        if model.dictionary:
+            shutil.copyfile(model.dictionary, folder / model.dictionary.name)
+        for name, text in result.tailoring.items():
+            (folder / name).write_text(text)
+        made = _card(model, nb, options, result, changes)
+        saved = save_model(folder, made, [nb.name, *sorted(result.tailoring)])
+    return Model(out, saved.card)
+
+
+def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list[Change]]:
+    source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
+    program = load_program(source)
+    with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
+        changes: list[Change] = []
+        if options.rewrite:
+            changes = rewrite(program)
+            source = Path(name) / "inference.pdmodel"
+            save_program(program, source)
+        result = run_opt(
+            source,
+            parameters,
+            nb,
+            options.target,
+            fp16=options.fp16,
+            tailor=options.tailor,
+            version=options.version,
+        )
+    return result, changes
+
+
+def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: list[Change]) -> Card:
+    card = model.card
+    before = sum(item.bytes for item in card.files if item.path.startswith("inference."))
+    parent = {item.path: item.sha256 for item in card.files}
+    precision = "fp16" if options.fp16 else card.precision
+    return replace(
+        card,
+        name=f"{card.name.removesuffix('-fp32')}-fp16-{options.target}" if options.fp16 else f"{card.name}-{options.target}",
+        format="nb",
+        precision=precision,
+        target=options.target,
+        source={**card.source, "parent": {"name": card.name, "files": parent}},
+        opt={
+            "version": result.version,
+            "calls": result.command,
+            "bytes_before": before,
+            "bytes_after": nb.stat().st_size,
+            "sha256": sha256_file(nb),
+            "rewrites": {change.name: change.count for change in changes},
+        },
+    )
+
+
+@contextmanager
+def new_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
+
+    Raises:
+        InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not force:
+            raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
+        if not (out / CARD_NAME).is_file():
+            raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def existing(model: Model, out: Path, options: Options) -> Model | None:
+    """Returns the model in `out` when it is this model converted with these options, so that nothing needs doing."""
+    if not (out / CARD_NAME).is_file():
+        return None
+    try:
+        found = load_model(out)
+    except (InputError, ModelError):
+        return None
+    parent = found.card.source.get("parent", {})
+    same = (
+        found.card.target == options.target
+        and (found.card.precision == "fp16") == options.fp16
+        and (found.card.opt or {}).get("version") == options.version
+        and parent.get("files") == {item.path: item.sha256 for item in model.card.files}
+    )
+    return found if same else None

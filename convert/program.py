@@ -1,0 +1,158 @@
+"""Paddle's inference programs (`.pdmodel`) without Paddle: their protobuf messages, reading, writing, small edits.
+
+The messages are those of Paddle's `framework.proto`, declared here in a pool of their own, so that `convert` runs where
+paddlepaddle is not installed, and does not clash with it where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from edge.errors import InputError, ModelError
+
+_PACKAGE = "plate_edge.paddle"
+# Message: fields as "number label type name"; labels: o optional, q required, r repeated.
+_MESSAGES: dict[str, str] = {
+    "Version": "1 o int64 version",
+    "Complex": "1 q double r, 2 q double i",
+    "Scalar": "1 q int32 type, 2 o bool b, 3 o int64 i, 4 o double r, 5 o Complex c",
+    "OpVar": "1 q string parameter, 2 r string arguments",
+    "OpAttr": "1 q string name, 2 q int32 type, 3 o int32 i, 4 o float f, 5 o string s, 6 r int32 ints,"
+    " 7 r float floats, 8 r string strings, 10 o bool b, 11 r bool bools, 12 o int32 block_idx, 13 o int64 l,"
+    " 14 r int32 blocks_idx, 15 r int64 longs, 16 r double float64s, 17 o string var_name, 18 r string vars_name,"
+    " 19 o double float64, 20 o Scalar scalar, 21 r Scalar scalars",
+    "OpDesc": "3 q string type, 1 r OpVar inputs, 2 r OpVar outputs, 4 r OpAttr attrs, 5 o bool is_target",
+    "TensorDesc": "1 q int32 data_type, 2 r int64 dims",
+    "LoDTensorDesc": "1 q TensorDesc tensor, 2 o int32 lod_level",
+    "ReaderDesc": "1 r LoDTensorDesc lod_tensor",
+    "Tuple": "1 r int32 element_type",
+    "VarType": "1 q int32 type, 2 o TensorDesc selected_rows, 3 o LoDTensorDesc lod_tensor,"
+    " 4 o LoDTensorDesc tensor_array, 5 o ReaderDesc reader, 7 o Tuple tuple, 8 o TensorDesc string,"
+    " 9 o TensorDesc strings, 10 o TensorDesc vocab, 11 o TensorDesc sparse_coo, 12 o TensorDesc sparse_csr",
+    "VarAttr": "1 q string name, 2 q int32 type, 3 o int32 i, 4 o string s, 5 r int32 ints",
+    "VarDesc": "1 q string name, 2 q VarType type, 3 o bool persistable, 4 o bool need_check_feed,"
+    " 5 o bool is_parameter, 6 o bool stop_gradient, 7 r VarAttr attrs",
+    "BlockDesc": "1 q int32 idx, 2 q int32 parent_idx, 3 r VarDesc vars, 4 r OpDesc ops, 5 o int32 forward_block_idx",
+    "OpVersion": "1 q int32 version",
+    "OpVersionPair": "1 q string op_name, 2 q OpVersion op_version",
+    "OpVersionMap": "1 r OpVersionPair pair",
+    "ProgramDesc": "1 r BlockDesc blocks, 4 o Version version, 5 o OpVersionMap op_version_map",
+}
+_LABELS = {"o": 1, "q": 2, "r": 3}
+_TYPES = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9}
+# AttrType number to the field that holds the value.
+_ATTRIBUTE_FIELDS = {
+    0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools", 8: "block_idx", 9: "l",
+    10: "blocks_idx", 11: "longs", 12: "float64s", 13: "var_name", 14: "vars_name", 15: "float64",
+}  # fmt: skip
+FLOAT, INT32, INT64 = 5, 2, 3  # VarType.Type of tensors
+
+
+def _message_class(name: str) -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="plate_edge_paddle.proto", package=_PACKAGE, syntax="proto2")
+    for message, text in _MESSAGES.items():
+        entry = file.message_type.add(name=message)
+        for item in text.split(","):
+            number, label, kind, field = item.split()
+            added = entry.field.add(name=field, number=int(number), label=_LABELS[label])
+            if kind in _TYPES:
+                added.type = _TYPES[kind]
+            else:
+                added.type, added.type_name = 11, f".{_PACKAGE}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+ProgramDesc = _message_class("ProgramDesc")
+
+
+def load_program(path: Path) -> Any:
+    """Reads a `.pdmodel` file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A `ProgramDesc` message.
+
+    Raises:
+        InputError: Not a file.
+        ModelError: Not a Paddle program; Paddle 3's JSON programs are named as such.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "An inference model is `inference.pdmodel` + `inference.pdiparams`.")
+    raw = path.read_bytes()
+    if raw[:1] == b"{":
+        raise ModelError(f"{path} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
+    program = ProgramDesc()
+    try:
+        program.ParseFromString(raw)
+    except DecodeError as error:
+        raise ModelError(f"{path} is not a Paddle program: {error}.", "Is the file complete?") from error
+    if not program.blocks or not program.blocks[0].ops:
+        raise ModelError(f"{path} holds no operators.", "Is it a `.pdmodel` file?")
+    return program
+
+
+PADDLE3_HINT = (
+    "Export it again with the old program format: set FLAGS_enable_pir_api=0 before the export "
+    "(PaddleOCR: `FLAGS_enable_pir_api=0 python tools/export_model.py ...`), or use paddlepaddle 2.6."
+)
+
+
+def save_program(program: Any, path: Path) -> None:
+    """Writes a program; equal programs give equal bytes."""
+    path.write_bytes(program.SerializeToString(deterministic=True))
+
+
+def attribute(operator: Any, name: str, default: Any = None) -> Any:
+    """Returns the value of an operator's attribute, lists as Python lists, or `default` when it has none."""
+    for item in operator.attrs:
+        if item.name == name:
+            field = _ATTRIBUTE_FIELDS.get(item.type)
+            value = getattr(item, field) if field else None
+            return list(value) if field and field.endswith("s") and field != "s" else value
+    return default
+
+
+def set_attribute(operator: Any, name: str, kind: int, value: Any) -> None:
+    """Sets an attribute of an operator.
+
+    Args:
+        operator: An `OpDesc`.
+        name: Attribute name.
+        kind: Paddle's AttrType: 0 int, 1 float, 2 string, 3 ints, 4 floats, 6 bool ...
+        value: Fitting `kind`.
+    """
+    remove_attribute(operator, name)
+    item = operator.attrs.add(name=name, type=kind)
+    field = _ATTRIBUTE_FIELDS[kind]
+    if isinstance(value, (list, tuple)):
+        getattr(item, field).extend(value)
+    else:
+        setattr(item, field, value)
+
+
+def remove_attribute(operator: Any, name: str) -> None:
+    """Removes an attribute, when the operator has it."""
+    for index, item in enumerate(operator.attrs):
+        if item.name == name:
+            del operator.attrs[index]
+            return
+
+
+def arguments(variables: Any, name: str) -> list[str]:
+    """Returns the variables under one name of an operator's `inputs` or `outputs`; empty when there are none."""
+    return [argument for item in variables if item.parameter == name for argument in item.arguments]
+
+
+def all_arguments(variables: Any) -> Iterator[str]:
+    """Yields every variable of an operator's `inputs` or `outputs`."""
+    for item in variables:
+        yield from item.arguments
