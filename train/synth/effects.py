@@ -197,9 +197,7 @@ def defocus(image: Image, sigma: float) -> Image:
 def coarse(image: Image, factor: float) -> Image:
     """Shrinks by a factor and enlarges again, as digital zoom and low resolution do."""
     height, width = image.shape[:2]
-    small = cv2.resize(
-        image, (max(8, int(width / factor)), max(4, int(height / factor))), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(image, (max(8, int(width / factor)), max(4, int(height / factor))), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
