@@ -1,0 +1,88 @@
+"""Building and loading the C++ kernel of this folder, and the process settings that must come before Paddle."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from edge.paths import cache_dir
+
+SOURCE = Path(__file__).with_name("depthwise.cc")
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def prepare_process(threads: int = 0) -> None:
+    """Sets what must be set before Paddle is imported; harmless where it does nothing.
+
+    * `MKL_DEBUG_CPU_TYPE=5` lets the MKL inside Paddle use AVX2 on AMD processors (2.2x on a matrix product).
+    * glibc keeps freed memory: Paddle's CPU allocator returns every tensor to the system and takes it back, zeroed
+      page by page, at the next step (batch norm 35 -> 8 ms, hard-swish 28 -> 13 ms on a [16, 256, 12, 80] tensor).
+    * `import zlib` first, or Python's zlib binds to Paddle's own and breaks.
+
+    Args:
+        threads: OpenMP threads, 0 for the environment's choice.
+    """
+    os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    import zlib  # noqa: F401
+
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+        libc.mallopt(_M_TOP_PAD, 256 << 20)
+
+
+@lru_cache(maxsize=1)
+def load_kernels() -> ctypes.CDLL | None:
+    """Compiles `depthwise.cc` once for this machine and loads it.
+
+    Returns:
+        The library, or None when there is no C++ compiler, it fails, or `PLATE_EDGE_ACCEL=0`: callers then keep
+        Paddle's own kernels.
+    """
+    if os.environ.get("PLATE_EDGE_ACCEL") == "0":
+        return None
+    compiler = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+    if compiler is None:
+        return None
+    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + _machine().encode()).hexdigest()[:16]
+    library = cache_dir("build") / f"train-accel-{key}.so"
+    if not library.is_file():
+        temporary = library.with_name(f".{library.name}.{os.getpid()}")
+        command = [compiler, *FLAGS, str(SOURCE), "-o", str(temporary)]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode != 0:
+            temporary.unlink(missing_ok=True)
+            return None
+        temporary.replace(library)
+    try:
+        kernels = ctypes.CDLL(str(library))
+    except OSError:
+        return None
+    pointers, sizes = ctypes.c_void_p, ctypes.c_int
+    kernels.depthwise_forward.argtypes = [pointers] * 3 + [sizes] * 7
+    kernels.depthwise_backward.argtypes = [pointers] * 5 + [sizes] * 7
+    return kernels
+
+
+def _machine() -> str:
+    # -march=native makes the library this processor's own; a cache on a shared home must not hand it to another one.
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith("flags")), platform.processor())

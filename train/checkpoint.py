@@ -1,0 +1,159 @@
+"""Checkpoints that survive `kill -9`: one file each, written beside and renamed, checked when read.
+
+A run's folder:
+
+    recipe.yml      the settings as run
+    dict.txt        a recogniser's characters
+    last.ckpt       everything to go on from: weights, moving average, optimiser, step, best so far
+    best.pdparams   the best weights by validation (the moving average's, when there is one)
+    best.json       the step and figures of `best.pdparams`
+    log.csv         one line a logged step
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import HostError, InputError, ModelError
+from edge.paths import write_atomic
+
+SCHEMA = "plate-edge/checkpoint/1"
+LAST, BEST, BEST_FACTS = "last.ckpt", "best.pdparams", "best.json"
+_META = "meta"
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class State:
+    """Everything that a run goes on from.
+
+    Attributes:
+        recipe: The settings as plain data; a run is only resumed under the same ones.
+        step: Steps done.
+        weights: Parameters and buffers by name.
+        average: Their moving average, empty without one.
+        optimiser: The optimiser's arrays by name.
+        best: Figures and step of the best validation, empty before the first.
+    """
+
+    recipe: dict[str, Any]
+    step: int
+    weights: Arrays
+    average: Arrays = field(default_factory=dict)
+    optimiser: Arrays = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+def save_state(path: Path, state: State) -> None:
+    """Writes a checkpoint; the old one stays until the new one is whole.
+
+    Raises:
+        HostError: The disk is full or not writable; the old checkpoint is untouched.
+    """
+    meta = {"schema": SCHEMA, "recipe": state.recipe, "step": state.step, "best": state.best}
+    arrays = {
+        f"{group}/{name}": value
+        for group, values in (("weights", state.weights), ("average", state.average), ("optimiser", state.optimiser))
+        for name, value in values.items()
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **{_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}, **arrays)
+    _write(path, buffer.getvalue())
+
+
+def load_state(path: Path) -> State:
+    """Reads a checkpoint.
+
+    Raises:
+        InputError: Missing, truncated or damaged, or not a checkpoint of this kit.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a checkpoint.", "A run's checkpoint is its last.ckpt.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = {name: archive[name] for name in archive.files}
+        meta = json.loads(values.pop(_META).tobytes())
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{path} is damaged or no checkpoint: {error}.", "Delete it to start again.") from error
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        raise InputError(f"{path} is a checkpoint of another version of the kit.", "Delete it to start again.")
+    groups: dict[str, Arrays] = {"weights": {}, "average": {}, "optimiser": {}}
+    for name, value in values.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = value
+    return State(meta["recipe"], int(meta["step"]), best=meta["best"], **groups)
+
+
+def save_best(folder: Path, weights: Arrays, facts: dict[str, Any]) -> None:
+    """Writes `best.pdparams` (a Paddle file, as PaddleOCR's are) and `best.json`.
+
+    Raises:
+        HostError: The disk is full or not writable; the old ones are untouched.
+    """
+    import zlib  # noqa: F401
+
+    import paddle
+
+    buffer = io.BytesIO()
+    paddle.save({name: paddle.to_tensor(value) for name, value in weights.items()}, buffer)
+    _write(folder / BEST, buffer.getvalue())
+    _write(folder / BEST_FACTS, (json.dumps(facts, indent=2) + "\n").encode())
+
+
+def check_fits(state: State, weights: Arrays, recipe: dict[str, Any], where: Path) -> None:
+    """Checks that a checkpoint belongs to a network and to a recipe.
+
+    Args:
+        state: The checkpoint.
+        weights: The network's own parameters and buffers.
+        recipe: The settings of the run that wants to go on.
+        where: For messages.
+
+    Raises:
+        ModelError: A checkpoint of another architecture or number of classes.
+        InputError: One that was made under other settings.
+    """
+    differ = sorted(set(state.weights) ^ set(weights)) or sorted(
+        name for name, value in weights.items() if state.weights[name].shape != value.shape
+    )
+    if differ:
+        raise ModelError(
+            f"{where} is a checkpoint of another architecture ({len(differ)} parameters differ, such as {differ[0]}).",
+            "Give another --out, or delete the folder to start again.",
+        )
+    changed = _changes(state.recipe, recipe)
+    if changed:
+        raise InputError(
+            f"{where} was made with other settings: {', '.join(changed[:5])}.",
+            "Give another --out for new settings; a resumed run must be the same run.",
+        )
+
+
+def _changes(old: Any, new: Any, prefix: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            text for key in sorted({*old, *new}) for text in _changes(old.get(key), new.get(key), f"{prefix}{key}.")
+        ]
+    # Where the data lies and how many threads work may change; what is computed may not.
+    free = prefix in ("data.root.", "threads.", "about.")
+    return [] if old == new or free else [f"{prefix[:-1]} {old!r} -> {new!r}"]
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        raise HostError(
+            f"{path} cannot be written: {error.strerror or error} ({len(data) >> 20} MiB wanted, {free >> 20} MiB free).",
+            "Free some space and run the same command again; it goes on from the last whole checkpoint.",
+        ) from error

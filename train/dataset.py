@@ -1,0 +1,150 @@
+"""What a fit is trained on: samples by file and label, split into training and validation by the plate's text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import InputError
+from train.ccpd import parse_name, sort_vertices
+
+Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float64]
+Random = np.random.Generator
+IGNORED_TEXT = "###"
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A labelled plate on a photo: corners clockwise from top left (float64 [4, 2], pixels) and text."""
+
+    quad: Points
+    text: str
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the annotator could not read it (`###`, ICDAR's convention): neither right nor wrong."""
+        return self.text == IGNORED_TEXT
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is on it; a crop has one plate that fills it and no corners."""
+
+    path: Path
+    plates: tuple[Plate, ...] = ()
+    text: str = ""
+
+    @property
+    def key(self) -> str:
+        """What decides on which side of the split a sample goes: the plate's text, or the file's name."""
+        return self.text or (self.plates[0].text if self.plates else self.path.name)
+
+    @property
+    def green(self) -> bool:
+        """Whether its plate has eight characters."""
+        return len(self.key) == 8
+
+
+def read_image(path: Path) -> Image:
+    """Reads an image as uint8 BGR.
+
+    Raises:
+        InputError: Missing or not an image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        what = "is not an image" if path.is_file() else "is missing"
+        raise InputError(f"{path} {what}.", "Every file of a label list must be there; make the labels again.")
+    return np.asarray(image)
+
+
+def read_crops(labels: Path) -> list[Sample]:
+    """Reads a recognition label file: `path<TAB>text` a line, paths relative to the file's folder.
+
+    Raises:
+        InputError: Missing or empty file, a malformed line, or an image that does not exist.
+    """
+    samples = [Sample(path, text=text) for path, text in _lines(labels)]
+    if not samples:
+        raise InputError(f"{labels} lists nothing.", "Lines are `path<TAB>text`.")
+    return samples
+
+
+def read_photos(source: Path) -> list[Sample]:
+    """Reads a folder of CCPD photos, or a detection label file: `path<TAB>[{"points": ..., "transcription": ...}]`.
+
+    Raises:
+        InputError: Missing or empty source, a malformed line or name, or an image that does not exist.
+    """
+    if source.is_dir():
+        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        samples = []
+        for path in paths:
+            name = parse_name(path)
+            samples.append(Sample(path, (Plate(np.array(name.vertices, np.float64), name.text),)))
+    else:
+        samples = [Sample(path, _plates(text, source)) for path, text in _lines(source)]
+    if not samples:
+        raise InputError(f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`.")
+    return samples
+
+
+def split(samples: list[Sample], holdout: float, salt: int) -> tuple[list[Sample], list[Sample]]:
+    """Splits samples into training and validation by a hash of their plate, the same on every machine.
+
+    Args:
+        samples: Of any order.
+        holdout: Part for validation, 0 to 1.
+        salt: Gives another split.
+
+    Returns:
+        Training and validation samples, in the order given; no plate is on both sides.
+    """
+    train, validation = [], []
+    for sample in samples:
+        digest = hashlib.sha256(f"{salt}/{sample.key}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        (validation if place < holdout else train).append(sample)
+    return train, validation
+
+
+def _lines(labels: Path) -> list[tuple[Path, str]]:
+    if not labels.is_file():
+        raise InputError(f"{labels} is not a label file.", "Make labels with `edge train labels --ccpd DIR --out DIR`.")
+    found = []
+    for number, line in enumerate(labels.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        name, tab, text = line.rstrip("\r").partition("\t")
+        if not tab or not text:
+            raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
+        path = labels.parent / name
+        if not path.is_file():
+            raise InputError(f"{labels}, line {number}: {path} is missing.", "Are the paths relative to the label file?")
+        found.append((path, text))
+    return found
+
+
+def _plates(text: str, where: Path) -> tuple[Plate, ...]:
+    try:
+        items: Any = json.loads(text)
+        return tuple(_plate(item) for item in items)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{where}: {text[:60]!r} is not a list of points and transcription: {error}.") from error
+
+
+def _plate(item: Any) -> Plate:
+    points = np.array(item["points"], np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
+        raise ValueError("points must be at least three x, y pairs")
+    if len(points) != 4:
+        points = cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))).astype(np.float64)
+    return Plate(np.array(sort_vertices([(x, y) for x, y in points.tolist()]), np.float64), str(item["transcription"]))

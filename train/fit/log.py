@@ -1,0 +1,48 @@
+"""A run's log: a CSV that grows by one line a step and never holds a step twice."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+COLUMNS = (
+    "step", "rate", "loss", "shrink", "threshold", "binary", "seconds_a_step",
+    "accuracy", "val_loss", "precision", "recall", "hmean", "samples", "score",
+)  # fmt: skip
+
+
+class RunLog:
+    """Appends rows to a CSV, after dropping those that a resumed run will write again.
+
+    Args:
+        path: The file.
+        step: Steps done; later rows are of a run that was killed after its last checkpoint.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if path.is_file() and step:
+            with path.open(newline="", encoding="utf-8") as stream:
+                # A line cut short by a kill has no step that can be read, or too few columns.
+                kept = [row for row in csv.DictReader(stream) if _done(row, step)]
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            writer.writeheader()
+            writer.writerows(kept)
+        self.path = path
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Appends one row; keys that are no column are left out."""
+        with self.path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
+            writer.writerow({key: _short(value) for key, value in row.items()})
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def _done(row: dict[str, str], step: int) -> bool:
+    return None not in row and (row.get("step") or "").isdigit() and int(row["step"]) <= step

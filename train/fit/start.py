@@ -1,0 +1,58 @@
+"""Puts a run together: process settings, network, data, folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from edge.paths import write_atomic
+from train.accel.native import prepare_process
+from train.fit.loop import Fit, Report
+from train.fit.recipe import Recipe, recipe_document
+
+
+def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> Fit:
+    """Makes a run ready to be started or resumed.
+
+    Under `paddle.distributed.launch` every process trains on its own batches; the first one writes.
+
+    Args:
+        recipe: Its settings.
+        out: Its folder; `recipe.yml` and a recogniser's `dict.txt` are written at once.
+        report: Called with each logged row.
+
+    Raises:
+        EdgeError: Of data, recipe or weights; see `train.dataset` and `train.fit.networks`.
+    """
+    prepare_process(recipe.threads)
+    import cv2
+    import paddle
+
+    from train.accel.layers import accelerate
+    from train.fit.networks import start_network
+    from train.fit.tasks import RecTask, Task
+
+    cv2.setNumThreads(1)  # The batches are made beside the training; OpenCV's own threads would take its cores.
+    rank, world = int(os.environ.get("PADDLE_TRAINER_ID", "0")), int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+    if world > 1:
+        paddle.distributed.init_parallel_env()
+    net, characters = start_network(recipe)
+    task: Task
+    if recipe.task == "rec":
+        assert characters is not None
+        task = RecTask(recipe, characters, (rank, world))
+    else:
+        from train.fit.tasks_det import DetTask
+
+        task = DetTask(recipe, (rank, world))
+    accelerate(net)
+    if rank == 0:
+        write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
+        if characters:
+            write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in characters))
+    run = Fit(recipe, net, task, out, report, rank)
+    if world > 1:
+        run.net = paddle.DataParallel(net)
+    return run

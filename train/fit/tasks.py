@@ -1,0 +1,101 @@
+"""What differs between fitting a detector and a recogniser: data, loss, validation."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from train.fit.recipe import Recipe
+
+
+class Task(Protocol):
+    """One of the two tasks, bound to a recipe."""
+
+    def batch(self, step: int) -> Any:
+        """Draws the batch of a step; the same step gives the same batch."""
+        ...
+
+    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+        """Runs the network on a batch; returns `loss` and its parts as scalar tensors."""
+        ...
+
+    def validate(self, net: Any) -> dict[str, float]:
+        """Measures a network in evaluation mode on the held-out samples; the greater `score`, the better."""
+        ...
+
+    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+        """Returns a batch as arrays, to be saved when its loss is not a number."""
+        ...
+
+
+class RecTask:
+    """The recogniser: CTC loss, accuracy of whole texts by greedy decoding."""
+
+    def __init__(self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1)) -> None:
+        from train.dataset_rec import RecData
+
+        self.recipe = recipe
+        self.characters = characters
+        self.rank, self.world = ranks
+        self.data = RecData(recipe, characters)
+
+    def batch(self, step: int) -> Any:
+        """See `Task`."""
+        return self.data.batch(self.recipe.seed, step * self.world + self.rank, self.recipe.batch)
+
+    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+        """See `Task`."""
+        import paddle
+
+        from train.losses import ctc_loss
+
+        logits = net(paddle.to_tensor(batch.images))
+        return {"loss": ctc_loss(logits, paddle.to_tensor(batch.labels), paddle.to_tensor(batch.lengths))}
+
+    def validate(self, net: Any) -> dict[str, float]:
+        """Accuracy, and the mean CTC loss, which still tells two networks apart when both read everything."""
+        import paddle
+
+        from edge.ocr.recognise import ctc_greedy
+
+        right = count = 0
+        loss = 0.0
+        for batch in self.data.validation_batches(32):
+            with paddle.no_grad():
+                probabilities = net(paddle.to_tensor(batch.images)).numpy()
+            for row, labels, length, text in zip(probabilities, batch.labels, batch.lengths, batch.texts, strict=True):
+                right += ctc_greedy(row, self.characters)[0] == text
+                loss += path_loss(row, labels[:length])
+                count += 1
+        accuracy = right / max(1, count)
+        mean = loss / max(1, count)
+        return {"accuracy": accuracy, "val_loss": mean, "samples": count, "score": accuracy - 0.01 * min(mean, 1.0)}
+
+    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+        """See `Task`."""
+        return {"images": batch.images, "labels": batch.labels, "lengths": batch.lengths}
+
+
+def path_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The CTC loss -ln p(labels) of one text by the forward algorithm (Graves et al. 2006, section 4.1).
+
+    Args:
+        probabilities: float32 [T, C], softmax applied, blank 0.
+        labels: int [L].
+
+    Returns:
+        Nats; infinite when T cannot hold the labels.
+    """
+    extended = np.zeros(2 * len(labels) + 1, np.int64)
+    extended[1::2] = labels
+    log = np.log(np.maximum(probabilities.astype(np.float64), 1e-300))[:, extended]
+    skip = np.zeros(len(extended), bool)
+    skip[2:] = (extended[2:] != 0) & (extended[2:] != extended[:-2])
+    alpha = np.full(len(extended), -np.inf)
+    alpha[:2] = log[0, :2]
+    for row in log[1:]:
+        one = np.concatenate(([-np.inf], alpha[:-1]))
+        two = np.where(skip, np.concatenate(([-np.inf, -np.inf], alpha[:-2]))[: len(extended)], -np.inf)
+        alpha = np.logaddexp(np.logaddexp(alpha, one), two) + row
+    return float(-np.logaddexp(alpha[-1], alpha[-2] if len(alpha) > 1 else -np.inf))
