@@ -14,6 +14,7 @@ from edge.errors import EdgeError, ExitCode
 from edge.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("edge.commands.doctor:doctor", "Check this host, your boards and the cache."),
     "run": ("edge.commands.run:run", "Read the plates in photos, on this host or on a board."),
     "build": ("edge.commands.build:build", "Build the C++ program for a board."),
     "bundle": ("edge.commands.bundle:bundle", "Pack program, runtime and models for a board."),

@@ -1,0 +1,157 @@
+"""What this machine, the user's boards and the cache are able to do, one finding a line, each with the next step.
+
+A finding is `ok`, `warn` (something optional is missing: names what cannot be done without it) or `fail` (the main
+job on this machine cannot work).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.board import Device, inventory_path, load_inventory
+from edge.errors import EdgeError
+from edge.paths import cache_dir
+from edge.prepare import model_sets
+from edge.transport import connect
+
+LEVELS = ("ok", "warn", "fail")
+_GIB = 1 << 30
+
+# Program -> (Debian package, what needs it, level when it is missing)
+PROGRAMS: dict[str, tuple[str, str, str]] = {
+    "g++": ("g++", "building the program for this host", "fail"),
+    "cmake": ("cmake", "building the program", "fail"),
+    "ninja": ("ninja-build", "building the program", "fail"),
+    "aarch64-linux-gnu-g++": ("g++-aarch64-linux-gnu", "building for 64-bit ARM boards", "warn"),
+    "arm-linux-gnueabihf-g++": ("g++-arm-linux-gnueabihf", "building for 32-bit ARM boards", "warn"),
+    "ssh": ("openssh-client", "`edge shell` on ssh boards", "warn"),
+    "adb": ("adb", "Android phones", "warn"),
+    "qemu-aarch64-static": ("qemu-user-static", "the virtual ARM board", "warn"),
+    "mmdebstrap": ("mmdebstrap", "making the virtual ARM board", "warn"),
+}
+
+# Module -> (distribution, what needs it, level when it is missing, extra)
+PACKAGES: dict[str, tuple[str, str, str, str]] = {
+    "paddlelite": ("paddlelite", "the runtime on this host and conversion", "fail", ""),
+    "fabric": ("fabric", "boards over ssh", "fail", ""),
+    "cv2": ("opencv-python", "the reference pipeline", "fail", ""),
+    "paddle": ("paddlepaddle", "training, and the published models", "warn", "train"),
+    "paddleslim": ("paddleslim", "quantising", "warn", "train"),
+    "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "the published PP-OCRv3 weights", "warn", "models"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor.
+
+    Attributes:
+        area: `host`, `device` or `project`.
+        name: What was looked at.
+        level: One of `LEVELS`.
+        detail: What was found.
+        hint: The next step, empty when there is none to take.
+    """
+
+    area: str
+    name: str
+    level: str
+    detail: str
+    hint: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Returns the finding as plain values."""
+        return asdict(self)
+
+
+def examine(*, devices: bool = True, inventory: Path | None = None) -> Iterator[Finding]:
+    """Yields findings as they are made, the quick ones first.
+
+    Args:
+        devices: Also connect to every device of the inventory.
+        inventory: The inventory; None for the user's own.
+    """
+    yield from _host()
+    yield from _project()
+    if devices:
+        yield from _devices(inventory, connect_and_ask)
+
+
+def _host() -> Iterator[Finding]:
+    version = platform.python_version()
+    good = sys.version_info[:2] == (3, 10)
+    yield Finding(
+        "host", "CPython", "ok" if good else "fail", f"{version}, {platform.machine()}, {platform.system()}",
+        "" if good else "Paddle Lite's wheels end at CPython 3.10: `make setup` finds or gets one.",
+    )  # fmt: skip
+    for module, (distribution, purpose, level, extra) in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            install = f"pip install 'plate-edge-kit[{extra}]'" if extra else "pip install plate-edge-kit"
+            yield Finding("host", distribution, level, f"not installed; needed for {purpose}", install)
+        else:
+            yield Finding("host", distribution, "ok", importlib.metadata.version(distribution))
+    for program, (package, purpose, level) in PROGRAMS.items():
+        found = shutil.which(program)
+        if found is None:
+            yield Finding("host", program, level, f"not found; needed for {purpose}", f"apt-get install {package}")
+        else:
+            yield Finding("host", program, "ok", found)
+    stb = any(Path(folder, "stb", "stb_image.h").is_file() for folder in ("/usr/include", "/usr/local/include"))
+    yield Finding(
+        "host", "stb_image.h", "ok" if stb else "fail",
+        "found" if stb else "not found; the program decodes photos with it",
+        "" if stb else "apt-get install libstb-dev",
+    )  # fmt: skip
+    free = shutil.disk_usage(cache_dir("models")).free
+    yield Finding(
+        "host", "disk", "ok" if free > 2 * _GIB else "warn" if free > _GIB // 4 else "fail",
+        f"{free / _GIB:.1f} GiB free in {cache_dir('models').parent}",
+        "" if free > 2 * _GIB else "Free some space, or point PLATE_EDGE_CACHE at another disk.",
+    )  # fmt: skip
+
+
+def _project() -> Iterator[Finding]:
+    sets = model_sets()
+    yield Finding("project", "model sets", "ok", ", ".join(sets))
+    made = sorted(path.parent.name for path in cache_dir("models").glob("*/*/card.json"))
+    detail = f"{len(made)} in the cache" if made else "none yet"
+    yield Finding("project", "converted models", "ok", detail, "" if made else "`make run` makes them.")
+    built = sorted(path.name for path in cache_dir("build").iterdir() if path.is_dir())
+    detail = f"{len(built)} builds in the cache" if built else "none yet"
+    yield Finding("project", "program", "ok", detail, "" if built else "`edge build --abi host` builds it.")
+
+
+def _devices(inventory: Path | None, ask: Callable[[Device], str]) -> Iterator[Finding]:
+    try:
+        known = load_inventory(inventory)
+    except EdgeError as error:
+        yield Finding("device", "inventory", "fail", error.message, error.hint)
+        return
+    if not known:
+        hint = "Add a board: edge device add NAME --board PROFILE --ssh USER@ADDRESS"
+        yield Finding("device", "inventory", "ok", f"no devices in {inventory_path(inventory)}", hint)
+    for name, device in known.items():
+        try:
+            yield Finding("device", name, "ok", f"{device.address}: {ask(device)}")
+        except EdgeError as error:
+            yield Finding("device", name, "warn", error.message, error.hint)
+
+
+def connect_and_ask(device: Device) -> str:
+    """Connects to a device and returns its `uname -srm`.
+
+    Raises:
+        EdgeError: It cannot be reached, or did not answer.
+    """
+    transport = connect(device)
+    try:
+        return transport.run_check(["uname", "-srm"], timeout=20).stdout.strip()
+    finally:
+        transport.close()

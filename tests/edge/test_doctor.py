@@ -1,0 +1,52 @@
+"""The doctor names what is missing and the next step, and fails only when the main job cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def doctor(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge", "doctor", *argv]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def test_healthy_machine(own_cache: Path) -> None:
+    answer = doctor("--json")
+    document = json.loads(answer.stdout)
+    levels = {finding["name"]: finding["level"] for finding in document["findings"]}
+    assert answer.returncode == 0 and document["counts"]["fail"] == 0
+    assert levels["paddlelite"] == levels["cmake"] == levels["CPython"] == "ok"
+
+
+def test_missing_compiler_fails_and_names_its_package(own_cache: Path, tmp_path: Path) -> None:
+    answer = doctor("--json", PATH=str(tmp_path))
+    findings = {finding["name"]: finding for finding in json.loads(answer.stdout)["findings"]}
+    assert answer.returncode == 5
+    assert findings["g++"]["level"] == "fail" and findings["g++"]["hint"] == "apt-get install g++"
+    assert findings["adb"]["level"] == "warn" and "Android" in findings["adb"]["detail"]
+
+
+DEAD_BOARD = """schema: plate-edge/devices/1
+devices:
+  bench:
+    board: rk3399
+    ssh: nobody@127.0.0.1:9
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "words"), [("devices: [", "fail", "devices.yml"), (DEAD_BOARD, "warn", "127.0.0.1")]
+)
+def test_devices_are_asked(own_cache: Path, tmp_path: Path, text: str, level: str, words: str) -> None:
+    inventory = tmp_path / "devices.yml"
+    inventory.write_text(text)
+    answer = doctor("--json", "--inventory", str(inventory))
+    (finding,) = [f for f in json.loads(answer.stdout)["findings"] if f["area"] == "device"]
+    assert finding["level"] == level and words in finding["detail"]
+    assert "Traceback" not in answer.stderr
