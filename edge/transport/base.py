@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import DeviceError, InputError
+from edge.errors import DeviceError, InputError, LinkError
 
 Lines = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -41,6 +41,12 @@ class CommandError(DeviceError):
     def __init__(self, message: str, hint: str = "", result: Result | None = None) -> None:
         super().__init__(message, hint)
         self.result = result
+
+
+class AccessError(LinkError):
+    """A board cannot be reached, and asking again without changing something will not help."""
+
+    transient = False
 
 
 class Transport(Protocol):
@@ -97,6 +103,9 @@ class Transport(Protocol):
 
     def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
         """Brings one file from the board, atomic and verified by SHA-256."""
+
+    def shell(self, argv: Sequence[str] | None = None) -> int:
+        """Opens an interactive shell on this terminal, or runs a command in it; returns the exit code."""
 
     def close(self) -> None:
         """Ends the connection; further calls open it again."""

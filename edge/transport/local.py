@@ -107,6 +107,10 @@ class LocalTransport:
             raise DeviceError(f"{remote} is not a file on {self.name}.")
         _copy(source, local, 0o644, progress)
 
+    def shell(self, argv: Sequence[str] | None = None) -> int:
+        """See `Transport.shell`."""
+        return subprocess.run(check_argv(argv) if argv else (os.environ.get("SHELL", "sh"),), check=False).returncode
+
     def close(self) -> None:
         """Nothing to end."""
 

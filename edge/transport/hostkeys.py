@@ -1,0 +1,162 @@
+"""Which ssh host keys are trusted: the kit's own `known_hosts`, then the user's; anything else is refused.
+
+A key is stored only after a person confirmed its fingerprint (`edge device trust`). A changed key is never accepted
+on the way: a board that was set up anew and somebody in between look the same from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import paramiko
+from paramiko.hostkeys import HostKeyEntry, HostKeys
+
+from edge.errors import LinkError
+from edge.paths import config_dir, write_atomic
+
+USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
+# What Paramiko can verify; other entries (security keys, certificates) would only confuse its negotiation.
+KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+
+
+class HostKeyError(LinkError):
+    """A host key is unknown or changed; keeps what is needed to trust it.
+
+    Attributes:
+        host: Host as it was connected to.
+        port: Port.
+        key: The key that the host showed.
+        expected: The key that was known, None for an unknown host.
+    """
+
+    transient = False
+
+    def __init__(
+        self, message: str, hint: str, host: str, port: int, key: paramiko.PKey, expected: paramiko.PKey | None
+    ) -> None:
+        super().__init__(message, hint)
+        self.host = host
+        self.port = port
+        self.key = key
+        self.expected = expected
+
+
+def own_known_hosts() -> Path:
+    """Returns the kit's own file of trusted keys, in OpenSSH's format."""
+    return config_dir() / "known_hosts"
+
+
+def label(host: str, port: int) -> str:
+    """Returns how `known_hosts` writes a host: `host`, or `[host]:port` where the port is not 22."""
+    return host if port == 22 else f"[{host}]:{port}"
+
+
+def fingerprint(key: paramiko.PKey) -> str:
+    """Returns `SHA256:...` as `ssh-keygen -l` prints it."""
+    return str(key.fingerprint)
+
+
+def load_known(keys: HostKeys, user_files: Iterable[str] = USER_FILES) -> None:
+    """Adds all trusted keys to `keys`; the kit's own come first and win."""
+    for path in [own_known_hosts(), *(Path(name).expanduser() for name in user_files)]:
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            entry = _entry(line)
+            if entry is None:
+                continue
+            for name in entry.hostnames:
+                # `add` replaces a key of the same type, and the first one read is the one to keep.
+                if entry.key.get_name() not in (keys.lookup(name) or {}):
+                    keys.add(name, entry.key.get_name(), entry.key)
+
+
+def _entry(line: str) -> HostKeyEntry | None:
+    """Reads one line; None for comments, `@revoked` and certificate lines, and what Paramiko does not understand."""
+    line = line.strip()
+    if not line or line.startswith(("#", "@")):
+        return None
+    try:
+        entry = HostKeyEntry.from_line(line)
+    except Exception:  # a damaged line of the user's file must not stop anybody; Paramiko raises many kinds
+        return None
+    return entry if entry is not None and entry.key is not None and entry.key.get_name() in KEY_TYPES else None
+
+
+def remember(host: str, port: int, key: paramiko.PKey) -> Path:
+    """Stores a key as trusted for a host in the kit's own file, in place of any it had for that host.
+
+    Returns:
+        The file.
+    """
+    path = own_known_hosts()
+    forget(host, port)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    write_atomic(path, f"{text}{label(host, port)} {key.get_name()} {key.get_base64()}\n")
+    return path
+
+
+def forget(host: str, port: int) -> None:
+    """Removes all keys of a host from the kit's own file."""
+    path = own_known_hosts()
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    name = label(host, port)
+    kept = [line for line in lines if line.startswith("#") or name not in re.split(r"[,\s]", line)[:1]]
+    if kept != lines:
+        write_atomic(path, "".join(kept))
+
+
+def unknown(device: str, host: str, port: int, key: paramiko.PKey) -> HostKeyError:
+    """Returns the refusal of a host that was never seen."""
+    print_ = fingerprint(key)
+    return HostKeyError(
+        f"{label(host, port)} is not known yet. It shows the {key.get_name()} host key {print_}.",
+        f"Compare with `ssh-keygen -lf /etc/ssh/ssh_host_*.pub` on the board; then: "
+        f"edge device trust {device} --fingerprint {print_}",
+        host,
+        port,
+        key,
+        None,
+    )
+
+
+def changed(device: str, host: str, port: int, key: paramiko.PKey, expected: paramiko.PKey) -> HostKeyError:
+    """Returns the refusal of a host whose key is not the one that was trusted."""
+    print_ = fingerprint(key)
+    return HostKeyError(
+        f"The host key of {label(host, port)} has CHANGED: trusted was {expected.get_name()} {fingerprint(expected)}, "
+        f"now it shows {key.get_name()} {print_}.",
+        "If the board was not set up anew, somebody may be in between: stop here. "
+        f"If it was: edge device trust {device} --fingerprint {print_}",
+        host,
+        port,
+        key,
+        expected,
+    )
+
+
+class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types
+    """Refuses hosts that are not known, with their fingerprint and the next step.
+
+    Args:
+        device: Name of the device, for the next step.
+        port: Port that is connected to.
+        host: Host that is connected to.
+    """
+
+    def __init__(self, device: str, host: str, port: int) -> None:
+        self.device = device
+        self.host = host
+        self.port = port
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """See Paramiko's policy; always raises `HostKeyError`."""
+        raise unknown(self.device, self.host, self.port, key)

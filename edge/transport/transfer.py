@@ -1,0 +1,245 @@
+"""Files to and from a board: verified there, atomic, skipped when already there, resumed after a break.
+
+The steps are the same over ssh and adb: ask the board what it has, bring the missing bytes into a hidden neighbour of
+the target that is named after the content, let the board check it, and rename. Only a rename touches the target.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from edge.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
+from edge.paths import sha256_file
+from edge.transport.base import Lines, Progress, Result, check_remote_path
+from edge.transport.digest import FUNCTION, digest_like, parse_digest
+
+LOG = logging.getLogger(__name__)
+# A transfer whose link breaks is taken up again, until this many tries in a row brought it no further.
+STALLS = 3
+SCRIPT_TIMEOUT = 600.0
+
+# $1 target, $2 part, $3 size, $4 mode, $5 expected digest or empty.
+LOOK = (
+    FUNCTION
+    + """
+d=${1%/*}/
+mkdir -p "$d" || exit 71
+if [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 72; fi
+if [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$3" ]; then
+  chmod "$4" "$1" 2>/dev/null
+  echo "target $(digest <"$1")"
+fi
+if [ -f "$2" ]; then echo "part $(wc -c <"$2") $(digest <"$2")"; fi
+exit 0
+"""
+)
+# $1 target, $2 part, $3 size, $4 mode. Prints the digest when the part is whole; the caller decides on the rename.
+WHOLE = (
+    FUNCTION
+    + """
+n=$(wc -c <"$2") || exit 73
+if [ "$n" -ne "$3" ]; then echo "short $n"; exit 0; fi
+sync "$2" 2>/dev/null || sync
+echo "whole $(digest <"$2")"
+"""
+)
+INSTALL = """
+chmod "$3" "$2" && mv -f "$2" "$1" || exit 76
+sync "${1%/*}/" 2>/dev/null
+exit 0
+"""
+# $1 file
+INSPECT = (
+    FUNCTION
+    + """
+if [ ! -f "$1" ]; then exit 72; fi
+wc -c <"$1" || exit 73
+digest <"$1"
+"""
+)
+
+
+class Carrier(Protocol):
+    """What a transport must offer so that files can be moved over it."""
+
+    name: str
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        on_stdout: Lines | None = None,
+        max_output: int = 64 << 20,
+    ) -> Result:
+        """See `Transport.run`."""
+
+    def send(self, local: Path, offset: int, remote: str, progress: Progress | None) -> None:
+        """Appends the bytes of `local` from `offset` on to the board's file `remote`, which has `offset` bytes.
+
+        Raises:
+            LinkError: The link broke; a part of the bytes may have arrived.
+            DeviceError: The board could not write.
+        """
+
+    def receive(self, remote: str, offset: int, local: Path, progress: Progress | None, total: int) -> None:
+        """Appends the bytes of the board's file `remote` from `offset` on to `local`, which has `offset` bytes."""
+
+
+def put(board: Carrier, local: Path, remote: str, mode: int, progress: Progress | None) -> bool:
+    """Brings one file to a board; see `Transport.put`."""
+    if not local.is_file():
+        raise InputError(f"{local} is not a file.")
+    target = check_remote_path(remote)
+    want = sha256_file(local)
+    part = part_name(target, want)
+    offset = _look(board, local, target, part, want, mode)
+    if offset is None:
+        return False
+    stalls = 0
+    while True:
+        try:
+            _bring(board, local, target, part, offset, mode, progress)
+            return True
+        except LinkError as error:
+            if not error.transient or stalls == STALLS:
+                raise
+            broken = error
+        try:
+            reached = _look(board, local, target, part, want, mode)
+        except LinkError:
+            raise broken from None
+        if reached is None:
+            return True  # all of it had arrived; only the answer was lost
+        stalls = stalls + 1 if reached <= offset else 0
+        offset = reached
+
+
+def part_name(target: str, digest: str) -> str:
+    """Returns the hidden neighbour of a target in which its content is gathered."""
+    folder, name = posixpath.split(target)
+    # 255 bytes are a file name's most on every file system that matters.
+    stem = name.encode()[:180].decode("utf-8", "ignore")
+    return posixpath.join(folder, f".{stem}.{digest[:16]}.part")
+
+
+def _script(board: Carrier, script: str, *args: str) -> Result:
+    return board.run(["sh", "-c", script, "sh", *args], timeout=SCRIPT_TIMEOUT)
+
+
+def _look(board: Carrier, local: Path, target: str, part: str, want: str, mode: int) -> int | None:
+    """Returns how many bytes of the file the board has already in its part; None when the target is right."""
+    size = local.stat().st_size
+    answer = _script(board, LOOK, target, part, str(size), f"{mode:04o}")
+    if answer.code != 0:
+        raise _refused(board, answer, posixpath.dirname(target) or "/")
+    offset = 0
+    for line in answer.stdout.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "target":
+            have = parse_digest(rest)
+            if have == digest_like(local, have):
+                return None
+        if kind == "part":
+            count, _, rest = rest.strip().partition(" ")
+            have = parse_digest(rest)
+            if int(count) <= size and have == digest_like(local, have, int(count)):
+                offset = int(count)
+            else:
+                _script(board, 'rm -f "$1"', part)
+    return offset
+
+
+def _bring(
+    board: Carrier, local: Path, target: str, part: str, offset: int, mode: int, progress: Progress | None
+) -> None:
+    size = local.stat().st_size
+    if progress is not None:
+        progress(offset, size)
+    if offset < size or size == 0:
+        board.send(local, offset, part, progress)
+    answer = _script(board, WHOLE, target, part, str(size))
+    kind, _, rest = answer.stdout.strip().partition(" ")
+    if answer.code != 0 or kind not in ("whole", "short"):
+        raise _refused(board, answer, part)
+    if kind == "short":
+        if int(rest) > size:
+            # An earlier transfer's last bytes came in after ours began; nothing of the part can be trusted.
+            _script(board, 'rm -f "$1"', part)
+        message = f"{rest.strip()} instead of {size} bytes of {target} arrived on {board.name}."
+        raise LinkError(message, "Run the same command again.")
+    have = parse_digest(rest)
+    if have != digest_like(local, have):
+        _script(board, 'rm -f "$1"', part)
+        raise VerifyError(
+            f"{target} arrived on {board.name} with other bytes than were sent (by {have[:20]}).",
+            "Run the same command again; if it happens again, suspect the board's memory, card or cable.",
+        )
+    if have.startswith("cksum:"):
+        LOG.warning("%s has no SHA-256 tool; %s was verified by size and CRC-32 (cksum) only.", board.name, target)
+    answer = _script(board, INSTALL, target, part, f"{mode:04o}")
+    if answer.code != 0:
+        raise _refused(board, answer, target)
+
+
+def get(board: Carrier, remote: str, local: Path, progress: Progress | None) -> None:
+    """Brings one file from a board; see `Transport.get`."""
+    source = check_remote_path(remote)
+    answer = _script(board, INSPECT, source)
+    if answer.code == 72:
+        raise DeviceError(f"{source} is not a file on {board.name}.")
+    count, _, rest = answer.stdout.strip().partition("\n")
+    if answer.code != 0 or not count.strip().isdigit():
+        raise _refused(board, answer, source)
+    size, want = int(count), parse_digest(rest)
+    local.parent.mkdir(parents=True, exist_ok=True)
+    part = local.with_name(f".{local.name[:60]}.{want.replace(':', '-')[:24]}.part")
+    have = part.stat().st_size if part.exists() else 0
+    if have > size:
+        part.unlink()
+        have = 0
+    if progress is not None:
+        progress(have, size)
+    part.touch()
+    if have < size:
+        board.receive(source, have, part, progress, size)
+    if part.stat().st_size < size:
+        raise LinkError(f"Only a part of {source} arrived from {board.name}.", "Run the same command again.")
+    if digest_like(part, want) != want:
+        part.unlink()
+        raise VerifyError(f"{source} changed on the way from {board.name}, or there meanwhile.", "Run it again.")
+    part.replace(local)
+
+
+def append_command(remote: str) -> str:
+    """Returns the command line for a login shell that appends its input to a file and says nothing else."""
+    return f"exec sh -c 'exec cat >>\"$1\"' sh {shlex.quote(remote)}"
+
+
+def append_error(board: str, code: int, errors: str) -> EdgeError:
+    """Returns the error for an append that the board ended with an exit code."""
+    text = errors.strip().splitlines()[-1][-200:] if errors.strip() else f"exit code {code}"
+    return _write_error(board, text)
+
+
+def _refused(board: Carrier, answer: Result, path: str) -> EdgeError:
+    text = answer.stderr.strip().splitlines()
+    return _write_error(board.name, text[-1][-300:] if text else f"{path}: exit code {answer.code}")
+
+
+def _write_error(board: str, text: str) -> EdgeError:
+    low = text.lower()
+    if "no space" in low:
+        return DeviceError(f"The disk of {board} is full: {text}", f"Free room: edge clean --device {board} --keep 1")
+    if "read-only" in low:
+        return DeviceError(f"{board} cannot write: {text}", "Remount it writable, or give the device another `root`.")
+    if "permission denied" in low or "not permitted" in low:
+        return DeviceError(f"{board} does not allow it: {text}", "Set a `root` that the user there may write to.")
+    return DeviceError(f"{board} could not write: {text}", "`edge probe` shows its disk and memory.")
