@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convert.graph import Graph
 from convert.opt import OptResult, run_opt
 from convert.opt_environment import DEFAULT_VERSION
-from convert.program import load_program, save_program
 from convert.rewrite import Change, rewrite
 from edge.errors import InputError, ModelError
 from edge.models import CARD_NAME, Card, Model, load_model, save_model
@@ -72,13 +72,13 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
 
 def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list[Change]]:
     source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
-    program = load_program(source)
+    graph = Graph.load(source, parameters)
     with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
         changes: list[Change] = []
         if options.rewrite:
-            changes = rewrite(program)
-            source = Path(name) / "inference.pdmodel"
-            save_program(program, source)
+            changes = rewrite(graph, options.target)
+            source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
+            graph.save(source, parameters)
         result = run_opt(
             source,
             parameters,

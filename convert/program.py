@@ -53,7 +53,7 @@ _ATTRIBUTE_FIELDS = {
 FLOAT, INT32, INT64 = 5, 2, 3  # VarType.Type of tensors
 
 
-def _message_class(name: str) -> Any:
+def _pool() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="plate_edge_paddle.proto", package=_PACKAGE, syntax="proto2")
     for message, text in _MESSAGES.items():
         entry = file.message_type.add(name=message)
@@ -66,10 +66,16 @@ def _message_class(name: str) -> Any:
                 added.type, added.type_name = 11, f".{_PACKAGE}.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
+    return pool
+
+
+def _message_class(pool: Any, name: str) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
-ProgramDesc = _message_class("ProgramDesc")
+_POOL = _pool()
+ProgramDesc = _message_class(_POOL, "ProgramDesc")
+TensorDesc = _message_class(_POOL, "TensorDesc")
 
 
 def load_program(path: Path) -> Any:
@@ -109,50 +115,3 @@ PADDLE3_HINT = (
 def save_program(program: Any, path: Path) -> None:
     """Writes a program; equal programs give equal bytes."""
     path.write_bytes(program.SerializeToString(deterministic=True))
-
-
-def attribute(operator: Any, name: str, default: Any = None) -> Any:
-    """Returns the value of an operator's attribute, lists as Python lists, or `default` when it has none."""
-    for item in operator.attrs:
-        if item.name == name:
-            field = _ATTRIBUTE_FIELDS.get(item.type)
-            value = getattr(item, field) if field else None
-            return list(value) if field and field.endswith("s") and field != "s" else value
-    return default
-
-
-def set_attribute(operator: Any, name: str, kind: int, value: Any) -> None:
-    """Sets an attribute of an operator.
-
-    Args:
-        operator: An `OpDesc`.
-        name: Attribute name.
-        kind: Paddle's AttrType: 0 int, 1 float, 2 string, 3 ints, 4 floats, 6 bool ...
-        value: Fitting `kind`.
-    """
-    remove_attribute(operator, name)
-    item = operator.attrs.add(name=name, type=kind)
-    field = _ATTRIBUTE_FIELDS[kind]
-    if isinstance(value, (list, tuple)):
-        getattr(item, field).extend(value)
-    else:
-        setattr(item, field, value)
-
-
-def remove_attribute(operator: Any, name: str) -> None:
-    """Removes an attribute, when the operator has it."""
-    for index, item in enumerate(operator.attrs):
-        if item.name == name:
-            del operator.attrs[index]
-            return
-
-
-def arguments(variables: Any, name: str) -> list[str]:
-    """Returns the variables under one name of an operator's `inputs` or `outputs`; empty when there are none."""
-    return [argument for item in variables if item.parameter == name for argument in item.arguments]
-
-
-def all_arguments(variables: Any) -> Iterator[str]:
-    """Yields every variable of an operator's `inputs` or `outputs`."""
-    for item in variables:
-        yield from item.arguments

@@ -1,11 +1,17 @@
-"""Rewriting an inference program before opt sees it."""
+"""Rewriting an inference program before opt sees it: repairs, simplifications, and a workaround for the x86 runtime.
+
+Each rewrite is exact but for rounding, is counted in the model card, and is left out with `--no-rewrite`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from convert.program import attribute, set_attribute
+import numpy as np
+
+from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
 
 
 @dataclass(frozen=True)
@@ -16,16 +22,112 @@ class Change:
     count: int
 
 
-def rewrite(program: Any) -> list[Change]:
-    """Repairs a program in place."""
-    return [Change("swish-beta", _add_beta(program))]
+Rewrite = Callable[[Graph], int]
 
 
-def _add_beta(program: Any) -> int:
+def rewrite(graph: Graph, target: str) -> list[Change]:
+    """Applies every rewrite in place.
+
+    Args:
+        graph: The model.
+        target: What it will be converted for.
+
+    Returns:
+        What was changed.
+    """
+    steps: list[tuple[str, Rewrite]] = [
+        ("identities", drop_identities),
+        ("bias-shape", flatten_bias),
+        ("swish-beta", add_swish_beta),
+        *([("x86-direct-conv", avoid_direct_conv)] if target == "x86" else []),
+        ("dead-operators", Graph.prune),
+    ]
+    changes = [Change(name, step(graph)) for name, step in steps]
+    return [change for change in changes if change.count]
+
+
+def drop_identities(graph: Graph) -> int:
+    """Removes operators that pass their input through: test-mode dropout, assign, scale by 1."""
+    dropped = []
+    fetched = {name for operator in graph.of_type("fetch") for name in all_arguments(operator.inputs)}
+    for operator in graph.of_type("dropout", "assign", "scale"):
+        if not _is_identity(operator):
+            continue
+        source, result = arguments(operator.inputs, "X")[0], arguments(operator.outputs, "Out")[0]
+        if result in fetched and source in graph.params:
+            continue
+        graph.replace_reads(result, source)
+        dropped.append(operator)
+    graph.remove(dropped)
+    return len(dropped)
+
+
+def _is_identity(operator: Any) -> bool:
+    if operator.type == "dropout":
+        kept = attribute(operator, "dropout_implementation", "downgrade_in_infer") == "upscale_in_train"
+        return kept or attribute(operator, "dropout_prob", 0.5) == 0.0
+    if operator.type == "scale":
+        plain = attribute(operator, "scale", 1.0) == 1.0 and attribute(operator, "bias", 0.0) == 0.0
+        return plain and not arguments(operator.inputs, "ScaleTensor")
+    return True
+
+
+def flatten_bias(graph: Graph) -> int:
+    """Makes `x + reshape(bias, [1, C, 1, 1])` an addition along axis 1, which opt then folds into the convolution."""
     count = 0
-    for block in program.blocks:
-        for operator in block.ops:
-            if operator.type == "swish" and attribute(operator, "beta") is None:
-                set_attribute(operator, "beta", 1, 1.0)
-                count += 1
+    producers = graph.producers()
+    for operator in graph.of_type("elementwise_add"):
+        name = arguments(operator.inputs, "Y")[0]
+        reshape = producers.get(name)
+        if reshape is None or reshape.type != "reshape2":
+            continue
+        bias = arguments(reshape.inputs, "X")[0]
+        shape = attribute(reshape, "shape", [])
+        if bias not in graph.params or graph.params[bias].ndim != 1 or len(shape) != 4:
+            continue
+        if [side for index, side in enumerate(shape) if index != 1] != [1, 1, 1]:
+            continue
+        for item in operator.inputs:
+            if item.parameter == "Y":
+                item.arguments[0] = bias
+        set_attribute(operator, "axis", INT, 1)
+        count += 1
+    return count
+
+
+def add_swish_beta(graph: Graph) -> int:
+    """Gives every swish the attribute `beta`, which newer Paddle leaves out and opt aborts without."""
+    bare = [operator for operator in graph.of_type("swish") if attribute(operator, "beta") is None]
+    for operator in bare:
+        set_attribute(operator, "beta", REAL, 1.0)
+    return len(bare)
+
+
+def avoid_direct_conv(graph: Graph) -> int:
+    """Keeps Paddle Lite's x86 runtime off its direct 3x3 kernels, by a 3x4 kernel whose last column is zero.
+
+    Those kernels (`lite/kernels/x86/conv_direct.cc`) fix their sizes at the first run, and compute wrong values, silently,
+    when a later input has another size. The 3x4 kernel with one column more of padding gives the same sums (at stride 2:
+    on even widths), and takes the general path. ARM's kernels adapt, so only x86 files carry this.
+    """
+    count = 0
+    for operator in graph.of_type("conv2d"):
+        name = arguments(operator.inputs, "Filter")[0]
+        weight = graph.params.get(name)
+        pads = attribute(operator, "paddings", [])
+        if (
+            weight is None
+            or weight.shape[2:] != (3, 3)
+            or attribute(operator, "strides") not in ([1, 1], [2, 2])
+            or attribute(operator, "groups", 1) != 1
+            or weight.shape[0] % 8
+            or pads not in ([0, 0], [1, 1], [0, 0, 0, 0], [1, 1, 1, 1])
+        ):
+            continue
+        graph.set_param(f"{name}.wide", np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, 1))))
+        for item in operator.inputs:
+            if item.parameter == "Filter":
+                item.arguments[0] = f"{name}.wide"
+        set_attribute(operator, "paddings", INTS, [pads[0], pads[0], pads[0], pads[0] + 1])
+        count += 1
     return count
