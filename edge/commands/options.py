@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def inventory_option(command: F) -> F:
+    """`--inventory FILE`, passed as `inventory: Path | None`."""
+    return click.option(
+        "--inventory",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Your devices.yml (default: $PLATE_EDGE_INVENTORY, else ~/.config/plate-edge/devices.yml).",
+    )(command)
+
+
+def device_option(command: F) -> F:
+    """`--device NAME`, passed as `device: str`."""
+    return click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")(
+        command
+    )
+
+
+def fleet_options(command: F) -> F:
+    """`--device A,B,C` and `--group NAME`, passed as `device: str | None` and `group: str | None`."""
+    command = click.option("--group", metavar="NAME", help="All devices of a group.")(command)
+    return click.option("--device", metavar="NAME[,NAME...]", help="Devices of your inventory, or `local`.")(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, passed as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")(command)
