@@ -1,0 +1,5 @@
+#include "plate/commands.h"
+
+int main(int argc, char** argv) {
+    return plate::run_program(argc, argv);
+}

@@ -1,0 +1,101 @@
+// Photo in, plates out: the whole way, with the time of each stage.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plate/config.h"
+#include "plate/ctc.h"
+#include "plate/db_post.h"
+#include "plate/decode.h"
+#include "plate/geometry.h"
+#include "plate/image.h"
+#include "plate/predictor.h"
+#include "plate/resize.h"
+#include "plate/warp.h"
+
+namespace plate {
+
+enum Stage : std::size_t {
+    kDecode,
+    kDetPre,
+    kDetInfer,
+    kDetPost,
+    kCrop,
+    kRecPre,
+    kRecInfer,
+    kRecPost,
+    kTotal,
+    kStages
+};
+
+inline constexpr std::array<std::string_view, kStages> kStageNames = {
+    "decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post", "total"};
+
+struct PlateText {
+    Quad box;
+    std::string text;
+    double score = 0;
+};
+
+struct Result {
+    std::vector<PlateText> plates;
+    std::size_t boxes = 0;             // found by the detector, before the recogniser and its filters
+    std::array<double, kStages> ms{};  // of the recogniser: sums over the boxes
+};
+
+// Height and width of the detector's input for a photo: sides scaled by the limit, rounded to multiples of 32.
+struct Size {
+    int height;
+    int width;
+};
+Size detector_size(int height, int width, const std::string& limit_type, int limit_side);
+
+class Pipeline {
+  public:
+    // Loads both models and the dictionary. Throws Error.
+    explicit Pipeline(const Config& config);
+
+    // Reads one photo. Throws ImageError when the photo is at fault, Error when a model or the runtime is.
+    // All buffers are kept from photo to photo.
+    void read(const std::string& path, Result& result);
+
+    const Predictor& detector() const { return *detector_; }
+    const Predictor& recogniser() const { return *recogniser_; }
+    double detector_load_ms() const { return detector_ms_; }
+    double recogniser_load_ms() const { return recogniser_ms_; }
+
+  private:
+    class Clock;
+
+    void detect(const std::string& path, Clock& clock);
+    void recognise(const std::string& path, const Quad& box, Clock& clock, Reading& reading);
+    bool keep(Reading& reading) const;
+
+    Config config_;
+    DbOptions db_;
+    Normalisation det_norm_;
+    Normalisation rec_norm_;
+    std::vector<std::string> dictionary_;
+    std::vector<std::string> strip_;
+
+    double detector_ms_ = 0;
+    double recogniser_ms_ = 0;
+    std::unique_ptr<Predictor> detector_;
+    std::unique_ptr<Predictor> recogniser_;
+
+    Decoder decoder_;
+    Resizer det_resizer_;
+    Resizer rec_resizer_;
+    DbPost db_post_;
+    Cropper cropper_;
+    Image photo_;
+    Image crop_;
+    std::vector<Quad> boxes_;
+};
+
+}  // namespace plate

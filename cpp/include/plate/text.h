@@ -1,0 +1,29 @@
+// UTF-8 text: characters, dictionaries, line lists.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace plate {
+
+// Splits UTF-8 into characters. A byte that starts none stands for itself.
+std::vector<std::string> characters(std::string_view text);
+std::size_t count_characters(std::string_view text);
+
+// `text` without the characters of `unwanted`.
+std::string strip_characters(const std::string& text, const std::vector<std::string>& unwanted);
+
+std::string_view trim(std::string_view text);
+
+// Whole text of a file. Throws Error(kConfig) with `what` (such as "dictionary") in its message.
+std::string read_text(const std::string& path, const char* what);
+
+// A recogniser's dictionary: element i - 1 is the text of class i (class 0 is the CTC blank).
+// Throws Error(kConfig): not a file, or a line that is not one character.
+std::vector<std::string> read_dictionary(const std::string& path);
+
+// Paths of a list file, one a line, empty lines left out. Throws Error(kConfig).
+std::vector<std::string> read_list(const std::string& path);
+
+}  // namespace plate

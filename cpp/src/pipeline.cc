@@ -1,0 +1,169 @@
+#include "plate/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "plate/error.h"
+#include "plate/text.h"
+
+namespace plate {
+namespace {
+
+using Time = std::chrono::steady_clock::time_point;
+
+Time now() {
+    return std::chrono::steady_clock::now();
+}
+
+double ms_between(Time from, Time to) {
+    return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+// 16 million pixels are a 4096x4096 detector input: more is a photo of absurd shape, not a plate.
+constexpr std::int64_t kMaxDetectorPixels = std::int64_t{1} << 24;
+
+DbOptions db_options(const Config& c) {
+    return {c.det_thresh,   c.det_box_thresh, c.det_unclip_ratio, c.det_max_candidates,
+            c.det_min_size, c.det_dilation,   c.box_flip,         c.box_grow};
+}
+
+Error not_finite(const std::string& model, const std::string& photo) {
+    return Error(ExitCode::kModel, "the output of " + model + " for " + photo +
+                                       " holds values that are no numbers (NaN): the model is broken on this target");
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+    std::string text;
+    for (const std::int64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
+    return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+// Adds the time since the last call to a stage.
+class Pipeline::Clock {
+  public:
+    explicit Clock(std::array<double, kStages>& ms) : ms_(ms), start_(now()), last_(start_) { ms_.fill(0); }
+    void add(Stage stage) {
+        const Time t = now();
+        ms_[stage] += ms_between(last_, t);
+        last_ = t;
+    }
+    void total() { ms_[kTotal] = ms_between(start_, now()); }
+
+  private:
+    std::array<double, kStages>& ms_;
+    Time start_;
+    Time last_;
+};
+
+Size detector_size(int height, int width, const std::string& limit_type, int limit_side) {
+    const int shorter = std::min(height, width);
+    const int longer = std::max(height, width);
+    double ratio = 1;
+    if (limit_type == "min" && shorter < limit_side) ratio = static_cast<double>(limit_side) / shorter;
+    if (limit_type == "max" && longer > limit_side) ratio = static_cast<double>(limit_side) / longer;
+    // nearbyint rounds halves to even, as Python's round does.
+    const auto side = [ratio](int pixels) {
+        return static_cast<int>(std::max(32.0, std::nearbyint(pixels * ratio / 32) * 32));
+    };
+    return {side(height), side(width)};
+}
+
+Pipeline::Pipeline(const Config& config)
+    : config_(config),
+      db_(db_options(config)),
+      det_norm_(Normalisation::from(config.det_mean, config.det_std)),
+      rec_norm_(Normalisation::from(config.rec_mean, config.rec_std)),
+      dictionary_(read_dictionary(config.dict)),
+      strip_(characters(config.text_strip)) {
+    const Time start = now();
+    detector_ = std::make_unique<Predictor>(config.det_model, config.threads, config.power_mode);
+    const Time middle = now();
+    recogniser_ = std::make_unique<Predictor>(config.rec_model, config.threads, config.power_mode);
+    detector_ms_ = ms_between(start, middle);
+    recogniser_ms_ = ms_between(middle, now());
+}
+
+void Pipeline::detect(const std::string& path, Clock& clock) {
+    const Size size = detector_size(photo_.height, photo_.width, config_.det_limit_type, config_.det_limit_side);
+    if (static_cast<std::int64_t>(size.height) * size.width > kMaxDetectorPixels) {
+        throw ImageError("needs a detector input of " + std::to_string(size.width) + "x" + std::to_string(size.height) +
+                         " pixels; crop it, or use det_limit_type max");
+    }
+    float* input = detector_->input({1, 3, size.height, size.width});
+    det_resizer_.run(photo_, size.width, size.height, size.width, det_norm_, input);
+    clock.add(kDetPre);
+
+    const Tensor& map = detector_->run();
+    clock.add(kDetInfer);
+
+    if (map.shape != std::vector<std::int64_t>{1, 1, size.height, size.width}) {
+        throw Error(ExitCode::kModel, detector_->path() + " is no detector: it answers " + shape_text(map.shape) +
+                                          " to an input of 1x3x" + std::to_string(size.height) + "x" +
+                                          std::to_string(size.width));
+    }
+    if (!db_post_.run(map.data, size.width, size.height, photo_.width, photo_.height, db_, boxes_)) {
+        throw not_finite(detector_->path(), path);
+    }
+    clock.add(kDetPost);
+}
+
+void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock, Reading& reading) {
+    cropper_.run(photo_, box, crop_);
+    clock.add(kCrop);
+
+    const int height = config_.rec_height;
+    int width = config_.rec_width;
+    float* input = recogniser_->input({1, 3, height, width});
+    if (config_.rec_resize == "pad") {
+        const double wanted = std::ceil(static_cast<double>(height) * crop_.width / crop_.height);
+        width = std::max(1, static_cast<int>(std::min<double>(width, wanted)));
+        std::fill_n(input, static_cast<std::size_t>(3) * static_cast<std::size_t>(height * config_.rec_width), 0.0F);
+    }
+    rec_resizer_.run(crop_, width, height, config_.rec_width, rec_norm_, input);
+    clock.add(kRecPre);
+
+    const Tensor& out = recogniser_->run();
+    clock.add(kRecInfer);
+
+    if (out.shape.size() != 3 || out.shape[0] != 1 || out.shape[1] < 1) {
+        throw Error(ExitCode::kModel, recogniser_->path() + " is no recogniser: it answers " + shape_text(out.shape));
+    }
+    const auto classes = static_cast<std::size_t>(out.shape[2]);
+    if (classes != dictionary_.size() + 1) {
+        throw Error(ExitCode::kModel, recogniser_->path() + " has " + std::to_string(classes) + " classes, but " +
+                                          config_.dict + " gives " + std::to_string(dictionary_.size() + 1) +
+                                          " (blank + " + std::to_string(dictionary_.size()) + " characters)");
+    }
+    if (!decode_greedy(out.data, static_cast<std::size_t>(out.shape[1]), classes, dictionary_, reading)) {
+        throw not_finite(recogniser_->path(), path);
+    }
+}
+
+bool Pipeline::keep(Reading& reading) const {
+    reading.text = strip_characters(reading.text, strip_);
+    if (reading.text.empty() || reading.score < config_.score_thresh) return false;
+    const std::vector<int>& lengths = config_.text_lengths;
+    const auto length = static_cast<int>(count_characters(reading.text));
+    return lengths.empty() || std::find(lengths.begin(), lengths.end(), length) != lengths.end();
+}
+
+void Pipeline::read(const std::string& path, Result& result) {
+    Clock clock(result.ms);
+    result.plates.clear();
+    decoder_.read(path, photo_);
+    clock.add(kDecode);
+    detect(path, clock);
+    result.boxes = boxes_.size();
+    Reading reading;
+    for (const Quad& box : boxes_) {
+        recognise(path, box, clock, reading);
+        if (keep(reading)) result.plates.push_back({box, reading.text, reading.score});
+        clock.add(kRecPost);
+    }
+    clock.total();
+}
+
+}  // namespace plate

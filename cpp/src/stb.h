@@ -1,0 +1,14 @@
+// The one way in which stb_image is configured: from memory only, the formats that cameras write, vector code.
+#pragma once
+
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STBI_NO_HDR
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
+#define STBI_MAX_DIMENSIONS 32768
+#if defined(__ARM_NEON) || defined(__ARM_NEON__)
+#define STBI_NEON
+#endif
+#include <stb/stb_image.h>

@@ -1,0 +1,99 @@
+#include "plate/text.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "plate/error.h"
+
+namespace plate {
+namespace {
+
+std::size_t character_bytes(unsigned char first) {
+    if (first >= 0xF0 && first < 0xF8) return 4;
+    if (first >= 0xE0) return first < 0xF0 ? 3 : 1;
+    return first >= 0xC0 ? 2 : 1;
+}
+
+template <typename Each>
+void for_each_line(const std::string& text, Each each) {
+    std::size_t at = 0;
+    for (std::size_t number = 1; at < text.size(); ++number) {
+        std::size_t end = text.find('\n', at);
+        if (end == std::string::npos) end = text.size();
+        std::string line = text.substr(at, end - at);
+        while (!line.empty() && line.back() == '\r') line.pop_back();
+        each(number, std::move(line));
+        at = end + 1;
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> characters(std::string_view text) {
+    std::vector<std::string> out;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t bytes = std::min(character_bytes(static_cast<unsigned char>(text[at])), text.size() - at);
+        out.emplace_back(text.substr(at, bytes));
+        at += bytes;
+    }
+    return out;
+}
+
+std::size_t count_characters(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
+}
+
+std::string strip_characters(const std::string& text, const std::vector<std::string>& unwanted) {
+    std::string out;
+    for (const std::string& character : characters(text)) {
+        if (std::find(unwanted.begin(), unwanted.end(), character) == unwanted.end()) out += character;
+    }
+    return out;
+}
+
+std::string_view trim(std::string_view text) {
+    constexpr std::string_view kSpace = " \t\r\n\f\v";
+    const std::size_t from = text.find_first_not_of(kSpace);
+    if (from == std::string_view::npos) return {};
+    return text.substr(from, text.find_last_not_of(kSpace) - from + 1);
+}
+
+std::string read_text(const std::string& path, const char* what) {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+    if (!file) {
+        throw Error(ExitCode::kConfig, std::string("cannot open ") + what + " " + path + ": " + std::strerror(errno));
+    }
+    std::string text;
+    char block[1U << 14U];
+    for (std::size_t got = 0; (got = std::fread(block, 1, sizeof(block), file.get())) > 0;) text.append(block, got);
+    if (std::ferror(file.get()) != 0) {
+        throw Error(ExitCode::kConfig, std::string("cannot read ") + what + " " + path + ": " + std::strerror(errno));
+    }
+    return text;
+}
+
+std::vector<std::string> read_dictionary(const std::string& path) {
+    std::vector<std::string> out;
+    for_each_line(read_text(path, "dictionary"), [&](std::size_t number, std::string line) {
+        if (line.empty() || count_characters(line) > 8) {
+            throw Error(ExitCode::kConfig, path + ", line " + std::to_string(number) + ": not one character");
+        }
+        out.push_back(std::move(line));
+    });
+    if (out.empty()) throw Error(ExitCode::kConfig, "dictionary " + path + " is empty");
+    return out;
+}
+
+std::vector<std::string> read_list(const std::string& path) {
+    std::vector<std::string> out;
+    for_each_line(read_text(path, "list"), [&](std::size_t /*number*/, std::string line) {
+        if (!line.empty()) out.push_back(std::move(line));
+    });
+    return out;
+}
+
+}  // namespace plate
