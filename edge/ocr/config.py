@@ -69,7 +69,7 @@ class PipelineConfig:
     rec_std: tuple[float, ...] = (0.5, 0.5, 0.5)
     rec_height: int = 48
     rec_width: int = 320
-    rec_resize: str = "stretch"
+    rec_resize: str = "pad"
     decode: str = "greedy"
     text_strip: str = "·.- "
     text_lengths: tuple[int, ...] = (7, 8)
