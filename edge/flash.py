@@ -1,0 +1,264 @@
+"""Installs a release on a board: verified there, tried there, then switched on by one rename.
+
+Until the rename, the release that runs is not touched; an attempt that ends anywhere before it leaves files that the
+next one uses. See `edge.onboard` for what runs on the board, and docs/faults.md for what was tried.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.boardlock import Lock, board_lock
+from edge.bundle import Bundle
+from edge.errors import DeviceError, EdgeError, VerifyError
+from edge.manifest import MANIFEST_NAME, BundleFile
+from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH
+from edge.preflight import check_board
+from edge.release import SUMS_NAME, BoardState, Release, damaged_files, look
+from edge.smoke import Answer, SmokeResult, smoke
+from edge.transport.base import Progress, Transport
+
+Report = Callable[[str], None]
+# Room on the board beyond the files themselves: folders, block sizes, the next flash's staging.
+SPARE = 1 << 20
+
+
+@dataclass
+class FlashResult:
+    """What a flash did.
+
+    Attributes:
+        release: What is switched on now.
+        previous: Hash of what was switched on before; empty when nothing was.
+        sent_files: Files whose content went over the link.
+        sent_bytes: Their bytes.
+        reused_files: Files that the board had already, in this or another release.
+        already: Whether the release was installed and switched on before.
+        smoke: Result of the trial run per variant; empty when there was none.
+        seconds: Per step.
+        notes: Sentences that a user should know.
+    """
+
+    release: Release
+    previous: str = ""
+    sent_files: int = 0
+    sent_bytes: int = 0
+    reused_files: int = 0
+    already: bool = False
+    smoke: dict[str, SmokeResult] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def total_seconds(self) -> float:
+        """Wall time of all steps."""
+        return sum(self.seconds.values())
+
+
+def flash(
+    transport: Transport,
+    root: str,
+    bundle: Bundle,
+    *,
+    expected: Mapping[str, Answer] | None = None,
+    force: bool = False,
+    wait: float = 0.0,
+    break_lock: bool = False,
+    smoke_timeout: float = 180.0,
+    report: Report = lambda text: None,
+    progress: Progress | None = None,
+) -> FlashResult:
+    """Installs and switches on a bundle.
+
+    Args:
+        transport: The board.
+        root: The kit's folder on it, absolute (`edge.transport.device_root`).
+        bundle: What to install.
+        expected: Per variant the host's answer for the first sample photo, with which the board's is compared.
+        force: Switch on although the board's answer differs from the host's.
+        wait: Seconds to wait for another's lock.
+        break_lock: Take the lock whoever holds it.
+        smoke_timeout: Seconds for the trial run of one variant.
+        report: Called with one line before each step; its first word is the step.
+        progress: Called with bytes sent and bytes to send.
+
+    Returns:
+        What was done.
+
+    Raises:
+        BusyError: Another flash is running.
+        LinkError: The link broke; run the same again.
+        DeviceError: The board lacks something (room, libraries, a writable folder), or the program fails there.
+        VerifyError: What arrived is not what was sent, or the board reads other plates than the host.
+    """
+    return _Flash(transport, root, bundle, report, progress).run(
+        dict(expected or {}), force=force, wait=wait, break_lock=break_lock, smoke_timeout=smoke_timeout
+    )
+
+
+class _Flash:
+    """One attempt; its methods are the steps, in order."""
+
+    def __init__(
+        self, transport: Transport, root: str, bundle: Bundle, report: Report, progress: Progress | None
+    ) -> None:
+        self.transport, self.root, self.bundle = transport, root, bundle
+        self.manifest = bundle.manifest
+        self.report, self.progress = report, progress
+        self.name = bundle.hash
+        self.result = FlashResult(Release(f"{root}/releases/{self.name}", self.manifest))
+        self._began: tuple[str, float] | None = None
+
+    def run(
+        self, expected: dict[str, Answer], *, force: bool, wait: float, break_lock: bool, smoke_timeout: float
+    ) -> FlashResult:
+        """Does everything; see `flash`."""
+        self._step("look at the board")
+        state = look(self.transport, self.root)
+        self.result.previous = state.current
+        if state.current == self.name and not state.lock:
+            self._step("verify what is installed")
+            if not damaged_files(self.transport, self.result.release.path, self.manifest):
+                self._end()
+                self.result.already = True
+                self.result.reused_files = len(self.manifest.files)
+                return self.result
+        self._step("lock the board")
+        with board_lock(self.transport, self.root, wait=wait, force=break_lock, report=self.report) as lock:
+            self._install(lock, expected, force, smoke_timeout)
+        self._end()
+        return self.result
+
+    def _install(self, lock: Lock, expected: dict[str, Answer], force: bool, smoke_timeout: float) -> None:
+        # Looked at again: another flash may have ended between the first look and the lock.
+        state = look(self.transport, self.root)
+        self.result.previous = state.current
+        installed = self.name in state.releases
+        folder = self.result.release.path if installed else f"{self.root}/staging/{self.name}"
+        self._step("preflight: check that the board can run it")
+        self.result.notes += check_board(self.transport, self.manifest)
+        try:
+            if not installed:
+                self._step("reuse what the board has")
+                missing = self._reuse(lock, folder)
+                self._room(state, missing)
+                self._step(f"push {len(missing)} files, {sum(item.size for item in missing)} bytes")
+                self._push(lock, folder, missing)
+            self._step("verify on the board")
+            self._verify(lock, folder)
+        except EdgeError as error:
+            self._give_room_back(lock, error)
+            raise
+        self._step("smoke: try it on the board")
+        lock.beat("smoke", lease=int(smoke_timeout * (len(self.manifest.variants) + 1)))
+        trial = Release(folder, self.manifest)
+        self.result.smoke = smoke(self.transport, trial, expected, timeout=smoke_timeout, force=force)
+        self._step("publish: write everything to the disk")
+        lock.run(PUBLISH, "publish", self.name, lease=300, timeout=300)
+        self._step("switch")
+        lock.run(SWITCH, "switch", self.name)
+        self._step("sweep what earlier attempts left")
+        lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+
+    def _reuse(self, lock: Lock, folder: str) -> list[BundleFile]:
+        """Links what the board has; returns what has to be sent, each content once."""
+        wanted: list[str] = []
+        for item in self.manifest.files:
+            wanted += [item.sha256, f"{item.mode:o}", item.path]
+        lines = lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
+        missing = {line[8:] for line in lines if line.startswith("missing ")}
+        unique: dict[str, BundleFile] = {}
+        for item in self.manifest.files:
+            if item.path in missing:
+                unique.setdefault(item.sha256, item)
+        self.result.reused_files = len(self.manifest.files) - len(unique)
+        return list(unique.values())
+
+    def _room(self, state: BoardState, missing: list[BundleFile]) -> None:
+        need = sum(item.size for item in missing) + SPARE
+        if 0 <= state.free < need:
+            raise DeviceError(
+                f"The disk of {self.transport.name} has {state.free >> 10} KiB free, {need >> 10} KiB are needed.",
+                "Make room: `edge clean --keep 1` removes old releases.",
+            )
+
+    def _push(self, lock: Lock, folder: str, missing: list[BundleFile]) -> None:
+        total, done = sum(item.size for item in missing), 0
+        with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
+            sums = Path(scratch) / SUMS_NAME
+            sums.write_text("".join(f"{item.sha256}  {item.path}\n" for item in self.manifest.files), encoding="utf-8")
+            self.transport.put(sums, f"{folder}/{SUMS_NAME}")
+            for item in missing:
+                lock.beat(f"push:{item.path.replace(' ', '_')}", lease=30 + item.size // 100_000)
+                if self._send(item, folder, done, total):
+                    self.result.sent_files += 1
+                    self.result.sent_bytes += item.size
+                done += item.size
+            if len(missing) < len(self.manifest.files):
+                self._reuse_twins(lock, folder)
+            text = Path(scratch) / MANIFEST_NAME
+            text.write_text(self.manifest.dump(), encoding="utf-8")
+            self.transport.put(text, f"{folder}/{MANIFEST_NAME}")
+
+    def _send(self, item: BundleFile, folder: str, done: int = 0, total: int = 0) -> bool:
+        tell: Progress | None = None
+        if self.progress is not None and total:
+            outer = self.progress
+
+            def tell(sent: int, size: int) -> None:
+                outer(done + sent, total)
+
+        source = self.bundle.sources[item.path]
+        return self.transport.put(source, f"{folder}/{item.path}", mode=item.mode, progress=tell)
+
+    def _reuse_twins(self, lock: Lock, folder: str) -> None:
+        """Links files whose content was sent under another name."""
+        wanted: list[str] = []
+        for item in self.manifest.files:
+            wanted += [item.sha256, f"{item.mode:o}", item.path]
+        lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
+
+    def _verify(self, lock: Lock, folder: str) -> None:
+        """Compares every file; what differs is sent once more, and must then be right."""
+        lock.beat("verify", lease=600)
+        damaged = damaged_files(self.transport, folder, self.manifest)
+        if not damaged:
+            return
+        self.result.notes.append(f"{len(damaged)} damaged or missing files were sent again: {', '.join(damaged[:3])}.")
+        files = {item.path: item for item in self.manifest.files}
+        for path in damaged:
+            lock.beat("repair", lease=30 + files[path].size // 100_000)
+            # `put` renames a new file into the place, so that a hard link is cut from the damage that it shared.
+            self._send(files[path], folder)
+            self.result.sent_files += 1
+            self.result.sent_bytes += files[path].size
+        lock.beat("verify", lease=600)
+        still = damaged_files(self.transport, folder, self.manifest)
+        if still:
+            raise VerifyError(
+                f"{still[0]} arrived damaged on {self.transport.name}, twice.",
+                "Check the board's disk and memory. The release that was running is still switched on.",
+            )
+
+    def _give_room_back(self, lock: Lock, error: EdgeError) -> None:
+        """A disk that is full because of this attempt must not stay full because of it."""
+        if not isinstance(error, DeviceError) or "full" not in error.message.lower():
+            return
+        with suppress(EdgeError):
+            lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+
+    def _step(self, text: str) -> None:
+        self._end()
+        self._began = (text.split(" ")[0].rstrip(":"), time.monotonic())
+        self.report(text)
+
+    def _end(self) -> None:
+        if self._began is not None:
+            name, began = self._began
+            self.result.seconds[name] = self.result.seconds.get(name, 0.0) + time.monotonic() - began
+            self._began = None

@@ -1,0 +1,244 @@
+"""From a device's name to a release that runs on it: builds, packs and flashes whatever is not there yet.
+
+This is what `edge flash`, `edge run` and `bench run` share. Every part keeps what it made, so that with nothing
+changed all of it costs a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from edge.board import Board, Device, find_device
+from edge.bundle import Bundle, cached_sha256, make_bundle, nb_target
+from edge.errors import DeviceError, UsageError
+from edge.flash import FlashResult, flash
+from edge.paths import cache_dir, write_atomic
+from edge.prepare import ensure_models
+from edge.release import Release, current_release
+from edge.runtime import Runtime, runtime_for
+from edge.smoke import MAX_OUTPUT, Answer, explain, parse_answer, smoke_sample
+from edge.transport import Transport, connect, device_root
+from edge.transport.base import Progress
+
+Report = Callable[[str], None]
+
+
+def build_bundle(
+    board: Board,
+    sets: Sequence[str],
+    precisions: Sequence[str],
+    report: Report = lambda text: None,
+    *,
+    runtime: Runtime | None = None,
+    settings: Mapping[str, str] | None = None,
+    samples: Sequence[Path] | None = None,
+    force: bool = False,
+) -> Bundle:
+    """Builds the program, makes the models, and packs both with the runtime.
+
+    Args:
+        board: The kind of board.
+        sets: Names of model sets (`edge.prepare.model_sets`).
+        precisions: `fp32` and/or `int8`.
+        report: Called with one line before each step that takes long.
+        runtime: Paddle Lite's library; None for the one that the profile names.
+        settings: Keys of `plate.conf` that differ.
+        samples: Photos to take along; None for the kit's own.
+        force: Take models that failed their own checks.
+
+    Raises:
+        EdgeError: What the failing part says.
+    """
+    from edge.toolchain import build_program
+
+    chosen = runtime or runtime_for(board)
+    built = build_program(board.abi, runtime_dir=chosen.library.parent, cpu=board.cpu or None, report=report)
+    pairs = []
+    for name in sets:
+        pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
+    return make_bundle(board, built.program, chosen, pairs, samples=samples, settings=settings, force=force)
+
+
+def ensure_installed(
+    device: Device | str,
+    sets: Sequence[str] = ("ppocrv3",),
+    precisions: Sequence[str] = ("fp32",),
+    report: Report = lambda text: None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    transport: Transport | None = None,
+    progress: Progress | None = None,
+    wait: float = 120.0,
+) -> Release:
+    """Makes sure that a board runs a release with these models, and returns it.
+
+    Args:
+        device: The board, or its name in the inventory.
+        sets: Names of model sets.
+        precisions: `fp32` and/or `int8`.
+        report: Called with one line before each step that takes long.
+        settings: Keys of `plate.conf` that differ.
+        transport: An open way to the board; None to open one for this call.
+        progress: Called with bytes sent and bytes to send.
+        wait: Seconds to wait for somebody else who is just flashing the board.
+
+    Returns:
+        The release; commands to run come from `Release.command`.
+
+    Raises:
+        EdgeError: What the failing part says.
+    """
+    found = find_device(device) if isinstance(device, str) else device
+    bundle = build_bundle(found.board, sets, precisions, report, settings=settings)
+    link = transport or connect(found)
+    try:
+        root = device_root(link, found)
+        if is_installed(link, root, bundle):
+            return Release(f"{root}/releases/{bundle.hash}", bundle.manifest)
+        expected = host_answers(found, bundle, sets, precisions, report, settings=settings)
+        return flash(
+            link, root, bundle, expected=expected, wait=wait, report=report, progress=progress
+        ).release
+    finally:
+        if transport is None:
+            link.close()
+
+
+def flash_device(
+    device: Device,
+    bundle: Bundle,
+    *,
+    expected: Mapping[str, Answer] | None = None,
+    force: bool = False,
+    wait: float = 0.0,
+    break_lock: bool = False,
+    report: Report = lambda text: None,
+    progress: Progress | None = None,
+) -> FlashResult:
+    """Flashes one device; see `edge.flash.flash`."""
+    transport = connect(device)
+    try:
+        return flash(
+            transport,
+            device_root(transport, device),
+            bundle,
+            expected=expected,
+            force=force,
+            wait=wait,
+            break_lock=break_lock,
+            report=report,
+            progress=progress,
+        )
+    finally:
+        transport.close()
+
+
+_SIZES = """
+cd "$1" || exit 1
+[ "$(readlink "$2/current")" = "releases/${1##*/}" ] || exit 1
+shift 2
+wc -c "$@"
+"""
+
+
+def is_installed(transport: Transport, root: str, bundle: Bundle) -> bool:
+    """Whether a board runs this release, told by its name and the sizes of its files.
+
+    A flash reads every byte again; before a run, this is enough: it finds what a full disk or a careless `rm` did.
+    """
+    folder = f"{root}/releases/{bundle.hash}"
+    names = [f"./{item.path}" for item in bundle.manifest.files]
+    answer = transport.run(["sh", "-c", _SIZES, "plate-edge", folder, root, *names], timeout=60)
+    if answer.code != 0:
+        return False
+    sizes = {}
+    for line in answer.stdout.splitlines():
+        number, _, name = line.strip().partition(" ")
+        if number.isdigit():
+            sizes[name] = int(number)
+    return all(sizes.get(f"./{item.path}") == item.size for item in bundle.manifest.files)
+
+
+def host_answers(
+    device: Device,
+    bundle: Bundle,
+    sets: Sequence[str],
+    precisions: Sequence[str],
+    report: Report = lambda text: None,
+    *,
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Answer]:
+    """Returns what this host reads in the trial photo, per variant, to compare a board's answer with.
+
+    The host runs the same program with the x86 `.nb` files of the same models, in the release on the local board.
+    Nothing is compared on the local board itself.
+
+    Args:
+        device: The board that will be flashed.
+        bundle: What it will be flashed with.
+        sets: Of the bundle.
+        precisions: Of the bundle.
+        report: Called with one line before each step that takes long.
+        settings: As for the bundle.
+    """
+    if device.transport == "local" and device.board.abi == "host":
+        return {}
+    photos = [item for item in bundle.manifest.files if item.kind == "sample" and item.path.endswith(".jpg")]
+    path = smoke_sample([item.path for item in photos])
+    if path is None:
+        return {}
+    photo = bundle.sources[path]
+    local = find_device("local") if device.name != "local" else None
+    if local is None or local.board.abi != "host":
+        return {}
+    report("reading the trial photo on this host")
+    host_settings = {**(settings or {}), "threads": "1", "power_mode": "none"}
+    release = ensure_installed(local, sets, precisions, report, settings=host_settings)
+    answers: dict[str, Answer] = {}
+    transport = connect(local)
+    for variant in release.variants:
+        answers[variant] = _host_answer(transport, release, variant, photo)
+    return answers
+
+
+def _host_answer(transport: Transport, release: Release, variant: str, photo: Path) -> Answer:
+    key = hashlib.sha256(f"{release.hash} {variant} {cached_sha256(photo)}".encode()).hexdigest()[:32]
+    note = cache_dir("answers") / f"{key}.json"
+    if not note.is_file():
+        argv, env = release.command(variant, "run", str(photo))
+        result = transport.run(argv, env=env, timeout=180, max_output=MAX_OUTPUT)
+        explain(result, transport.name, variant)
+        parse_answer(result.stdout, transport.name)
+        write_atomic(note, result.stdout)
+    return parse_answer(note.read_text(encoding="utf-8"), transport.name)
+
+
+def installed_release(transport: Transport, device: Device) -> Release:
+    """Returns the release that a board runs.
+
+    Raises:
+        DeviceError: It has none.
+    """
+    release = current_release(transport, device_root(transport, device))
+    if release is None:
+        raise DeviceError(
+            f"{device.name} has no release yet.", f"Install one: `edge flash --device {device.name}`."
+        )
+    return release
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """Reads `--set KEY=VALUE` options.
+
+    Raises:
+        UsageError: Not of that form.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"--set {pair!r} is not KEY=VALUE.", "For example --set det_limit_side=640.")
+        settings[key.strip().replace("-", "_")] = value.strip()
+    return settings

@@ -1,0 +1,288 @@
+"""The shell scripts that installing runs on a board: POSIX sh as dash, busybox, mksh and toybox understand it.
+
+Everything comes in as arguments and nothing is pasted into a script. A script prints lines of `key value`; what it
+prints is judged on the host. `$1` is always the kit's folder on the board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge.errors import DeviceError, VerifyError
+from edge.transport.base import Result, Transport, check
+
+LOCK_LOST = 75  # EX_TEMPFAIL
+CANNOT_CREATE = 73  # EX_CANTCREAT
+
+_CLOCK = """
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+read -r up rest < /proc/uptime 2>/dev/null || up=0
+"""
+
+# Every step of a holder proves that it still holds the lock, and says how long it may stay silent.
+_HOLD = (
+    """
+root=$1 token=$2 lease=$3 step=$4; shift 4
+[ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] || { echo "the lock is gone" >&2; exit 75; }
+"""
+    + _CLOCK
+    + """
+echo "$boot ${up%%.*} $lease $step" > "$root/lock/beat"
+"""
+)
+
+ACQUIRE = (
+    """
+root=$1 token=$2 owner=$3
+mkdir -p "$root/releases" "$root/staging" || exit 73
+"""
+    + _CLOCK
+    + """
+if mkdir "$root/lock" 2>/dev/null; then
+    printf '%s\\n' "$owner" > "$root/lock/owner" && echo "$boot ${up%%.*} 60 start" > "$root/lock/beat" &&
+        printf '%s' "$token" > "$root/lock/token" || { rm -rf "$root/lock"; exit 73; }
+    echo "acquired"
+elif [ ! -d "$root/lock" ]; then
+    exit 73
+else
+    echo "token $(cat "$root/lock/token" 2>/dev/null)"
+    echo "owner $(cat "$root/lock/owner" 2>/dev/null)"
+    echo "beat $(cat "$root/lock/beat" 2>/dev/null)"
+    echo "clock $boot ${up%%.*}"
+    ls -lnR "$root/staging" 2>/dev/null | sed 's/^/file /'
+fi
+"""
+)
+
+# Renaming is atomic, so that of two who want to break a lock one does; the token tells whose lock was taken away.
+BREAK = """
+root=$1 token=$2 mine=$3
+[ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] || exit 0
+mv "$root/lock" "$root/lock.$mine" 2>/dev/null || exit 0
+if [ "$(cat "$root/lock.$mine/token" 2>/dev/null)" != "$token" ] && [ ! -e "$root/lock" ]; then
+    mv "$root/lock.$mine" "$root/lock"
+else
+    rm -rf "$root/lock.$mine"
+fi
+"""
+
+RELEASE = """
+root=$1 token=$2
+[ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] && rm -rf "$root/lock"
+exit 0
+"""
+
+BEAT = _HOLD
+
+LOOK = """
+root=$1
+echo "current $(readlink "$root/current" 2>/dev/null)"
+for folder in "$root"/releases/*/; do
+    [ -f "$folder/manifest.json" ] && folder=${folder%/} && echo "release ${folder##*/}"
+done
+[ -f "$root/history" ] && sed 's/^/history /' "$root/history"
+[ -d "$root/lock" ] && echo "lock $(cat "$root/lock/owner" 2>/dev/null)"
+where=$root
+while [ ! -d "$where" ]; do where=${where%/*}; [ -n "$where" ] || where=/; done
+df -Pk "$where" 2>/dev/null | tail -n 1 | sed 's/^/df /'
+exit 0
+"""
+
+# Files of earlier releases and of broken-off attempts are linked (or copied) instead of sent again. They are found by
+# their SHA-256 in SHA256SUMS; whether they still have it is seen when everything is verified.
+REUSE = (
+    _HOLD
+    + """
+stage=$1; shift
+while [ $# -gt 2 ]; do
+    sum=$1 mode=$2 path=$3; shift 3
+    to=$stage/$path
+    [ -f "$to" ] && continue
+    mkdir -p "${to%/*}" || exit 73
+    found=
+    for list in "$root"/releases/*/SHA256SUMS "$root"/staging/*/SHA256SUMS; do
+        [ -f "$list" ] || continue
+        line=$(grep "^$sum  " "$list")
+        while [ -n "$line" ]; do
+            name=${line%%
+*}
+            from=${list%/SHA256SUMS}/${name#*  }
+            if [ -f "$from" ] && [ "$from" != "$to" ]; then
+                if ln "$from" "$to" 2>/dev/null || { cp "$from" "$to.part" && mv "$to.part" "$to"; }; then
+                    chmod "$mode" "$to" && found=1 && break
+                fi
+            fi
+            case $line in
+                *"
+"*) line=${line#*
+} ;;
+                *) line= ;;
+            esac
+        done
+        [ -n "$found" ] && break
+    done
+    [ -n "$found" ] && echo "reused $path" || echo "missing $path"
+done
+exit 0
+"""
+)
+
+DIGEST = """
+cd "$1" || exit 73
+shift
+if command -v sha256sum >/dev/null 2>&1; then sha256sum "$@"
+elif command -v toybox >/dev/null 2>&1 && toybox sha256sum </dev/null >/dev/null 2>&1; then toybox sha256sum "$@"
+elif command -v busybox >/dev/null 2>&1; then busybox sha256sum "$@"
+else openssl dgst -sha256 -r "$@"
+fi
+"""
+
+# What is not on the disk when the power goes must not be what `current` points to afterwards.
+PUBLISH = (
+    _HOLD
+    + """
+name=$1
+if [ -d "$root/staging/$name" ]; then
+    find "$root/staging/$name" -type f -exec sync {} + >/dev/null 2>&1 || sync
+    # One without a manifest is no release, but would be in the way.
+    [ -f "$root/releases/$name/manifest.json" ] || rm -rf "$root/releases/$name"
+    mv "$root/staging/$name" "$root/releases/$name" || exit 73
+else
+    find "$root/releases/$name" -type f -exec sync {} + >/dev/null 2>&1 || sync
+fi
+sync "$root/releases" >/dev/null 2>&1
+exit 0
+"""
+)
+
+# `mv -T` is rename(2). Toyboxes before 0.8.3 lack it: there, `ln -sfn` leaves a moment without `current`, and
+# `history` still names the release that was running.
+SWITCH = (
+    _HOLD
+    + """
+name=$1
+[ -f "$root/releases/$name/manifest.json" ] || exit 73
+next=$root/current.$token
+rm -f "$next"
+ln -s "releases/$name" "$next" || exit 73
+if ! mv -T "$next" "$root/current" 2>/dev/null; then
+    rm -f "$next" "$root/current/current.$token"
+    ln -sfn "releases/$name" "$root/current" || exit 73
+fi
+sync "$root" >/dev/null 2>&1
+[ "$(readlink "$root/current")" = "releases/$name" ] || exit 73
+echo "$name" >> "$root/history"
+exit 0
+"""
+)
+
+REMOVE = (
+    _HOLD
+    + """
+for name in "$@"; do
+    [ "$(readlink "$root/current")" = "releases/$name" ] && continue
+    mv "$root/releases/$name" "$root/staging/.old.$name" 2>/dev/null
+    rm -rf "$root/staging/.old.$name"
+done
+exit 0
+"""
+)
+
+SWEEP = (
+    _HOLD
+    + """
+keep=$1
+for folder in "$root"/staging/* "$root"/staging/.old.*; do
+    [ -e "$folder" ] && [ "${folder##*/}" != "$keep" ] && rm -rf "$folder"
+done
+rm -rf "$root"/lock.* "$root"/current.*
+exit 0
+"""
+)
+
+
+def run_script(
+    transport: Transport, script: str, *arguments: str, timeout: float = 60.0, checked: bool = True
+) -> Result:
+    """Runs one of the scripts of this module.
+
+    Raises:
+        LinkError: The link broke.
+        DeviceError: The script failed; a full disk, a read-only disk and a lost lock are named.
+    """
+    result = transport.run(["sh", "-c", script, "plate-edge", *arguments], timeout=timeout)
+    if not checked or result.code == 0:
+        return result
+    said = result.stderr.strip()
+    if result.code == LOCK_LOST:
+        raise DeviceError(
+            f"Another flash took over on {transport.name} while this one was silent.", "Look with `edge status`."
+        )
+    explain_disk(said, transport.name)
+    if result.code == CANNOT_CREATE:
+        raise DeviceError(f"{transport.name}: cannot write below {arguments[0]}: {said[-300:]}", "Check its `root`.")
+    check(result)
+    return result
+
+
+def explain_disk(said: str, board: str) -> None:
+    """Raises the error that a program's complaint about the disk means; returns when it is none.
+
+    Raises:
+        DeviceError: The disk is full or read-only, or the folder belongs to somebody else.
+    """
+    low = said.lower()
+    if "no space left" in low or "disk full" in low or "quota exceeded" in low:
+        raise DeviceError(f"The disk of {board} is full.", f"Make room: `edge clean --device {board} --keep 1`.")
+    if "read-only file system" in low:
+        raise DeviceError(
+            f"The disk of {board} is mounted read-only.", "Mount it writable, or give the device another `root`."
+        )
+    if "permission denied" in low:
+        raise DeviceError(f"{board}: permission denied: {said[-200:]}", "Give the device a `root` that its user owns.")
+
+
+def digests(transport: Transport, folder: str, paths: Sequence[str], timeout: float = 600.0) -> dict[str, str]:
+    """Hashes files on the board, in one command.
+
+    Args:
+        transport: The board.
+        folder: Absolute.
+        paths: Below `folder`.
+        timeout: Seconds.
+
+    Returns:
+        Path to SHA-256; a file that is not there or cannot be read is missing.
+
+    Raises:
+        VerifyError: The board has no program that computes SHA-256.
+    """
+    found: dict[str, str] = {}
+    for chunk in _chunks(paths):
+        arguments = [f"./{path}" for path in chunk]
+        result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, *arguments], timeout=timeout)
+        for line in result.stdout.splitlines():
+            digest, _, name = line.partition(" ")
+            # Text mode marks the name by a second blank, binary mode by a star.
+            name = name[1:] if name[:1] in (" ", "*") else name
+            if len(digest) == 64 and name.startswith("./"):
+                found[name[2:]] = digest.lower()
+        if not found and result.code == 127:
+            raise VerifyError(
+                f"{transport.name} has no sha256sum, toybox, busybox or openssl: nothing can be verified there.",
+                "Install coreutils or busybox on it.",
+            )
+    return found
+
+
+def _chunks(paths: Sequence[str], limit: int = 32_000) -> list[list[str]]:
+    """Splits a list of arguments so that no command line gets too long for adb or the kernel."""
+    chunks: list[list[str]] = [[]]
+    length = 0
+    for path in paths:
+        length += len(path.encode()) + 8
+        if length > limit and chunks[-1]:
+            chunks.append([])
+            length = len(path.encode()) + 8
+        chunks[-1].append(path)
+    return chunks

@@ -1,0 +1,133 @@
+"""A small release with a program compiled here, for tests of installing: seconds instead of 175 MB of runtime."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+from edge.board import Board, load_profile
+from edge.bundle import Bundle, make_bundle
+from edge.elf import read_elf
+from edge.models import Card, Charset, Input, Model, save_model
+from edge.paths import sha256_file
+from edge.prepare import ModelPair
+from edge.runtime import Runtime
+
+# Answers as plate_ocr does; what it reads comes from the model file, so that another model gives another answer.
+PROGRAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int plate_library(void);
+int main(int argc, char **argv) {
+    const char *conf = argc > 3 ? argv[3] : "";
+    char path[4096], line[256] = "";
+    snprintf(path, sizeof path, "%s", conf);
+    char *slash = strrchr(path, '/');
+    if (slash) strcpy(slash + 1, "rec.nb");
+    FILE *f = fopen(path, "rb");
+    if (!f) { fprintf(stderr, "plate_ocr: error: %s cannot be opened\n", path); return 4; }
+    fseek(f, 18, SEEK_SET);
+    if (!fgets(line, sizeof line, f)) return 4;
+    fclose(f);
+    line[strcspn(line, "\n")] = 0;
+    if (!strcmp(line, "HANG")) for (;;) sleep(1);
+    if (!strcmp(line, "CRASH")) *(volatile int *)0 = plate_library();
+    if (!strcmp(line, "GARBAGE")) { for (int i = 0; i < 4000; ++i) putchar(i * 7 % 251); return 0; }
+    if (!strcmp(line, "FLOOD")) for (long i = 0; i < (1L << 24); ++i)
+        puts("0123456789012345678901234567890123456789012345678901234567890123");
+    printf("{\"image\": \"x\", \"plates\": [{\"box\": [[0,0],[100,0],[100,30],[0,30]], \"text\": \"%s\", \"score\": 0.9}],"
+           " \"ms\": {\"total\": 1}}\n", line);
+    return 0;
+}
+"""
+LIBRARY = "int plate_library(void) { return 7; }\n"
+COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc", "armhf": "arm-linux-gnueabihf-gcc"}
+OPT = b"v2.13-rc"
+
+
+def compile_program(folder: Path, abi: str = "x86_64") -> tuple[Path, Path]:
+    """Returns a program and the library that it needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "program.c").write_text(PROGRAM)
+    (folder / "library.c").write_text(LIBRARY)
+    library, program = folder / "libpaddle_light_api_shared.so", folder / "plate_ocr"
+    compiler = COMPILERS[abi]
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-Wl,-soname," + library.name, "-o", library, folder / "library.c"], check=True
+    )
+    subprocess.run([compiler, "-w", "-o", program, folder / "program.c", library], check=True)
+    return program, library
+
+
+def make_runtime(library: Path, version: str = "v2.13-rc") -> Runtime:
+    return Runtime(
+        build="test",
+        folder=library.parent,
+        library=library,
+        libraries=((library.name, library),),
+        include=None,
+        version=version,
+        source="test",
+        sha256=sha256_file(library),
+        elf=read_elf(library),
+    )
+
+
+def make_model(folder: Path, task: str, text: str = "皖A12345", *, target: str = "x86", opt: bytes = OPT) -> Model:
+    """A model folder whose `.nb` has a real header and, in the place of weights, the text that the program prints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = b"\x02\x00" + opt.ljust(16, b"\0") + text.encode() + b"\n" + bytes(range(256)) * 800
+    (folder / f"{task}.nb").write_bytes(body)
+    charset = None
+    if task == "rec":
+        (folder / "dict.txt").write_text("A\nB\n", encoding="utf-8")
+        charset = Charset("dict.txt", sha256_file(folder / "dict.txt"), 3)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    card = Card(
+        name=f"test-{task}",
+        task=task,
+        architecture="test",
+        format="nb",
+        precision="fp32",
+        input=Input("x", 48 if task == "rec" else 0, 320 if task == "rec" else 0, 32, 1 / 255, mean, std),
+        charset=charset,
+        target=target,
+    )
+    return save_model(folder, card, [f"{task}.nb"])
+
+
+def make_pair(folder: Path, text: str = "皖A12345", *, target: str = "x86", opt: bytes = OPT) -> ModelPair:
+    det = make_model(folder / "det", "det", "detector", target=target)
+    return ModelPair("test", "fp32", det, make_model(folder / "rec", "rec", text, target=target, opt=opt))
+
+
+def local_board() -> Board:
+    return replace(load_profile("local"), name="bench")
+
+
+def make_release(
+    folder: Path, text: str = "皖A12345", *, board: Board | None = None, abi: str = "x86_64", opt: bytes = OPT
+) -> Bundle:
+    """A bundle of some 0.5 MB; `text` is what its program reads."""
+    shared = folder / f"program-{abi}"
+    program, library = shared / "plate_ocr", shared / "libpaddle_light_api_shared.so"
+    if not program.is_file():
+        compile_program(shared, abi)
+    target = "x86" if abi == "x86_64" else "arm"
+    pair = make_pair(folder / f"models-{abi}-{abs(hash(text))}", text, target=target, opt=opt)
+    samples = folder / "samples"
+    samples.mkdir(exist_ok=True)
+    (samples / "photo.jpg").write_bytes(b"\xff\xd8" + bytes(range(256)) * 200)
+    return make_bundle(
+        board or local_board(), program, make_runtime(library), [pair], samples=sorted(samples.glob("*.jpg"))
+    )
+
+
+def expected_answer(text: str) -> dict[str, object]:
+    return json.loads(
+        json.dumps({"plates": [{"box": [[0, 0], [100, 0], [100, 30], [0, 30]], "text": text, "score": 0.9}]})
+    )
