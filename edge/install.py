@@ -54,7 +54,9 @@ def build_bundle(
     from edge.toolchain import build_program
 
     chosen = runtime or runtime_for(board)
-    built = build_program(board.abi, runtime_dir=chosen.library.parent, cpu=board.cpu or None, report=report)
+    wheel = chosen.source == "wheel"
+    report(f"building plate_ocr for {board.name}")
+    built = build_program(board.abi, runtime_dir=None if wheel else chosen.folder, cpu=board.cpu or None)
     pairs = []
     for name in sets:
         pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
