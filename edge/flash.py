@@ -18,7 +18,7 @@ from edge.bundle import Bundle
 from edge.errors import DeviceError, EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
 from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH
-from edge.preflight import check_board
+from edge.fitness import check_board
 from edge.release import SUMS_NAME, BoardState, Release, damaged_files, look
 from edge.smoke import Answer, SmokeResult, smoke
 from edge.transport.base import Progress, Transport
