@@ -188,7 +188,7 @@ def _headlights(rng: np.random.Generator, photo: Image, quad: geometry.Quad) -> 
 
 def _annotate(photo: Image, quad: geometry.Quad, text: str) -> CcpdName:
     width, height = PHOTO_SIZE
-    points = [(int(round(float(x))), int(round(float(y)))) for x, y in quad]
+    points = [(round(float(x)), round(float(y))) for x, y in quad]
     tl, tr, br, bl = ((min(max(x, 0), width - 1), min(max(y, 0), height - 1)) for x, y in points)
     vertices: Quad = (tl, tr, br, bl)
     box = cv2.boundingRect(np.array(vertices, np.int32))

@@ -1,0 +1,47 @@
+"""`edge train labels`: PP-OCR label files and crops from CCPD photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from train.labels import BACKENDS, LabelOptions, make_labels
+from train.progress import bars
+
+
+@click.command()
+@click.option("--ccpd", "root", required=True, type=click.Path(path_type=Path), help="Folder of CCPD photos.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where labels and crops go.")
+@click.option("--jobs", type=click.IntRange(0, 4096), default=0, help="Photos at a time; 0: one for each core.")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="threading",
+    show_default=True,
+    help="What runs the jobs: joblib's own, or a dask or ray cluster.",
+)
+@click.option("--strict", is_flag=True, help="End at the first bad photo instead of skipping it.")
+@click.option("--force", is_flag=True, help="Replace labels that were made from other photos.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: bool, as_json: bool) -> None:
+    """Make det.txt, rec.txt, crops and a table from CCPD2019 or CCPD2020 photos.
+
+    An interrupted run goes on where it was; a finished one is left alone.
+    """
+    with bars() as progress:
+        summaries = make_labels(root, out, LabelOptions(jobs, backend, strict, force), progress)
+    if as_json:
+        click.echo(json.dumps({"out": str(out), "phases": summaries}, ensure_ascii=False))
+        return
+    for summary in summaries:
+        folder = out / summary["phase"] if summary["phase"] else out
+        skipped = f", {summary['skipped']} skipped" if summary["skipped"] else ""
+        was = " (made before)" if summary["resumed"] == summary["photos"] else ""
+        click.echo(
+            f"{folder}: {summary['labelled']} labelled ({summary['blue']} with 7 characters, "
+            f"{summary['green']} with 8){skipped}{was}"
+        )
+        for reason, count in summary["reasons"].items():
+            click.echo(f"    {count} x {reason}; see {folder / 'skipped.csv'}")
