@@ -20,10 +20,7 @@ LEVELS = ("advice", "warning", "error")
 # (lite/core/device_info.cc, SetCPUInfoByName).
 DOT_CHIPS = ("SM8150", "KIRIN980", "KIRIN990")
 # Parts in the same file's table of core types (get_cpu_arch); others are logged as "Unknow cpu arch".
-KNOWN_PARTS = frozenset(
-    [f"0xd{number}" for number in ("03", "05", "07", "08", "09", "0a", "40")]
-    + [f"0x{number}" for number in (205, 800, 801, 802, 803, 804, 805)]
-)
+KNOWN_PARTS = frozenset("0xd03 0xd05 0xd07 0xd08 0xd09 0xd0a 0xd40 0x804 0x805 0x802 0x803 0x801 0x800 0x205".split())
 SPARE_MB = 16
 HOT = 70.0
 
@@ -253,8 +250,8 @@ def _dot(facts: Facts) -> list[Finding]:
         return []
     chip = truth.soc[0] if truth.soc else truth.model or "this chip"
     text = (
-        "The cores have the int8 dot product (asimddp), but Paddle Lite v2.13-rc turns it on by name, for "
-        f"{', '.join(DOT_CHIPS)} only, and does not know {chip}: int8 runs the slower kernels."
+        f"The cores have the int8 dot product (asimddp), but Paddle Lite v2.13-rc turns it on for {', '.join(DOT_CHIPS)} "
+        f"only and does not know {chip}: int8 runs the slower kernels."
     )
     return [Finding("advice", "dot", text, "`bench run --soc-alias` shows what it would bring.")]
 
