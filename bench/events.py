@@ -1,7 +1,7 @@
 """Reads the JSON lines of `plate_ocr bench` as they arrive, in little memory, and distrusts every one of them.
 
-A board may print anything: log lines of a library in between, half a line when the link is cut, NaN where a clock jumped. Whatever cannot
-be used is counted and quoted in `problems`; nothing else is lost by it.
+A board may print anything: log lines of a library in between, half a line when the link is cut, NaN where a clock
+jumped. Whatever cannot be used is counted and quoted in `problems`; nothing else is lost by it.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class EventLog:
                 and max(values) < math.inf
                 and values[-1] > 0
                 and 0 <= at < math.inf
-                and 0 <= min(image, plates, boxes)
+                and min(image, plates, boxes) >= 0
                 and type(image) is type(plates) is type(boxes) is int
             )
         except (KeyError, TypeError, ValueError, OverflowError):

@@ -1,14 +1,15 @@
 """What is measured, how often, and in which order.
 
-A plan is a product of models, precisions, threads, power modes and detector sizes; each element of it is a *cell*. A cell is measured by several
-*processes* (starts of the program), and the processes of all cells are interleaved: A B, then B A, then A B again, so that a board that warms up
-or a neighbour that wakes harms all cells alike.
+A plan is a product of models, precisions, threads, power modes and detector sizes; each element of it is a *cell*. A
+cell is measured by several *processes* (starts of the program), and the processes of all cells are interleaved: A B,
+then B A, then A B again, so that a board that warms up or a neighbour that wakes harms all cells alike.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -136,10 +137,13 @@ class Plan:
                 problems.append(f"{key} is empty")
             if len(set(values)) != len(values):
                 problems.append(f"{key} names something twice")
-        problems += [f"precision {item!r} is none of {', '.join(PRECISIONS)}" for item in self.precisions if item not in PRECISIONS]
-        problems += [f"power mode {item!r} is none of {', '.join(POWER_MODES)}" for item in self.power_modes if item not in POWER_MODES]
+        for key, values, allowed in (
+            ("precision", self.precisions, PRECISIONS),
+            ("power mode", self.power_modes, POWER_MODES),
+        ):
+            problems += [f"{key} {item!r} is none of {', '.join(allowed)}" for item in values if item not in allowed]
         problems += [f"{item!r} threads" for item in self.threads if type(item) is not int or not 1 <= item <= 64]
-        problems += [f"model name {item!r}" for item in self.models if not item.replace("-", "").replace("_", "").isalnum()]
+        problems += [f"model name {item!r}" for item in self.models if not re.fullmatch(r"\w[\w.-]{0,63}", item)]
         for key, low, high in (
             ("processes", 1, 1000), ("warmup", 0, 100_000), ("warmup_ms", 0, 3.6e6), ("repeats", 1, 10_000_000),
             ("min_ms", 0, 3.6e6), ("max_ms", 1, 8.64e7), ("cooldown_s", 0, 3600),
@@ -188,13 +192,19 @@ class Plan:
         """An upper bound, without loading: every process ends after `max_ms` of iterations."""
         return self.processes * len(self.cells) * (self.max_ms / 1000 + self.cooldown_s) + self.minimum_seconds()
 
-    def arguments(self, cell: Cell) -> list[str]:
-        """Options of `plate_ocr bench` for a cell."""
+    def arguments(self, cell: Cell, photos: int = 1) -> list[str]:
+        """Options of `plate_ocr bench` for a cell.
+
+        Args:
+            cell: What is measured.
+            photos: Length of the list; repeats are rounded up to whole rounds, so that every photo counts alike.
+        """
+        repeats = -(-self.repeats // max(1, photos)) * max(1, photos)
         extra = [part for key, value in self.options for part in (f"--{key}", value)]
         return [
             *cell.options(), *extra,
             "--warmup", str(self.warmup), "--warmup-ms", f"{self.warmup_ms:g}",
-            "--repeats", str(self.repeats), "--min-ms", f"{self.min_ms:g}", "--max-ms", f"{self.max_ms:g}",
+            "--repeats", str(repeats), "--min-ms", f"{self.min_ms:g}", "--max-ms", f"{self.max_ms:g}",
         ]  # fmt: skip
 
     def document(self) -> dict[str, Any]:
@@ -209,7 +219,7 @@ class Plan:
 
 PRESETS: dict[str, Plan] = {
     # A first look in under a minute; too few processes for its verdict to be VALID, and it says so.
-    "quick": Plan(name="quick", processes=3, warmup=1, warmup_ms=1, repeats=8, min_ms=1, max_ms=15_000),
+    "quick": Plan(name="quick", processes=3, warmup=1, warmup_ms=1, repeats=7, min_ms=1, max_ms=15_000),
     "default": Plan(),
     "publish": Plan(name="publish", processes=10, cooldown_s=300),
 }
@@ -241,7 +251,7 @@ def load_plan(name: str) -> Plan:
         return PRESETS[name]
     path = Path(name)
     if not path.is_file():
-        raise UsageError(f"{name!r} is no plan.", f"Use {', '.join(PRESETS)}, or a YAML file with the keys of docs/bench.md.")
+        raise UsageError(f"{name!r} is no plan.", f"Use {', '.join(PRESETS)}, or a YAML file (docs/bench.md).")
     import yaml
 
     try:

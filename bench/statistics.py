@@ -161,11 +161,12 @@ def median_interval(processes: Sequence[Array], *, seed: int = 0, replicates: in
 
     Processes are drawn with replacement, then iterations within each. With a handful of processes the plain
     percentile interval of that bootstrap is wrong both ways: too short, since five draws from five processes
-    understate their spread by sqrt((P-1)/P) and ignore Student's t, and too long, since what varies within a process is counted
-    at both levels (Davison and Hinkley, Bootstrap Methods, section 3.8). So the bootstrap gives the shape (its skew), and
-    its width is set by the processes: the distribution is scaled about the estimate by `t(P-1) / z * se / sd`, with
-    `se` the standard error of the mean of the process medians, known from the data, and `sd` what the bootstrap makes
-    of the same figure (or of the pooled median, when that is smaller). The simulation in the tests shows the coverage.
+    understate their spread by sqrt((P-1)/P) and ignore Student's t, and too long, since what varies within a process
+    is counted at both levels (Davison and Hinkley, Bootstrap Methods, section 3.8). So the bootstrap gives the shape
+    (its skew), and its width is set by the processes: the distribution is scaled about the estimate by
+    `t(P-1) / z * se / sd`, with `se` the standard error of the mean of the process medians, known from the data, and
+    `sd` what the bootstrap makes of the same figure (or of the pooled median, when that is smaller). The simulation in
+    the tests shows the coverage.
 
     Args:
         processes: Non-empty arrays, one a process.
@@ -189,7 +190,7 @@ class Draws:
 
     Attributes:
         pooled: Median of all drawn iterations, [replicates].
-        average: Mean of the medians of the drawn processes, [replicates]; its spread has a known counterpart in the data.
+        average: Mean of the medians of the drawn processes, [replicates]; the data tell what its spread should be.
     """
 
     pooled: Array
@@ -345,7 +346,7 @@ class Modes:
 
 
 def two_modes(values: Array) -> Modes | None:
-    """Finds the best split of the values into a fast and a slow part (Otsu's criterion) and says how far apart they are.
+    """Finds the best split of the values into a fast and a slow part (Otsu's criterion), and how far apart they are.
 
     Args:
         values: Pooled, normalised values; heavy tails end up as a slow part with a tiny share.

@@ -1,0 +1,313 @@
+"""The folder of one session: what every process printed, word for word, and how a result is made of it.
+
+    session.json             plan, board, photos, hashes: everything known before the first process
+    raw/0003_<cell>.jsonl    one process that ran to its end: a header, its lines, a trailer
+    raw/0004_<cell>.jsonl.part   one that was broken off; a rerun replaces it and keeps it as `.old`
+    raw/samples.jsonl        conditions while processes ran
+    result.json              made from the above, at any time, by `collect`
+
+Nothing measured is ever only in memory for longer than a second.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from bench.environment import Snapshot
+from bench.events import FATAL, EventLog
+from bench.plan import Plan, Slot, plan_from_mapping
+from bench.result import Photo, Process, Result, ResultCell
+from edge.errors import InputError
+from edge.paths import write_atomic
+
+SCHEMA = "plate-edge/session/1"
+SESSION_NAME = "session.json"
+RAW = "raw"
+SAMPLES_NAME = "samples.jsonl"
+_FLUSH_SECONDS = 1.0
+
+
+class RawWriter:
+    """Writes one process' lines to `<slot>.jsonl.part`; `finish` gives the file its final name.
+
+    Args:
+        folder: The `raw` folder.
+        slot: What runs.
+        header: JSON beside the slot's own: time, conditions, command.
+    """
+
+    def __init__(self, folder: Path, slot: Slot, header: dict[str, Any]) -> None:
+        self.final = folder / f"{slot.name}.jsonl"
+        self.part = folder / f"{slot.name}.jsonl.part"
+        _keep_old(self.part)
+        self._stream: IO[str] = self.part.open("w", encoding="utf-8", newline="\n")
+        self._flushed = time.monotonic()
+        document = {"event": "process", "index": slot.index, "round": slot.round, "cell": slot.cell.key, **header}
+        self.line(json.dumps(document, ensure_ascii=False))
+
+    def line(self, text: str) -> None:
+        """Keeps one line."""
+        self._stream.write(text + "\n")
+        now = time.monotonic()
+        if now - self._flushed >= _FLUSH_SECONDS:
+            self._stream.flush()
+            self._flushed = now
+
+    def finish(self, trailer: dict[str, Any], *, final: bool) -> None:
+        """Writes the trailer and closes; with `final` the process counts as done and is not run again."""
+        self.line(json.dumps({"event": "exit", **trailer}, ensure_ascii=False))
+        self.close()
+        if final:
+            self.part.replace(self.final)
+
+    def close(self) -> None:
+        """Closes the file as it is."""
+        self._stream.close()
+
+
+def is_done(folder: Path, slot: Slot) -> bool:
+    """True when a slot ran to its end."""
+    return (folder / f"{slot.name}.jsonl").is_file()
+
+
+def write_session(out: Path, document: dict[str, Any]) -> None:
+    """Writes `session.json`."""
+    write_atomic(out / SESSION_NAME, json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_session(out: Path) -> dict[str, Any]:
+    """Reads `session.json`.
+
+    Raises:
+        InputError: There is none, or it is malformed.
+    """
+    path = out / SESSION_NAME
+    if not path.is_file():
+        raise InputError(f"{out} holds no session: {SESSION_NAME} is missing.", "`bench run` makes one.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"{path} is no session of this version of the kit.", "Start a new one in another folder.")
+    return document
+
+
+def session_plan(document: dict[str, Any]) -> Plan:
+    """Returns the plan of a session."""
+    return plan_from_mapping(dict(document["plan"]), SESSION_NAME)
+
+
+def append_sample(folder: Path, offset_s: float, process: int, snapshot: Snapshot) -> None:
+    """Keeps conditions that were read while a process ran."""
+    values = {key: value for key, value in asdict(snapshot).items() if key != "missing" and value is not None}
+    with (folder / SAMPLES_NAME).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"t": round(offset_s, 3), "process": process, **values}, ensure_ascii=False) + "\n")
+
+
+def collect(out: Path, *, why: str = "") -> Result:
+    """Makes the result of a session from what lies in its folder, finished or not.
+
+    Args:
+        out: The session's folder.
+        why: Reason why it was broken off; found out when empty.
+
+    Raises:
+        InputError: No session there.
+    """
+    session = read_session(out)
+    plan = session_plan(session)
+    folder = out / RAW
+    processes, missing = [], []
+    for slot in plan.slots:
+        final, part = folder / f"{slot.name}.jsonl", folder / f"{slot.name}.jsonl.part"
+        path = final if final.is_file() else part
+        process = read_process(path, slot, session) if path.is_file() else None
+        if process is not None:
+            processes.append(process)
+        if not final.is_file():
+            missing.append(slot)
+    if missing and not why:
+        why = f"{len(missing)} of {len(plan.slots)} processes did not run to their end"
+    start: dict[str, Any] = next((process.effective for process in processes if process.effective), {})
+    last = max((process.offset_s + process.seconds for process in processes), default=0.0)
+    told = {key: start.get(key) for key in ("version", "compiler", "abi", "runtime")}
+    return Result(
+        created=session["created"],
+        finished="" if missing else _later(session["created"], last),
+        complete=not missing,
+        why=why if missing else "",
+        kit=session["kit"],
+        command=tuple(session["command"]),
+        device=session["device"],
+        program={"sha256": session["program"], **told},
+        runtime=session["runtime"],
+        release=session["release"],
+        plan=json.loads(json.dumps(plan.document())),
+        photos=tuple(_photo(item) for item in session["photos"]),
+        cells=tuple(
+            ResultCell(
+                cell.key, cell.model, cell.precision, cell.threads, cell.power_mode, str(cell.side),
+                **session["variants"][cell.variant],
+            )
+            for cell in plan.cells
+        ),
+        processes=tuple(processes),
+        facts=session["facts"],
+        samples=tuple(_json_lines(folder / SAMPLES_NAME)),
+        notes=tuple(session["notes"]),
+    )  # fmt: skip
+
+
+def read_process(path: Path, slot: Slot, session: dict[str, Any]) -> Process | None:
+    """Reads one raw file, whole or broken off; None when not even its header was written."""
+    log = EventLog()
+    header: dict[str, Any] | None = None
+    trailer: dict[str, Any] | None = None
+    with path.open("r", encoding="utf-8", errors="replace", newline="\n") as stream:
+        for line in stream:
+            if header is None:
+                header = _object(line, "process")
+                if header is None:
+                    return None
+            elif line.startswith('{"event": "exit"') and (found := _object(line, "exit")) is not None:
+                trailer = found
+            else:
+                log.feed(line)
+    if header is None:
+        return None
+    return make_process(log, slot, header, trailer, [photo["remote"] for photo in session["photos"]])
+
+
+def make_process(
+    log: EventLog, slot: Slot, header: dict[str, Any], trailer: dict[str, Any] | None, remotes: list[str]
+) -> Process:
+    """Builds the record of one process from its events.
+
+    Args:
+        log: What it printed.
+        slot: Its place in the plan.
+        header: Of the raw file.
+        trailer: Of the raw file; None when it was broken off.
+        remotes: Paths of the photos on the board, by which answers are told apart.
+    """
+    code = trailer.get("code") if trailer else None
+    why = _why(log, trailer)
+    end = log.end or {}
+    keep = ("version", "runtime", "compiler", "abi", "threads", "power_mode", "affinity", "cpu_features", "config")
+    effective = {key: log.start[key] for key in keep if key in log.start} if log.start else {}
+    if "process_threads" in end:
+        effective["process_threads"] = end["process_threads"]
+    return Process(
+        index=slot.index,
+        round=slot.round,
+        cell=slot.cell.key,
+        started=str(header.get("started", "")),
+        offset_s=float(header.get("offset_s", 0.0)),
+        seconds=float(trailer.get("seconds", 0.0)) if trailer else log.times[-1] / 1000 if log.times else 0.0,
+        exit_code=code,
+        complete=not why,
+        why=why,
+        effective=effective,
+        load_ms=dict((log.load or {}).get("ms", {})),
+        first_ms=dict((log.first or {}).get("ms", {})),
+        rss_kb=_kilobytes(end, "rss_kb"),
+        hwm_kb={"load": _kilobytes(log.load or {}, "hwm_kb"), "end": _kilobytes(end, "hwm_kb")},
+        warmups=tuple(log.warmups),
+        times=tuple(log.times),
+        images=tuple(log.images),
+        plates=tuple(log.plates),
+        boxes=tuple(log.boxes),
+        ms={key: tuple(column) for key, column in log.ms.items()},
+        answers=_answers(end, remotes),
+        answers_ok=bool(end.get("ok", not end)),
+        problems=tuple(asdict(problem) for problem in log.problems),
+        problem_count=log.problem_count,
+        before=header.get("before"),
+        after=trailer.get("after") if trailer else None,
+        stderr=str(trailer.get("stderr", "")) if trailer else "",
+    )
+
+
+def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
+    if trailer is None:
+        return "it was broken off"
+    if trailer.get("error"):
+        return str(trailer["error"])
+    if trailer.get("code") != 0:
+        said = str(trailer.get("stderr", "")).strip().splitlines()
+        tail = f": {said[-1][:200]}" if said else ""
+        if trailer.get("signal"):
+            return f"the program was killed by signal {trailer['signal']}{tail}"
+        return f"the program ended with exit code {trailer.get('code')}{tail}"
+    fatal = next((problem for problem in log.problems if problem.kind == FATAL), None)
+    if log.fatal_count:
+        return f"line {fatal.line}: {fatal.message}" if fatal else "its times cannot be believed"
+    if not log.complete:
+        return "its output has no end"
+    if log.iterations == 0:
+        return "it measured nothing"
+    return ""
+
+
+def _answers(end: dict[str, Any], remotes: list[str]) -> dict[str, list[dict[str, Any]]]:
+    places = {remote: index for index, remote in enumerate(remotes)}
+    answers: dict[str, list[dict[str, Any]]] = {}
+    found = end.get("answers")
+    for item in found if isinstance(found, list) else []:
+        image = item.get("image") if isinstance(item, dict) else None
+        index = image if isinstance(image, int) else places.get(str(image))
+        plates = item.get("plates") if isinstance(item, dict) else None
+        if index is not None and isinstance(plates, list):
+            answers[str(index)] = [plate for plate in plates if isinstance(plate, dict)]
+    return answers
+
+
+def _kilobytes(event: dict[str, Any], key: str) -> int | None:
+    value = event.get(key)
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _object(line: str, event: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and document.get("event") == event else None
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            try:
+                document = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(document, dict):
+                yield document
+
+
+def _keep_old(part: Path) -> None:
+    if part.exists():
+        number = 1
+        while (old := part.with_name(f"{part.name[: -len('.part')]}.old{number}")).exists():
+            number += 1
+        part.replace(old)
+
+
+def _photo(item: dict[str, Any]) -> Photo:
+    truth = item["truth"]
+    return Photo(item["name"], item["sha256"], item["bytes"], tuple(truth) if truth is not None else None)
+
+
+def _later(created: str, seconds: float) -> str:
+    from datetime import datetime, timedelta
+
+    return (datetime.fromisoformat(created) + timedelta(seconds=seconds)).isoformat(timespec="seconds")

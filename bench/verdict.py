@@ -1,0 +1,218 @@
+"""Whether a measurement may be believed: `VALID`, `NOISY` or `INVALID`, with every reason in words.
+
+INVALID: the figure is not of what it claims to be (broken off, other threads than asked, stages that do not add up,
+answers that change, an emulated CPU). NOISY: it is, but it would come out differently tomorrow. VALID: neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.result import Process, Result, ResultCell
+from bench.statistics import Array, Drift, Modes, Summary, drift, normalised, two_modes
+
+VALID, NOISY, INVALID = "VALID", "NOISY", "INVALID"
+
+MAX_CV = 0.10
+MAX_HALF_WIDTH = 0.05
+MAX_DRIFT = 0.05
+MAX_OTHER = 0.05
+MAX_FREQUENCY_DROP = 0.05
+MIN_PROCESSES = 5
+MIN_ITERATIONS = 50
+MODE_SEPARATION = 5.0
+MODE_SHARE = 0.10
+MODE_RATIO = 1.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be thought of one cell, or of a whole result.
+
+    Attributes:
+        level: `VALID`, `NOISY` or `INVALID`.
+        invalid: Reasons for INVALID.
+        noisy: Reasons for NOISY.
+        notes: What the reader should know besides.
+    """
+
+    level: str
+    invalid: tuple[str, ...] = ()
+    noisy: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All reasons, the worst first."""
+        return self.invalid + self.noisy
+
+
+@dataclass
+class _Findings:
+    invalid: list[str] = field(default_factory=list)
+    noisy: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def verdict(self) -> Verdict:
+        level = INVALID if self.invalid else NOISY if self.noisy else VALID
+        return Verdict(level, tuple(self.invalid), tuple(self.noisy), tuple(self.notes))
+
+
+def judge_cell(result: Result, cell: ResultCell, total: Summary | None, other: float | None) -> Verdict:
+    """Judges one cell.
+
+    Args:
+        result: All of it.
+        cell: The one to judge.
+        total: Summary of its totals; None when nothing was measured.
+        other: Part of the total that no stage explains (median), None when nothing was measured.
+    """
+    found = _Findings()
+    every = [process for process in result.processes if process.cell == cell.key]
+    measured = result.of(cell.key)
+    planned = int(result.plan.get("processes", 0))
+    whole = [process for process in every if process.complete]
+    if len(whole) < planned:
+        reasons = dict.fromkeys(process.why for process in every if process.why)
+        said = f" ({'; '.join(reasons)})" if reasons else ""
+        found.invalid.append(f"{len(whole)} of {planned} processes ran to their end{said}")
+    _judge_kind(result, found)
+    if total is None:
+        return found.verdict()
+    _judge_processes(cell, measured, found)
+    if other is not None and abs(other) > MAX_OTHER:
+        found.invalid.append(
+            f"the stages add up to {1 - other:.0%} of the total, so {abs(other):.0%} of the time is not explained"
+        )
+    _judge_noise(total, measured, found)
+    _judge_conditions(result, cell, measured, found)
+    if total.processes < MIN_PROCESSES:
+        found.noisy.append(f"{total.processes} processes; {MIN_PROCESSES} are needed to know how far the figure moves")
+    fewest = min(len(process.times) for process in measured)
+    if fewest < MIN_ITERATIONS:
+        found.noisy.append(f"only {fewest} iterations in a process; {MIN_ITERATIONS} are asked for")
+    return found.verdict()
+
+
+def overall(verdicts: Iterable[Verdict]) -> str:
+    """The worst level of several verdicts; INVALID when there is none."""
+    levels = [verdict.level for verdict in verdicts]
+    return next((level for level in (INVALID, NOISY) if level in levels), VALID) if levels else INVALID
+
+
+def modes_of(processes: Sequence[Process]) -> Modes | None:
+    """Looks for two speeds in the totals of a cell; None when there is one."""
+    totals, images = _columns(processes)
+    if not totals:
+        return None
+    modes = two_modes(normalised(np.concatenate(totals), np.concatenate(images)))
+    if modes is None or modes.separation < MODE_SEPARATION or modes.ratio < MODE_RATIO:
+        return None
+    return modes if MODE_SHARE <= modes.share <= 1 - MODE_SHARE else None
+
+
+def drift_of(processes: Sequence[Process]) -> Drift | None:
+    """Drift of the totals of a cell; None when nothing was measured."""
+    totals, images = _columns(processes)
+    return drift(totals, images) if totals else None
+
+
+def _columns(processes: Sequence[Process]) -> tuple[list[Array], list[np.ndarray[tuple[int], np.dtype[np.int64]]]]:
+    used = [process for process in processes if process.times]
+    totals = [np.asarray(process.ms["total"], dtype=np.float64) for process in used]
+    return totals, [np.asarray(process.images, dtype=np.int64) for process in used]
+
+
+def _judge_kind(result: Result, found: _Findings) -> None:
+    kind = result.device.get("kind")
+    if kind == "emulated":
+        found.invalid.append("the CPU is emulated: its times say nothing about any board")
+    elif kind == "replay":
+        found.invalid.append("the replay runtime of the tests stood in for Paddle Lite: its times are nobody's")
+    elif kind == "host":
+        found.notes.append("measured on the host computer, not on a board")
+
+
+def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
+    for process in measured:
+        threads = process.effective.get("threads", {})
+        if threads.get("effective") not in (None, cell.threads):
+            found.invalid.append(f"{cell.threads} threads were asked for, the runtime used {threads['effective']}")
+            break
+    for process in measured:
+        mode = process.effective.get("power_mode", {})
+        if mode.get("effective") not in (None, cell.power_mode):
+            asked, used = cell.power_mode, mode["effective"]
+            found.invalid.append(f"power mode {asked!r} was asked for, the runtime fell back to {used!r}")
+            break
+    changed = [process.index for process in measured if not process.answers_ok]
+    if changed:
+        found.invalid.append(f"the plates read changed from iteration to iteration in {len(changed)} processes")
+    answers = [process.answers for process in measured if process.answers]
+    texts = [{key: [plate.get("text") for plate in plates] for key, plates in answer.items()} for answer in answers]
+    if any(other != texts[0] for other in texts[1:]):
+        found.invalid.append("two processes read other plates on the same photos")
+    garbage = sum(process.problem_count for process in measured)
+    if garbage:
+        found.notes.append(f"{garbage} lines of output could not be used")
+
+
+def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) -> None:
+    if total.cv > MAX_CV:
+        found.noisy.append(f"iterations vary by {total.cv:.0%} (cv; more than {MAX_CV:.0%})")
+    if total.interval is not None and total.interval.half_width > MAX_HALF_WIDTH * total.median:
+        share = total.interval.half_width / total.median
+        found.noisy.append(f"the median is known to ±{share:.0%} only (more than {MAX_HALF_WIDTH:.0%})")
+    modes = modes_of(measured)
+    if modes is not None:
+        found.noisy.append(
+            f"two speeds: {modes.share:.0%} of the iterations take {modes.ratio:.2f} times as long as the rest"
+        )
+    change = drift_of(measured)
+    if change is not None:
+        if abs(change.within - 1) > MAX_DRIFT and change.significant_within:
+            found.noisy.append(f"the second half of a process takes {change.within:.2f} times as long as the first")
+        if abs(change.across - 1) > MAX_DRIFT and change.significant_across:
+            found.noisy.append(f"from the first process to the last the time changes {change.across:.2f} times")
+
+
+def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
+    indices = {process.index for process in measured}
+    speeds = [
+        max(sample["frequencies"].values())
+        for sample in result.samples
+        if sample.get("process") in indices and sample.get("frequencies")
+    ]
+    if len(speeds) >= 4:
+        third = max(1, len(speeds) // 3)
+        early, late = float(np.median(speeds[:third])), float(np.median(speeds[-third:]))
+        if late < (1 - MAX_FREQUENCY_DROP) * early:
+            found.noisy.append(f"the clock fell from {early / 1000:.0f} to {late / 1000:.0f} MHz while it ran")
+    looks: list[dict[str, object]] = []
+    for process in measured:
+        looks += [look for look in (process.before, process.after) if look]
+    looks += [sample for sample in result.samples if sample.get("process") in indices]
+    if _throttled(looks):
+        found.invalid.append("the board throttled while it ran (heat or supply voltage)")
+    loads = [float(process.before.get("load") or 0.0) for process in measured if process.before]
+    cores = result.facts.get("cores") or 1
+    # Our own program adds its threads to the load average of the minute.
+    busy = [load for load in loads if load > 0.5 * cores + cell.threads]
+    if busy:
+        found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {cores} cores")
+
+
+def _throttled(looks: Sequence[dict[str, object]]) -> bool:
+    counters: dict[str, set[int]] = {}
+    for look in looks:
+        throttled = look.get("throttled")
+        if isinstance(throttled, dict):
+            for name, value in throttled.items():
+                counters.setdefault(name, set()).add(int(value))
+    # Counters count; the Raspberry Pi's word is flags of this very moment.
+    return any(
+        max(values) > (0 if name == "raspberry" else min(values)) for name, values in counters.items()
+    )
