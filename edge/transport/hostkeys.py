@@ -13,15 +13,16 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, HostKeys
 
-from edge.errors import LinkError
+from edge.board import Device
 from edge.paths import config_dir, write_atomic
+from edge.transport.base import AccessError
 
 USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
 # What Paramiko can verify; other entries (security keys, certificates) would only confuse its negotiation.
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 
 
-class HostKeyError(LinkError):
+class HostKeyError(AccessError):
     """A host key is unknown or changed; keeps what is needed to trust it.
 
     Attributes:
@@ -30,8 +31,6 @@ class HostKeyError(LinkError):
         key: The key that the host showed.
         expected: The key that was known, None for an unknown host.
     """
-
-    transient = False
 
     def __init__(
         self, message: str, hint: str, host: str, port: int, key: paramiko.PKey, expected: paramiko.PKey | None
@@ -141,6 +140,26 @@ def changed(device: str, host: str, port: int, key: paramiko.PKey, expected: par
         key,
         expected,
     )
+
+
+def refusal(device: Device) -> HostKeyError | None:
+    """Returns the first refusal of a host key on the way to a device, or None when all keys are trusted.
+
+    Raises:
+        LinkError: The device does not answer.
+    """
+    from edge.transport.ssh import SshTransport
+
+    transport = SshTransport(device)
+    try:
+        transport.open()
+    except HostKeyError as error:
+        return error
+    except AccessError:
+        return None  # it did not let us in, so its key was right
+    finally:
+        transport.close()
+    return None
 
 
 class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types

@@ -100,6 +100,15 @@ class SshTransport:
         """See `Transport.get`."""
         transfer.get(self, remote, local, progress)
 
+    def open(self) -> None:
+        """Opens the connection now; every other call does so by itself.
+
+        Raises:
+            LinkError: The board cannot be reached.
+            AccessError: It does not let us in, or its host key is not trusted.
+        """
+        self._open()
+
     def close(self) -> None:
         """See `Transport.close`."""
         connection, self._connection = self._connection, None
