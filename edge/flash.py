@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.boardlock import Lock, board_lock
@@ -18,14 +18,13 @@ from edge.bundle import Bundle
 from edge.errors import DeviceError, EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
 from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH
-from edge.fitness import check_board
-from edge.release import SUMS_NAME, BoardState, Release, damaged_files, look
+from edge.preflight import check_board
+from edge.release import SUMS_NAME, Release, damaged_files, look
 from edge.smoke import Answer, SmokeResult, smoke
 from edge.transport.base import Progress, Transport
 
 Report = Callable[[str], None]
-# Room on the board beyond the files themselves: folders, block sizes, the next flash's staging.
-SPARE = 1 << 20
+REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and no time of it is valid."
 
 
 @dataclass
@@ -140,13 +139,17 @@ class _Flash:
         self.result.previous = state.current
         installed = self.name in state.releases
         folder = self.result.release.path if installed else f"{self.root}/staging/{self.name}"
+        missing: list[BundleFile] = []
+        if not installed:
+            self._step("reuse what the board has")
+            missing = self._reuse(lock, folder)
         self._step("preflight: check that the board can run it")
-        self.result.notes += check_board(self.transport, self.manifest)
+        # Only what is still to come needs room.
+        self.result.notes += check_board(self.transport, replace(self.manifest, files=tuple(missing)), self.root)
+        if self.manifest.runtime.get("replay"):
+            self.result.notes.append(REPLAY_NOTE)
         try:
             if not installed:
-                self._step("reuse what the board has")
-                missing = self._reuse(lock, folder)
-                self._room(state, missing)
                 self._step(f"push {len(missing)} files, {sum(item.size for item in missing)} bytes")
                 self._push(lock, folder, missing)
             self._step("verify on the board")
@@ -178,14 +181,6 @@ class _Flash:
                 unique.setdefault(item.sha256, item)
         self.result.reused_files = len(self.manifest.files) - len(unique)
         return list(unique.values())
-
-    def _room(self, state: BoardState, missing: list[BundleFile]) -> None:
-        need = sum(item.size for item in missing) + SPARE
-        if 0 <= state.free < need:
-            raise DeviceError(
-                f"The disk of {self.transport.name} has {state.free >> 10} KiB free, {need >> 10} KiB are needed.",
-                "Make room: `edge clean --keep 1` removes old releases.",
-            )
 
     def _push(self, lock: Lock, folder: str, missing: list[BundleFile]) -> None:
         total, done = sum(item.size for item in missing), 0
