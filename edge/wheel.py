@@ -118,11 +118,13 @@ def python_symbols(library: Path) -> list[tuple[str, str]]:
         `STT_NOTYPE`, since an undefined symbol need not say whether it is a function or data.
     """
     from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
 
     found: set[tuple[str, str]] = set()
     with library.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".dynsym")
-        for symbol in table.iter_symbols():
+        symbols = table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
+        for symbol in symbols:
             if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name.startswith(("Py", "_Py")):
                 found.add((symbol.name, symbol["st_info"]["type"]))
     return sorted(found)
@@ -173,6 +175,8 @@ def _compile_stub(library: Path, out: Path) -> None:
     if compiler is None:
         raise HostError("There is no C compiler on this machine.", "apt-get install g++")
     argv = [compiler, "-x", "c", "-shared", "-fPIC", "-s", f"-Wl,-soname,{STUB}", "-o", str(out), "-"]
-    result = subprocess.run(argv, input=stub_source(python_symbols(library)), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        argv, input=stub_source(python_symbols(library)), capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         raise BuildError(f"The Python stub library could not be built: {result.stderr.strip()[:500]}")

@@ -6,12 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#ifndef PLATE_VERSION
-#define PLATE_VERSION "unknown"
-#endif
-#ifndef PLATE_BUILD_FLAGS
-#define PLATE_BUILD_FLAGS ""
-#endif
+#include "build_info.h"
 
 namespace plate {
 namespace {

@@ -1,0 +1,103 @@
+"""`edge build`: the C++ program for this host or a board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from edge.errors import HostError, UsageError
+from edge.toolchain import ABIS, BuildResult, build_program
+
+
+@click.command()
+@click.option("--device", metavar="NAME", help="Build for this device or kind of board.")
+@click.option("--abi", type=click.Choice([*ABIS, "host"]), help="Build for any board of this ABI.")
+@click.option("--cpu", metavar="NAME", help="-mcpu (ARM) or -march (x86) [default: the board's, or none].")
+@click.option("--runtime", type=click.Path(path_type=Path), help="Folder with the runtime library to link with.")
+@click.option("--static-libstdcxx", is_flag=True, help="For boards whose libstdc++ is older than the compiler's.")
+@click.option("--sanitize", is_flag=True, help="With address and undefined-behaviour sanitizers.")
+@click.option("--tests", is_flag=True, help="Build the unit tests too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def build(
+    device: str | None,
+    abi: str | None,
+    cpu: str | None,
+    runtime: Path | None,
+    static_libstdcxx: bool,
+    sanitize: bool,
+    tests: bool,
+    as_json: bool,
+) -> None:
+    """Build the C++ program for a board.
+
+    With neither --device nor --abi it is built for this host. Nothing is done when that build is there already.
+    """
+    if device and abi:
+        raise UsageError("--device and --abi cannot be given together.", "A device has its own ABI.")
+    if device:
+        abi, cpu, runtime = _of_device(device, cpu, runtime)
+    result = _with_progress(
+        abi or "host",
+        runtime_dir=runtime,
+        cpu=cpu,
+        sanitize=sanitize,
+        static_libstdcxx=static_libstdcxx,
+        tests=tests,
+    )
+    if as_json:
+        print(json.dumps(_document(result)))
+        return
+    state = "is there already" if result.skipped else f"was built in {result.seconds:.1f} s"
+    click.echo(f"{result.program} ({result.abi}) {state}.")
+    if result.tests:
+        click.echo(f"Unit tests: {result.tests}")
+
+
+def _document(result: BuildResult) -> dict[str, object]:
+    return {
+        "program": str(result.program),
+        "tests": str(result.tests) if result.tests else None,
+        "abi": result.abi,
+        "bytes": result.program.stat().st_size,
+        "seconds": result.seconds,
+        "skipped": result.skipped,
+    }
+
+
+def _of_device(name: str, cpu: str | None, runtime: Path | None) -> tuple[str, str | None, Path | None]:
+    """ABI, CPU and library of a device, or of a kind of board."""
+    from edge.board import find_device, list_profiles, load_profile
+    from edge.runtime import runtime_for
+
+    board = load_profile(name) if name in list_profiles() else find_device(name).board
+    if runtime is None:
+        try:
+            runtime = runtime_for(board).folder
+        except HostError:
+            # Without the board's library the program is linked against a stub, and runs with the library all the same.
+            runtime = None
+    return board.abi, cpu or board.cpu or None, runtime
+
+
+def _with_progress(abi: str, **options: Any) -> BuildResult:
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+        task = bars.add_task(f"building for {abi}", total=None)
+
+        def advance(done: int, total: int, text: str) -> None:
+            bars.update(task, completed=done, total=total)
+
+        return build_program(abi, progress=advance, **options)
