@@ -51,16 +51,27 @@ def build_bundle(
     Raises:
         EdgeError: What the failing part says.
     """
-    from edge.toolchain import build_program
-
-    chosen = runtime or runtime_for(board)
-    wheel = chosen.source == "wheel"
-    report(f"building plate_ocr for {board.name}")
-    built = build_program(board.abi, runtime_dir=None if wheel else chosen.folder, cpu=board.cpu or None)
+    program, chosen = build_for(board, report, runtime=runtime)
     pairs = []
     for name in sets:
         pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
-    return make_bundle(board, built.program, chosen, pairs, samples=samples, settings=settings, force=force)
+    return make_bundle(board, program, chosen, pairs, samples=samples, settings=settings, force=force)
+
+
+def build_for(
+    board: Board, report: Report = lambda text: None, *, runtime: Runtime | None = None
+) -> tuple[Path, Runtime]:
+    """Builds the program for a board; see `build_bundle`.
+
+    Returns:
+        The program, and the runtime that it was linked with.
+    """
+    from edge.toolchain import build_program
+
+    chosen = runtime or runtime_for(board)
+    report(f"building plate_ocr for {board.name}")
+    folder = None if chosen.source == "wheel" else chosen.folder
+    return build_program(board.abi, runtime_dir=folder, cpu=board.cpu or None).program, chosen
 
 
 def ensure_installed(

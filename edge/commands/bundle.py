@@ -1,0 +1,75 @@
+"""`edge bundle`: program, runtime, models and photos for a kind of board in one file, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.board import Board, find_device, list_profiles, load_inventory, load_profile
+from edge.bundle import Bundle, save_bundle
+from edge.commands.models import choose_bundle, read_choice, release_options
+from edge.commands.options import inventory_option, json_option
+from edge.commands.steps import steps
+from edge.errors import InputError
+
+
+@click.command()
+@click.option("--device", default="local", show_default=True, metavar="NAME", help="A device, or a kind of board.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File [default: plate-BOARD-HASH.tar].")
+@click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
+@release_options
+@json_option
+@inventory_option
+def bundle(
+    device: str, out: Path | None, overwrite: bool, as_json: bool, inventory: Path | None, **options: Any
+) -> None:
+    """Pack program, runtime, models and sample photos for a board into one file.
+
+    `edge flash --bundle FILE` installs it, also from a machine that has no compiler and no models.
+    """
+    board = _board(device, inventory)
+    choice = read_choice(**options)
+    with steps(quiet=as_json) as shown:
+        report, _ = shown.board(board.name)
+        made = choose_bundle(board, choice, report)
+        path = out or Path(f"plate-{board.name}-{made.hash}.tar")
+        # A name with the hash in it is the same content by definition.
+        if path.exists() and not overwrite and out is not None:
+            raise InputError(f"{path} exists already.", "Choose another --out, or use --overwrite.")
+        report(f"writing {path}")
+        save_bundle(made, path)
+    if as_json:
+        click.echo(json.dumps(_document(made, path), ensure_ascii=False))
+        return
+    manifest = made.manifest
+    click.echo(f"{path}: release {made.hash} for {manifest.abi}, {manifest.size / 1e6:.1f} MB")
+    for kind in ("program", "library", "model", "dictionary", "config", "sample"):
+        files = [item for item in manifest.files if item.kind == kind]
+        click.echo(f"  {kind:<10} {len(files):>2} files  {sum(item.size for item in files):>12,} bytes")
+    versions = manifest.requires["versions"].items()
+    needs = [*manifest.requires["libraries"], *(f"{family} {version}" for family, version in versions)]
+    click.echo(f"  the board must have {', '.join(needs) or 'nothing'}")
+    click.echo(f"next: edge flash --bundle {path} --device {device}")
+
+
+def _document(made: Bundle, path: Path) -> dict[str, Any]:
+    manifest = made.manifest
+    return {
+        "file": str(path),
+        "hash": made.hash,
+        "abi": manifest.abi,
+        "bytes": manifest.size,
+        "variants": sorted(manifest.variants),
+        "requires": manifest.requires,
+        "runtime": manifest.runtime,
+    }
+
+
+def _board(name: str, inventory: Path | None) -> Board:
+    """A device of the inventory, or a profile: a bundle needs no address."""
+    if name in list_profiles() and name not in load_inventory(inventory):
+        return load_profile(name)
+    return find_device(name, inventory).board

@@ -1,0 +1,302 @@
+"""`edge flash`, and what concerns the releases on a board: `status`, `rollback`, `clean`, `shell`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge.board import Device, find_device
+from edge.commands.models import Choice, choose_bundle, read_choice, release_options
+from edge.commands.options import device_option, fleet_options, inventory_option, json_option
+from edge.commands.steps import Steps, steps
+from edge.errors import UsageError
+from edge.flash import FlashResult
+from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
+from edge.release import BoardState, look, read_release
+from edge.release import clean as clean_board
+from edge.release import rollback as roll_back
+from edge.transport import connect, device_root
+
+T = TypeVar("T")
+
+
+@click.command()
+@fleet_options
+@click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Flash this bundle instead of making one.")
+@release_options
+@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for another flash of the same board.")
+@click.option("--break-lock", is_flag=True, help="Take the board's lock, whoever holds it.")
+@json_option
+@inventory_option
+def flash(
+    device: str | None,
+    group: str | None,
+    bundle: Path | None,
+    wait: float,
+    break_lock: bool,
+    as_json: bool,
+    inventory: Path | None,
+    **options: Any,
+) -> None:
+    """Install a release on a board: verified, tried, then switched on by one rename.
+
+    Run it again after any failure: the release that was running stays until the new one is proven, and what has
+    arrived is not sent again.
+    """
+    devices = select_devices(device or (None if group else "local"), group, inventory)
+    choice = read_choice(**options)
+    with steps(quiet=as_json, single=len(devices) == 1) as shown:
+        outcomes = run_fleet(
+            devices, lambda item: _flash(item, choice, bundle, wait, break_lock, shown)
+        )
+    _finish(outcomes, as_json, _flash_json, lambda item, done: click.echo(_flash_text(item, done)))
+
+
+def _flash(
+    device: Device, choice: Choice, file: Path | None, wait: float, break_lock: bool, shown: Steps
+) -> FlashResult:
+    from edge.bundle import load_bundle
+    from edge.install import flash_device, host_answers
+
+    report, progress = shown.board(device.name)
+    if file is not None:
+        report(f"reading {file}")
+        packed, expected = load_bundle(file), {}
+    else:
+        packed = choose_bundle(device.board, choice, report)
+        expected = (
+            host_answers(device, packed, choice.sets, choice.precisions, report, settings=choice.settings)
+            if choice.sets
+            else {}
+        )
+    return flash_device(
+        device,
+        packed,
+        expected=expected,
+        force=choice.force,
+        wait=wait,
+        break_lock=break_lock,
+        report=report,
+        progress=progress,
+    )
+
+
+def _flash_json(done: FlashResult) -> dict[str, Any]:
+    return {
+        "release": done.release.hash,
+        "path": done.release.path,
+        "previous": done.previous,
+        "already": done.already,
+        "variants": done.release.variants,
+        "sent_files": done.sent_files,
+        "sent_bytes": done.sent_bytes,
+        "reused_files": done.reused_files,
+        "smoke": {
+            name: {"texts": item.answer.texts, "compared": item.compared, "agrees": item.agrees, "iou": item.iou}
+            for name, item in done.smoke.items()
+        },
+        "seconds": {name: round(value, 4) for name, value in done.seconds.items()},
+        "notes": done.notes,
+    }
+
+
+def _flash_text(device: Device, done: FlashResult) -> str:
+    name = f"{device.name}: release {done.release.hash} ({', '.join(done.release.variants)})"
+    if done.already:
+        return f"{name} was installed already; every file verified, nothing sent, {done.total_seconds:.1f} s."
+    lines = [
+        f"{name} is switched on: {done.sent_files} files ({done.sent_bytes / 1e6:.1f} MB) sent, "
+        f"{done.reused_files} reused, {done.total_seconds:.1f} s."
+    ]
+    for variant, item in done.smoke.items():
+        same = "as on the host" if item.compared and item.agrees else "NOT as on the host" if item.compared else ""
+        lines.append(f"  {variant} reads {', '.join(item.answer.texts) or 'nothing'} {same}".rstrip())
+    if done.previous and done.previous != done.release.hash:
+        lines.append(f"  before: {done.previous} (`edge rollback --device {device.name}` goes back)")
+    return "\n".join([*lines, *(f"  note: {note}" for note in done.notes)])
+
+
+@click.command()
+@fleet_options
+@json_option
+@inventory_option
+def status(device: str | None, group: str | None, as_json: bool, inventory: Path | None) -> None:
+    """Show what is installed on a board."""
+    devices = select_devices(device or (None if group else "local"), group, inventory)
+    outcomes = run_fleet(devices, _status)
+    _finish(outcomes, as_json, lambda done: done, _show_status)
+
+
+def _status(device: Device) -> dict[str, Any]:
+    transport = connect(device)
+    try:
+        root = device_root(transport, device)
+        state = look(transport, root)
+        document: dict[str, Any] = {
+            "root": root,
+            "current": state.current,
+            "previous": state.previous,
+            "releases": list(state.releases),
+            "lock": state.lock,
+            "free_bytes": state.free,
+        }
+        if state.current:
+            manifest = read_release(transport, root, state.current).manifest
+            document |= {
+                "variants": sorted(manifest.variants),
+                "runtime": manifest.runtime,
+                "kit": manifest.kit,
+                "abi": manifest.abi,
+                "bytes": manifest.size,
+            }
+        return document
+    finally:
+        transport.close()
+
+
+def _show_status(device: Device, state: dict[str, Any]) -> None:
+    click.secho(f"{device.name} ({device.board.title})", bold=True)
+    if not state["current"]:
+        click.echo(f"  nothing installed in {state['root']}: edge flash --device {device.name}")
+    else:
+        version = state["runtime"].get("version") or "unknown"
+        replay = " (replay: no times of it are valid)" if state["runtime"].get("replay") else ""
+        click.echo(f"  current   {state['current']}  {', '.join(state['variants'])}")
+        click.echo(f"  made by   kit {state['kit']} for {state['abi']}, {state['bytes'] / 1e6:.1f} MB")
+        click.echo(f"  runtime   Paddle Lite {version}{replay}")
+    if state["previous"]:
+        click.echo(f"  previous  {state['previous']}")
+    others = [name for name in state["releases"] if name not in (state["current"], state["previous"])]
+    if others:
+        click.echo(f"  older     {', '.join(others)}")
+    if state["lock"]:
+        click.echo(f"  locked    by {state['lock']}")
+    if state["free_bytes"] >= 0:
+        click.echo(f"  disk      {state['free_bytes'] / 1e6:.0f} MB free")
+
+
+@click.command()
+@fleet_options
+@click.option("--to", default="", metavar="HASH", help="Another release; the beginning of its hash is enough.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
+@json_option
+@inventory_option
+def rollback(
+    device: str | None, group: str | None, to: str, wait: float, as_json: bool, inventory: Path | None
+) -> None:
+    """Switch a board back to the release that ran before."""
+    devices = select_devices(device or (None if group else "local"), group, inventory)
+
+    def back(transport: Any, root: str) -> tuple[str, str]:
+        return roll_back(transport, root, to=to, wait=wait)
+
+    outcomes = run_fleet(devices, lambda item: _on_board(item, back))
+    _finish(
+        outcomes,
+        as_json,
+        lambda done: {"from": done[0], "to": done[1]},
+        lambda item, done: click.echo(f"{item.name}: back from {done[0] or 'nothing'} to {done[1]}"),
+    )
+
+
+@click.command()
+@fleet_options
+@click.option("--keep", default=2, show_default=True, help="Releases to keep, the current one among them.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
+@json_option
+@inventory_option
+def clean(
+    device: str | None, group: str | None, keep: int, wait: float, as_json: bool, inventory: Path | None
+) -> None:
+    """Remove old releases from a board, and what broken-off attempts left."""
+    devices = select_devices(device or (None if group else "local"), group, inventory)
+
+    def remove(transport: Any, root: str) -> tuple[list[str], BoardState]:
+        return clean_board(transport, root, keep, wait=wait), look(transport, root)
+
+    outcomes = run_fleet(devices, lambda item: _on_board(item, remove))
+    _finish(
+        outcomes,
+        as_json,
+        lambda done: {"removed": done[0], "free_bytes": done[1].free},
+        lambda item, done: click.echo(
+            f"{item.name}: {len(done[0])} releases removed, {max(0, done[1].free) / 1e6:.0f} MB free"
+        ),
+    )
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@device_option
+@inventory_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def shell(device: str, inventory: Path | None, command: tuple[str, ...]) -> None:
+    """Open a shell on a board, or run COMMAND there (`edge shell --device NAME -- ls -l`)."""
+    found = find_device(device, inventory)
+    transport = connect(found)
+    try:
+        if found.transport == "local":
+            code = _local_shell(device_root(transport, found), command)
+        elif hasattr(transport, "shell"):
+            code = transport.shell(list(command) or None)
+        else:
+            raise UsageError(f"There is no shell over {found.transport}.")
+    finally:
+        transport.close()
+    sys.exit(code)
+
+
+def _local_shell(root: str, command: Sequence[str]) -> int:
+    folder = Path(root) / "current"
+    argv = list(command) or [os.environ.get("SHELL", "/bin/sh")]
+    return subprocess.run(argv, cwd=folder if folder.is_dir() else None, check=False).returncode
+
+
+def _on_board(device: Device, work: Callable[[Any, str], T]) -> T:
+    transport = connect(device)
+    try:
+        return work(transport, device_root(transport, device))
+    finally:
+        transport.close()
+
+
+def _finish(
+    outcomes: Sequence[Outcome[T]],
+    as_json: bool,
+    to_json: Callable[[T], dict[str, Any]],
+    show: Callable[[Device, T], None],
+) -> None:
+    """Prints what became of each board, and exits as the fleet did; a single board's error is raised as it is."""
+    if len(outcomes) == 1 and outcomes[0].error is not None:
+        raise outcomes[0].error
+    if as_json:
+        documents = []
+        for outcome in outcomes:
+            head = {"device": outcome.device.name}
+            if outcome.error is None:
+                assert outcome.value is not None
+                documents.append({**head, **to_json(outcome.value)})
+            else:
+                error = outcome.error
+                documents.append({**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)})
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
+    else:
+        for outcome in outcomes:
+            if outcome.error is None:
+                assert outcome.value is not None
+                show(outcome.device, outcome.value)
+            else:
+                click.secho(f"{outcome.device.name}: error: {outcome.error.message}", fg="red", err=True)
+                if outcome.error.hint:
+                    click.echo(f"{outcome.device.name}: hint:  {outcome.error.hint}", err=True)
+        if len(outcomes) > 1:
+            bad = sum(not outcome.ok for outcome in outcomes)
+            click.echo(f"{len(outcomes) - bad} of {len(outcomes)} boards done" + (f", {bad} failed" if bad else ""))
+    if any(not outcome.ok for outcome in outcomes):
+        sys.exit(int(fleet_exit(outcomes)))
