@@ -50,14 +50,14 @@ def gradient(image: Image, rng: Random) -> Image:
     return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
 
 
-def defocus(image: Image, rng: Random) -> Image:
-    """Gaussian blur up to 3 % of the height in sigma (a plate of 48 lines: 1.4 lines)."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 0.03 * image.shape[0] + 0.4)))
+def defocus(image: Image, rng: Random, plate: int = 0) -> Image:
+    """Gaussian blur up to 3 % of the plate's height in sigma (48 lines: 1.4 lines); `plate` 0 is the image's height."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 0.03 * (plate or image.shape[0]) + 0.4)))
 
 
-def motion(image: Image, rng: Random) -> Image:
-    """Motion blur in a random direction, at most an eighth of the height long."""
-    length = int(rng.integers(2, max(3, image.shape[0] // 8) + 1))
+def motion(image: Image, rng: Random, plate: int = 0) -> Image:
+    """Motion blur in a random direction, at most an eighth of the plate's height long; `plate` as in `defocus`."""
+    length = int(rng.integers(2, max(3, (plate or image.shape[0]) // 8) + 1))
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
     middle = (length - 1) / 2
@@ -90,20 +90,22 @@ def compression(image: Image, rng: Random) -> Image:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
-def specks(image: Image, rng: Random) -> Image:
-    """Snow flakes or rain drops: up to 25 light, half transparent blobs or streaks."""
+def specks(image: Image, rng: Random, plate: int = 0) -> Image:
+    """Snow flakes or rain drops: up to 25 light, half transparent blobs or streaks on a plate's area (`defocus`)."""
     height, width = image.shape[:2]
+    unit = plate or height
+    most = max(3, int(25 * height * width / (unit * unit * 3.3)))
     layer = np.zeros((height, width), np.uint8)
     streaks = rng.random() < 0.5
     lean = rng.uniform(-0.4, 0.4)
-    for _ in range(int(rng.integers(2, 26))):
+    for _ in range(int(rng.integers(2, min(most, 400) + 1))):
         x, y = int(rng.integers(width)), int(rng.integers(height))
         strength = int(rng.integers(60, 230))
         if streaks:
-            length = rng.uniform(0.05, 0.25) * height
+            length = rng.uniform(0.05, 0.25) * unit
             cv2.line(layer, (x, y), (int(x + lean * length), int(y + length)), strength, 1, cv2.LINE_AA)
         else:
-            cv2.circle(layer, (x, y), int(rng.integers(0, max(1, height // 16) + 1)), strength, -1, cv2.LINE_AA)
+            cv2.circle(layer, (x, y), int(rng.integers(0, max(1, unit // 16) + 1)), strength, -1, cv2.LINE_AA)
     layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.3, 1.0))
     alpha = (layer.astype(np.float32) / 255)[..., None]
     return (image * (1 - alpha) + rng.uniform(180, 255) * alpha).astype(np.uint8)

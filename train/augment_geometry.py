@@ -50,7 +50,12 @@ def moved_corners(box: Points, rng: Random, strength: float, grow: tuple[float, 
     sides[2:] = np.where(sides[2:] < 0, sides[2:] / 2, sides[2:])
     top, bottom, left, far = sides
     moved = box + np.array(
-        [-top * down - left * right, -top * down + far * right, bottom * down + far * right, bottom * down - left * right]
+        [
+            -top * down - left * right,
+            -top * down + far * right,
+            bottom * down + far * right,
+            bottom * down - left * right,
+        ]
     )
     angle = np.deg2rad(rng.normal(0, 2.0) * strength)
     centre = moved.mean(axis=0)

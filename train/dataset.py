@@ -93,7 +93,9 @@ def read_photos(source: Path) -> list[Sample]:
     else:
         samples = [Sample(path, _plates(text, source)) for path, text in _lines(source)]
     if not samples:
-        raise InputError(f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`.")
+        raise InputError(
+            f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`."
+        )
     return samples
 
 
@@ -128,7 +130,9 @@ def _lines(labels: Path) -> list[tuple[Path, str]]:
             raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
         path = labels.parent / name
         if not path.is_file():
-            raise InputError(f"{labels}, line {number}: {path} is missing.", "Are the paths relative to the label file?")
+            raise InputError(
+                f"{labels}, line {number}: {path} is missing.", "Are the paths relative to the label file?"
+            )
         found.append((path, text))
     return found
 

@@ -71,7 +71,9 @@ class RecData:
             if share > 0 and there
         ]
         if not self.sources:
-            raise InputError("The recipe leaves nothing to train on.", "Give data.crops or data.photos, or data.synth_share.")
+            raise InputError(
+                "The recipe leaves nothing to train on.", "Give data.crops or data.photos, or data.synth_share."
+            )
 
     def batch(self, seed: int, step: int, size: int) -> RecBatch:
         """Draws one augmented training batch; the same arguments give the same batch."""
@@ -146,5 +148,5 @@ def _plain(sample: Sample, width: int) -> Image:
 
 @lru_cache(maxsize=4096)
 def _cached(path: Path) -> Image:
-    # 1,500 crops are 30 MB, 127 photos of 720x1160 are 320 MB: decoding each time would cost more than all augmentation.
+    # 1,500 crops are 30 MB, 127 photos of 720x1160 320 MB; decoding each time would cost more than all augmentation.
     return read_image(path)

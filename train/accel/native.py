@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.paths import cache_dir
 
-SOURCE = Path(__file__).with_name("depthwise.cc")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("depthwise.cc", "norm.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
 # From glibc's malloc.h.
@@ -39,13 +39,13 @@ def prepare_process(threads: int = 0) -> None:
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+        libc.mallopt(_M_TRIM_THRESHOLD, -1)  # Never.
         libc.mallopt(_M_TOP_PAD, 256 << 20)
 
 
 @lru_cache(maxsize=1)
 def load_kernels() -> ctypes.CDLL | None:
-    """Compiles `depthwise.cc` once for this machine and loads it.
+    """Compiles `depthwise.cc` and `norm.cc` once for this machine and loads it.
 
     Returns:
         The library, or None when there is no C++ compiler, it fails, or `PLATE_EDGE_ACCEL=0`: callers then keep
@@ -56,11 +56,13 @@ def load_kernels() -> ctypes.CDLL | None:
     compiler = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
     if compiler is None:
         return None
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + _machine().encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        b"".join(path.read_bytes() for path in SOURCES) + " ".join(FLAGS).encode() + _machine().encode()
+    ).hexdigest()[:16]
     library = cache_dir("build") / f"train-accel-{key}.so"
     if not library.is_file():
         temporary = library.with_name(f".{library.name}.{os.getpid()}")
-        command = [compiler, *FLAGS, str(SOURCE), "-o", str(temporary)]
+        command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(temporary)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=120, check=False)
         except (OSError, subprocess.TimeoutExpired):
@@ -76,6 +78,9 @@ def load_kernels() -> ctypes.CDLL | None:
     pointers, sizes = ctypes.c_void_p, ctypes.c_int
     kernels.depthwise_forward.argtypes = [pointers] * 3 + [sizes] * 7
     kernels.depthwise_backward.argtypes = [pointers] * 5 + [sizes] * 7
+    number = ctypes.c_float
+    kernels.norm_act_forward.argtypes = [pointers] * 3 + [number] + [pointers] * 3 + [sizes] * 4
+    kernels.norm_act_backward.argtypes = [pointers] * 3 + [number] + [pointers] * 6 + [sizes] * 4
     return kernels
 
 

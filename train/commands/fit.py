@@ -65,7 +65,9 @@ class _Progress:
             try:
                 from visualdl import LogWriter
             except ImportError as error:
-                raise UsageError("VisualDL is not installed.", "Run `pip install visualdl`, or leave --visualdl out.") from error
+                raise UsageError(
+                    "VisualDL is not installed.", "Run `pip install visualdl`, or leave --visualdl out."
+                ) from error
             self.writer = LogWriter(logdir=str(visualdl))
 
     def __enter__(self) -> _Progress:
@@ -103,5 +105,3 @@ class _Progress:
             self.shown = time.monotonic()
             left = row["seconds_a_step"] * (steps - step)
             click.echo(f"step {step}/{steps} {text} rate {row['rate']:.2e} left {left / 60:.0f} min", err=True)
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 COLUMNS = (
     "step", "rate", "loss", "shrink", "threshold", "binary", "seconds_a_step",
-    "accuracy", "val_loss", "precision", "recall", "hmean", "samples", "score",
+    "accuracy", "val_loss", "precision", "recall", "hmean", "iou", "samples", "score",
 )  # fmt: skip
 
 

@@ -168,7 +168,9 @@ class Fit:
     def _stop_for(self, batch: Any) -> None:
         path = self.out / f"bad-batch-{self.step}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **self.task.arrays(batch), **{f"weights/{name}": value for name, value in self.weights().items()})
+        np.savez(
+            path, **self.task.arrays(batch), **{f"weights/{name}": value for name, value in self.weights().items()}
+        )
         raise ModelError(
             f"The loss of step {self.step + 1} is not finite; the batch and the weights are saved in {path}.",
             "Lower optim.rate, or look at that batch's labels.",

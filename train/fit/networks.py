@@ -73,7 +73,7 @@ def regroup_head(values: dict[str, np.ndarray], old: list[str], new: list[str]) 
     Args:
         values: Parameters of a recogniser.
         old: Its characters.
-        new: The wanted ones; one that `old` lacks gets a zero column and the least bias, so that it is never read first.
+        new: The wanted ones; one that `old` lacks gets a zero column and the least bias, so it is never read first.
 
     Returns:
         All parameters, the head's replaced.

@@ -51,6 +51,8 @@ class DataPart:
         scale: Least and most long side in pixels to which a photo is scaled for the detector.
         strength: Of all augmentation; 0 for none.
         shrink_ratio: Of DB's shrink map.
+        eval_side: Longer side in pixels of a detector's validation photos (`det_limit_side`, type `max`).
+        eval_unclip: Unclip ratio of the validation; 2.0 undoes a shrink ratio of 0.4 on a plate (1.5 is DB's default).
     """
 
     root: str = ""
@@ -66,6 +68,8 @@ class DataPart:
     scale: tuple[int, int] = (400, 900)
     strength: float = 1.0
     shrink_ratio: float = 0.4
+    eval_side: int = 512
+    eval_unclip: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -259,7 +263,9 @@ def _value(hint: Any, value: Any, where: str, key: str) -> Any:
         return float(value)
     if hint in (int, float, str, bool):
         if type(value) is not hint:
-            raise InputError(f"{where}: {key} = {value!r} is not {hint.__name__}.", "YAML writes 0.001 or 1.0e-3 for floats.")
+            raise InputError(
+                f"{where}: {key} = {value!r} is not {hint.__name__}.", "YAML writes 0.001 or 1.0e-3 for floats."
+            )
         return value
     element = hint.__args__[0]
     if not isinstance(value, (list, tuple)):

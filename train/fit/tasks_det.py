@@ -1,0 +1,74 @@
+"""The detector: DB loss, and hmean of the boxes that the pipeline's own post-processing finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge.ocr.config import PipelineConfig
+from train.fit.recipe import Recipe
+
+
+class DetTask:
+    """See the module and `train.fit.tasks.Task`."""
+
+    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1)) -> None:
+        from train.dataset_det import DetData
+
+        self.recipe = recipe
+        self.rank, self.world = ranks
+        self.data = DetData(recipe)
+
+    def batch(self, step: int) -> Any:
+        """See `Task`."""
+        return self.data.batch(self.recipe.seed, step * self.world + self.rank, self.recipe.batch)
+
+    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+        """See `Task`."""
+        import paddle
+
+        from train.losses import DBWeights, db_loss
+
+        return db_loss(net(paddle.to_tensor(batch.images)), paddle.to_tensor(batch.targets), DBWeights())
+
+    def validate(self, net: Any) -> dict[str, float]:
+        """Precision, recall and hmean at IoU 0.5, and the mean IoU of what was found, which tells equals apart."""
+        import paddle
+
+        from edge.ocr.detect import det_post, det_pre
+        from train.dataset import read_image
+        from train.metrics import DetMetric
+        from train.metrics_polygon import overlap
+
+        config = replace(
+            PipelineConfig(),
+            det_limit_type="max",
+            det_limit_side=self.recipe.data.eval_side,
+            det_unclip_ratio=self.recipe.data.eval_unclip,
+        )
+        metric = DetMetric()
+        overlaps: list[float] = []
+        for sample in self.data.validation:
+            image = read_image(sample.path)
+            with paddle.no_grad():
+                values = net(paddle.to_tensor(det_pre(image, config))).numpy()
+            boxes = det_post(values, image.shape[1], image.shape[0], config)
+            truth = [plate.quad for plate in sample.plates]
+            metric.add(boxes, truth, [plate.ignored for plate in sample.plates])
+            overlaps += [max((overlap(quad, box) for box in boxes), default=0.0) for quad in truth]
+        figures = metric.result()
+        mean = float(np.mean(overlaps)) if overlaps else 0.0
+        return {
+            "precision": figures.precision,
+            "recall": figures.recall,
+            "hmean": figures.hmean,
+            "iou": mean,
+            "samples": figures.images,
+            "score": figures.hmean + 0.1 * mean,
+        }
+
+    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+        """See `Task`."""
+        return {"images": batch.images, "targets": batch.targets}

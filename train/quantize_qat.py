@@ -1,0 +1,207 @@
+"""Quantisation-aware training by PaddleSlim: short fine-tuning with int8 rounding in the loop, then an int8 model.
+
+It starts from the best weights of a float run, in the deployed form (`train.arch.deploy`), so that what is trained is
+exactly what is exported. Activations are scaled by a moving average of their largest value, weights by a channel's
+largest value.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from edge.errors import InputError, ModelError
+from edge.models import Model, read_dictionary
+from edge.paths import write_atomic
+from train.checkpoint import BEST
+from train.fit.recipe import QatPart, Recipe, parse_recipe, recipe_document
+
+if TYPE_CHECKING:
+    from train.export import Facts
+    from train.fit.loop import Fit, Report
+
+CALIBRATION = 12
+"""Batches run through the network before the first step, so that the moving averages forget their start."""
+
+
+def prepare_qat(net: Any, qat: QatPart) -> Any:
+    """Puts fake quantisation into a network, in place.
+
+    Args:
+        net: A float network in the deployed form.
+        qat: Which layers.
+
+    Returns:
+        PaddleSlim's `QAT` object, which can export the network.
+    """
+    import zlib  # noqa: F401
+
+    from paddleslim.dygraph.quant import QAT
+
+    for name, layer in net.named_sublayers():
+        if any(part in name for part in qat.skip):
+            layer.skip_quant = True
+    config = {
+        "weight_quantize_type": "channel_wise_abs_max",
+        "activation_quantize_type": "moving_average_abs_max",
+        "activation_preprocess_type": "PACT" if qat.pact else None,
+        "quantizable_layer_type": list(qat.layers),
+    }
+    quantiser = QAT(config)
+    quantiser.quantize(net)
+    return quantiser
+
+
+def quantised_network(task: str, characters: list[str] | None, qat: QatPart) -> tuple[Any, Any]:
+    """Builds a network ready for quantisation-aware training, with fresh weights.
+
+    Returns:
+        The network in training mode, and PaddleSlim's `QAT` object.
+    """
+    from train.arch.deploy import deployed
+    from train.weights import build
+
+    net = deployed(build(task, len(characters) + 1 if characters else None))
+    quantiser = prepare_qat(net, qat)
+    net.train()
+    return net, quantiser
+
+
+def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row: None) -> Fit:
+    """Makes a QAT run ready to be started or resumed.
+
+    Args:
+        recipe: `model` is ignored but for the charset and width; `qat` says what is quantised.
+        run: Folder of the float run (`best.pdparams`, a recogniser's `dict.txt`).
+        out: Folder of this run.
+        report: Called with each logged row.
+
+    Raises:
+        InputError: `run` holds no best weights.
+        ModelError: They are of another architecture.
+    """
+    from train.accel.native import prepare_process
+
+    prepare_process(recipe.threads)
+    import cv2
+    import paddle
+
+    from train.accel.layers import accelerate
+    from train.arch.deploy import deployed
+    from train.fit.loop import Fit
+    from train.fit.tasks import RecTask, Task
+    from train.weights import assign, build, load_checkpoint
+
+    cv2.setNumThreads(1)
+    paddle.seed(recipe.seed)
+    best = run / BEST
+    if not best.is_file():
+        raise InputError(f"{run} holds no {BEST}.", "Give the folder of a finished `edge train fit` run.")
+    characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
+    plain = build(recipe.task, len(characters) + 1 if characters else None)
+    assign(plain, load_checkpoint(best), str(best))
+    net = deployed(plain)
+    prepare_qat(net, recipe.qat)
+    net.train()
+    task: Task
+    if characters:
+        task = RecTask(recipe, characters)
+        write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in characters))
+    else:
+        from train.fit.tasks_det import DetTask
+
+        task = DetTask(recipe)
+    write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
+    accelerate(net)
+    fit = Fit(recipe, net, task, out, report)
+    if not (out / "last.ckpt").is_file():
+        _calibrate(fit)
+    return fit
+
+
+def _calibrate(fit: Fit) -> None:
+    import paddle
+
+    fit.net.train()
+    for layer in fit.net.sublayers():
+        if isinstance(layer, paddle.nn.BatchNorm2D):
+            layer.eval()
+    with paddle.no_grad():
+        for index in range(CALIBRATION):
+            # Batches that training does not see: its own begin at 0.
+            fit.net(paddle.to_tensor(fit.task.arrays(fit.task.batch(10_000_000 + index))["images"]))
+    for name, value in fit.average.items():
+        value.set_value(fit.state[name])
+
+
+def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Model:
+    """Writes the best weights of a QAT run as an int8 inference model.
+
+    Args:
+        run: Folder of the QAT run.
+        out: Folder to make.
+        facts: For the card; `precision` and `quantization` are filled in.
+        force: Replace a model that is there.
+
+    Raises:
+        InputError: `run` is no QAT run.
+        ModelError: The weights do not fit the recipe's quantised network, or are not finite.
+    """
+    from dataclasses import replace
+
+    from train.export import INPUTS, PREFIX, write_model
+    from train.weights import load_checkpoint
+
+    recipe_file = run / "recipe.yml"
+    if not recipe_file.is_file() or not (run / BEST).is_file():
+        raise InputError(f"{run} is not a QAT run.", "Make one with `edge train quantize --method qat`.")
+    recipe = parse_recipe(yaml.safe_load(recipe_file.read_text(encoding="utf-8")), str(recipe_file))
+    characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
+    net, quantiser = quantised_network(recipe.task, characters, recipe.qat)
+    values = load_checkpoint(run / BEST)
+    _assign_all(net, values, str(run / BEST))
+    net.eval()
+
+    def save(folder: Path) -> None:
+        from paddle.static import InputSpec
+
+        taken = facts.input or INPUTS[recipe.task]
+        shape = [None, 3, taken.height or None, taken.width or None]
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            prefix = Path(scratch) / PREFIX
+            quantiser.save_quantized_model(net, str(prefix), input_spec=[InputSpec(shape, "float32", taken.name)])
+            for suffix in (".pdmodel", ".pdiparams"):
+                (folder / (PREFIX + suffix)).write_bytes(prefix.with_suffix(suffix).read_bytes())
+
+    quantization = {
+        "method": "qat",
+        "weights": "channel_wise_abs_max",
+        "activations": "moving_average_abs_max",
+        "layers": list(recipe.qat.layers),
+        "skip": list(recipe.qat.skip),
+        "pact": recipe.qat.pact,
+        "steps": recipe.steps,
+    }
+    complete = replace(facts, precision="int8", quantization=quantization)
+    return write_model(save, recipe.task, out, complete, characters=characters, force=force)
+
+
+def _assign_all(net: Any, values: dict[str, np.ndarray], where: str) -> None:
+    state = net.state_dict()
+    differ = sorted(set(state) ^ set(values)) or [
+        name for name, value in values.items() if list(value.shape) != list(state[name].shape)
+    ]
+    if differ:
+        raise ModelError(
+            f"{where} does not fit the quantised network: {', '.join(differ[:5])}.",
+            "Was the recipe's qat part changed?",
+        )
+    broken = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{where}: not finite: {', '.join(broken[:5])}.")
+    for name, value in values.items():
+        state[name].set_value(value)
