@@ -61,6 +61,11 @@ class ConvNorm(nn.Layer):
         """The convolution, whatever its attribute name is."""
         return self._sub_layers[self.names[0]]
 
+    @conv.setter
+    def conv(self, conv: nn.Layer) -> None:
+        # PaddleSlim's quantisation-aware training replaces layers by setattr with their name, which may be `conv`.
+        self.replace_conv(conv)
+
     def replace_conv(self, conv: nn.Layer) -> None:
         """Puts another convolution in the place of this one, under the same name."""
         self._sub_layers[self.names[0]] = conv
