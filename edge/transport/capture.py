@@ -26,8 +26,8 @@ class Capture:
         self._parts: list[list[str]] = [[], []]
         self._line: list[str] = []
 
-    def feed(self, stream: int, data: bytes) -> None:
-        """Takes bytes of stream 1 (output) or 2 (error).
+    def feed(self, stream: int, data: bytes) -> bool:
+        """Takes bytes of stream 1 (output) or 2 (error); returns False: it never has enough.
 
         Raises:
             OutputOverflow: The cap is reached; what fits was kept.
@@ -37,6 +37,7 @@ class Capture:
         self._add(stream, self._decoders[stream - 1].decode(kept))
         if len(kept) < len(data):
             raise OutputOverflow
+        return False
 
     def finish(self) -> tuple[str, str]:
         """Ends both streams, hands on a last line without end, returns output and error."""

@@ -37,12 +37,23 @@ BODY = (
 )
 
 
+# For adb before shell v2, where there is one stream: the program's standard error goes to a file and comes last.
+ONE_STREAM = (
+    'm=$1 d=$2; shift 2; e=/data/local/tmp/.plate-err.$$; printf "%s\\n" "$m"; exec 4<&0 2>/dev/null; '
+    "{{ read -r x <&4; rm -f $e; kill -9 -$$; kill -9 $$; }} >/dev/null & w=$!; "
+    '( exec 2>$e 4<&- </dev/null; {exports}if [ -n "$d" ]; then cd "$d" || exit 126; fi; exec "$@" ); '
+    'c=$?; kill -9 $w; printf "%s%s." "$m" $c; cat $e; rm -f $e; printf "%s%s." "$m" $c'
+)
+
+
 def new_marker() -> str:
     """Returns a word that no program prints by chance."""
     return f"-{secrets.token_hex(12)}-"
 
 
-def wrap(argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: str | None) -> str:
+def wrap(
+    argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: str | None, *, one_stream: bool = False
+) -> str:
     """Returns the command line for a login shell that runs `argv` within the script.
 
     Args:
@@ -50,6 +61,7 @@ def wrap(argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: s
         marker: See `new_marker`.
         env: Variables set for the program.
         cwd: Folder on the board.
+        one_stream: Output and error come back in one stream, one after the other; see `ONE_STREAM`.
 
     Raises:
         InputError: A variable's name is not one, or the whole is longer than a command line may be.
@@ -61,7 +73,8 @@ def wrap(argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: s
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in value:
             raise InputError(f"{name}={value!r} cannot be set as an environment variable.")
         exports += f"{name}={shlex.quote(value)}; export {name}; "
-    words = ["sh", "-c", LEAD, "sh", BODY.format(exports=exports), marker, cwd or "", *argv]
+    body = (ONE_STREAM if one_stream else BODY).format(exports=exports)
+    words = ["sh", "-c", LEAD, "sh", body, marker, cwd or "", *argv]
     command = "exec " + " ".join(shlex.quote(word) for word in words)
     if len(command.encode()) > MAX_COMMAND:
         raise InputError(
@@ -74,37 +87,43 @@ def wrap(argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: s
 class Frame:
     """Finds, in one stream, where a program's output begins and ends.
 
+    Args:
+        marker: See `new_marker`.
+        begun: There is no begin marker to wait for.
+
     Attributes:
         begun: The begin marker was seen.
         code: Exit code from the end marker; None before it was seen.
         noise: What came before the begin marker.
+        after: What came after the end marker.
     """
 
-    def __init__(self, marker: str) -> None:
+    def __init__(self, marker: str, *, begun: bool = False) -> None:
         self._begin = f"{marker}\n".encode()
         self._end = re.compile(re.escape(marker.encode()) + rb"(\d{1,3})\.")
         self._hold = len(marker) + 4
         self._rest = b""
-        self.begun = False
+        self.begun = begun
+        self.after = b""
         self.code: int | None = None
         self.noise = b""
 
     def feed(self, data: bytes) -> bytes:
         """Takes bytes of the stream and returns those that are certainly the program's."""
         if self.code is not None:
+            self.after += data
             return b""
         self._rest += data
         if not self.begun:
-            # Old Androids put a carriage return before every line end.
-            head, found, tail = self._rest.replace(b"\r\n", b"\n").partition(self._begin)
+            head, found, tail = self._rest.partition(self._begin)
             if not found:
-                self.noise, self._rest = self._rest[-MAX_NOISE:], self._rest[-MAX_NOISE:]
+                self.noise = self._rest = self._rest[-MAX_NOISE:]
                 return b""
             self.begun, self.noise, self._rest = True, head, tail
         match = self._end.search(self._rest)
         if match:
             self.code = int(match[1])
-            data, self._rest = self._rest[: match.start()], b""
+            data, self.after, self._rest = self._rest[: match.start()], self._rest[match.end() :], b""
             return data
         data, self._rest = self._rest[: -self._hold], self._rest[-self._hold :]
         return data

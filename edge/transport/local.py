@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import selectors
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,10 +14,9 @@ from edge.errors import DeviceError, InputError, VerifyError
 from edge.paths import sha256_file
 from edge.transport.base import Lines, Progress, Result, check, check_argv, check_remote_path
 from edge.transport.capture import Capture, OutputOverflow
+from edge.transport.child import end, pump
 
 BLOCK = 1 << 20
-# How often to look whether a program ended while somebody it started still holds its output open.
-LOOK = 0.2
 
 
 class LocalTransport:
@@ -57,7 +53,7 @@ class LocalTransport:
             missing = isinstance(error, FileNotFoundError)
             return Result(command, 127 if missing else 126, "", f"{error.filename}: {error.strerror}\n", None, 0.0)
         try:
-            self._pump(process, capture, None if timeout is None else started + timeout)
+            pump(process, capture.feed, None if timeout is None else started + timeout)
         except OutputOverflow:
             raise DeviceError(
                 f"`{command[0]}` printed more than {max_output} bytes and was ended.", "Is it in debug mode?"
@@ -68,7 +64,7 @@ class LocalTransport:
                 "Give it more time, or see why it hangs.",
             ) from None
         finally:
-            _end(process)
+            end(process)
         stdout, stderr = capture.finish()
         code = process.returncode
         ended_by = -code if code < 0 else None
@@ -113,46 +109,6 @@ class LocalTransport:
 
     def close(self) -> None:
         """Nothing to end."""
-
-    def _pump(self, process: subprocess.Popen[bytes], capture: Capture, deadline: float | None) -> None:
-        """Hands output to `capture` until the program and its output ended.
-
-        Raises:
-            TimeoutError: The deadline passed.
-            OutputOverflow: Too much output.
-        """
-        assert process.stdout is not None and process.stderr is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ, 1)
-            selector.register(process.stderr, selectors.EVENT_READ, 2)
-            while selector.get_map():
-                wait = LOOK if deadline is None else min(LOOK, max(0.0, deadline - time.monotonic()))
-                ready = selector.select(wait)
-                if deadline is not None and time.monotonic() >= deadline and process.poll() is None:
-                    raise TimeoutError
-                if not ready and process.poll() is not None:
-                    return
-                for key, _ in ready:
-                    data = os.read(key.fd, 1 << 16)
-                    if data:
-                        capture.feed(key.data, data)
-                    else:
-                        selector.unregister(key.fileobj)
-        try:
-            process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program's whole process group when the program still runs, and closes its pipes."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
 
 
 def _copy(source: Path, target: Path, mode: int, progress: Progress | None) -> None:
