@@ -221,7 +221,7 @@ def check_abi(facts: ElfFacts, abi: str, board: str = "the board") -> None:
 
 
 def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+    return "an" if word[0] in "aeioux" else "a"  # "x" is spoken "ex"
 
 
 def missing_needed(

@@ -39,8 +39,8 @@ int main(int argc, char **argv) {
     if (!strcmp(line, "GARBAGE")) { for (int i = 0; i < 4000; ++i) putchar(i * 7 % 251); return 0; }
     if (!strcmp(line, "FLOOD")) for (long i = 0; i < (1L << 24); ++i)
         puts("0123456789012345678901234567890123456789012345678901234567890123");
-    printf("{\"image\": \"x\", \"plates\": [{\"box\": [[0,0],[100,0],[100,30],[0,30]], \"text\": \"%s\", \"score\": 0.9}],"
-           " \"ms\": {\"total\": 1}}\n", line);
+    printf("{\"image\": \"x\", \"plates\": [{\"box\": [[0,0],[100,0],[100,30],[0,30]],"
+           " \"text\": \"%s\", \"score\": 0.9}], \"ms\": {\"total\": 1}}\n", line);
     return 0;
 }
 """
@@ -101,7 +101,7 @@ def make_model(folder: Path, task: str, text: str = "皖A12345", *, target: str 
 
 
 def make_pair(folder: Path, text: str = "皖A12345", *, target: str = "x86", opt: bytes = OPT) -> ModelPair:
-    det = make_model(folder / "det", "det", "detector", target=target)
+    det = make_model(folder / "det", "det", "detector", target=target, opt=opt)
     return ModelPair("test", "fp32", det, make_model(folder / "rec", "rec", text, target=target, opt=opt))
 
 
