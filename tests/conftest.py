@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from edge.prepare import ModelPair
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,3 +29,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def ocr_models() -> ModelPair:
+    """The published detector and recogniser as fp32 x86 `.nb`, made once into the user's own cache."""
+    from edge.prepare import ensure_models
+
+    return ensure_models("ppocrv3", ["fp32"], "x86")["fp32"]

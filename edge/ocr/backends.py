@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +16,40 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor
 from edge.ocr.reader import Backend, Network
 
+_TRIAL = """
+import sys
+from paddlelite import lite
+config = lite.MobileConfig()
+config.set_model_from_file(sys.argv[1])
+lite.create_paddle_predictor(config)
+"""
+
 
 class LiteNetwork:
     """An `.nb` on Paddle Lite's Python API: one thread (that API has no setting), one instance per thread of yours.
 
     Args:
         path: An `.nb` made for x86.
+        trusted: The file is known to be whole and for x86. Otherwise it is first loaded in a child process, because
+            Paddle Lite's Python API ends the process on a bad file instead of raising.
 
     Raises:
         HostError: Paddle Lite is not installed.
         ModelError: It refuses the file (truncated, for another target, of another version).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, trusted: bool = False) -> None:
         try:
             from paddlelite import lite
         except ImportError as error:
             raise HostError("Paddle Lite is not installed.", "Run `make setup` (CPython 3.10).") from error
         if not path.is_file():
             raise ModelError(f"{path} is missing.")
+        if not trusted:
+            _try_loading(path)
         config = lite.MobileConfig()
         config.set_model_from_file(str(path))
-        try:
-            self._predictor: Any = lite.create_paddle_predictor(config)
-        except Exception as error:
-            reason = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
-            raise ModelError(
-                f"Paddle Lite cannot load {path}: {reason}",
-                "It must be whole, and converted with `--target x86` to run on this host.",
-            ) from error
+        self._predictor: Any = lite.create_paddle_predictor(config)
         self._input = self._predictor.get_input(0)
 
     def run(self, tensor: Tensor) -> Tensor:
@@ -49,6 +57,19 @@ class LiteNetwork:
         self._input.from_numpy(np.ascontiguousarray(tensor, np.float32))
         self._predictor.run()
         return np.array(self._predictor.get_output(0).numpy(), np.float32)
+
+
+def _try_loading(path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", _TRIAL, str(path)], capture_output=True, text=True, errors="replace", check=False
+    )
+    if child.returncode == 0:
+        return
+    reason = re.search(r"Check failed: (.*)", child.stderr)
+    raise ModelError(
+        f"Paddle Lite cannot load {path}" + (f": {reason[1][:200]}" if reason else "."),
+        "It must be whole, and converted with `--target x86` to run on this host.",
+    )
 
 
 class InferenceNetwork:
@@ -96,7 +117,7 @@ def open_network(model: Model, threads: int = 1) -> Network:
     """Loads a model of either format on the runtime that fits it.
 
     Args:
-        model: `inference`, or `nb` for x86.
+        model: `inference`, or `nb` for x86; verified against its card (`load_model` does it).
         threads: Of Paddle Inference; Paddle Lite's Python API uses one.
 
     Raises:
@@ -109,7 +130,7 @@ def open_network(model: Model, threads: int = 1) -> Network:
                 f"{model.folder} is an .nb for {model.card.target}, this host needs x86.",
                 "Convert the inference model again with `--target x86`.",
             )
-        return LiteNetwork(model.file(".nb"))
+        return LiteNetwork(model.file(".nb"), trusted=True)
     return InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams"), threads)
 
 
