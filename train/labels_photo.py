@@ -15,6 +15,7 @@ from edge.errors import InputError
 from edge.ocr.crop import crop_plate
 from edge.ocr.image import MAX_PIXELS, decode_image, image_size
 from train.ccpd import FIELDS, CcpdName, check_inside, encode_plate, parse_name
+from train.labels_jpeg import shorten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,7 +178,7 @@ def read_photo(path: Path, window: tuple[NDArray[np.float64], NDArray[np.float64
     Args:
         path: The photo.
         window: Left top and right bottom (x, y): only what lies between (and a few pixels around, for cubic
-            interpolation) is needed, the rest may stay black. It saves copying the whole photo twice.
+            interpolation) is needed, the rest may stay black. It saves decoding and copying the whole photo.
 
     Returns:
         uint8 array [height, width, 3], RGB.
@@ -206,6 +207,9 @@ def _read_jpeg(data: bytes, name: str, window: tuple[NDArray[np.float64], NDArra
     size = image_size(data) if data.startswith(b"\xff\xd8\xff") else None
     if size is None or size == (0, 0) or size[0] * size[1] > MAX_PIXELS:
         return None
+    width, height = size
+    if window is not None:
+        data = shorten(data, int(window[1][1]) + _AROUND)
     try:
         picture: Any = Pillow.open(io.BytesIO(data))
         if picture.mode != "RGB" or picture.getexif().get(_ORIENTATION, 1) != 1:
@@ -213,7 +217,6 @@ def _read_jpeg(data: bytes, name: str, window: tuple[NDArray[np.float64], NDArra
         picture.load()
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise BadPhoto("unreadable", f"{name} is damaged: {error}.") from None
-    width, height = picture.size
     if window is None:
         return np.asarray(picture)
     left, top = (max(0, int(edge) - _AROUND) for edge in window[0])
