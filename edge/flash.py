@@ -122,7 +122,7 @@ class _Flash:
         self.result.previous = state.current
         if state.current == self.name and not state.lock:
             self._step("verify what is installed")
-            if not damaged_files(self.transport, self.result.release.path, self.manifest):
+            if not damaged_files(self.transport, self.result.release.path, self.manifest, self.bundle.sources):
                 self._end()
                 self.result.already = True
                 self.result.reused_files = len(self.manifest.files)
@@ -221,7 +221,7 @@ class _Flash:
     def _verify(self, lock: Lock, folder: str) -> None:
         """Compares every file; what differs is sent once more, and must then be right."""
         lock.beat("verify", lease=600)
-        damaged = damaged_files(self.transport, folder, self.manifest)
+        damaged = damaged_files(self.transport, folder, self.manifest, self.bundle.sources)
         if not damaged:
             return
         self.result.notes.append(f"{len(damaged)} damaged or missing files were sent again: {', '.join(damaged[:3])}.")
@@ -233,7 +233,7 @@ class _Flash:
             self.result.sent_files += 1
             self.result.sent_bytes += files[path].size
         lock.beat("verify", lease=600)
-        still = damaged_files(self.transport, folder, self.manifest)
+        still = damaged_files(self.transport, folder, self.manifest, self.bundle.sources)
         if still:
             raise VerifyError(
                 f"{still[0]} arrived damaged on {self.transport.name}, twice.",

@@ -1,15 +1,17 @@
 """The shell scripts that installing runs on a board: POSIX sh as dash, busybox, mksh and toybox understand it.
 
 Everything comes in as arguments and nothing is pasted into a script. A script prints lines of `key value`; what it
-prints is judged on the host. `$1` is always the kit's folder on the board.
+prints is judged on the host. `$1` is always the kit's folder on the board. Old Androids have neither grep nor sed,
+and under emulation every process costs, so that the shell's own `read` does what it can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.errors import DeviceError, VerifyError
+from edge.errors import DeviceError
 from edge.transport.base import Result, Transport, check
+from edge.transport.digest import FUNCTION, parse_digest
 
 LOCK_LOST = 75  # EX_TEMPFAIL
 CANNOT_CREATE = 73  # EX_CANTCREAT
@@ -49,7 +51,7 @@ else
     echo "owner $(cat "$root/lock/owner" 2>/dev/null)"
     echo "beat $(cat "$root/lock/beat" 2>/dev/null)"
     echo "clock $boot ${up%%.*}"
-    ls -lnR "$root/staging" 2>/dev/null | sed 's/^/file /'
+    ls -lR "$root/staging" 2>/dev/null | while read -r line; do echo "file $line"; done
 fi
 """
 )
@@ -80,11 +82,11 @@ echo "current $(readlink "$root/current" 2>/dev/null)"
 for folder in "$root"/releases/*/; do
     [ -f "$folder/manifest.json" ] && folder=${folder%/} && echo "release ${folder##*/}"
 done
-[ -f "$root/history" ] && sed 's/^/history /' "$root/history"
+[ -f "$root/history" ] && while read -r name; do echo "history $name"; done < "$root/history"
 [ -d "$root/lock" ] && echo "lock $(cat "$root/lock/owner" 2>/dev/null)"
 where=$root
 while [ ! -d "$where" ]; do where=${where%/*}; [ -n "$where" ] || where=/; done
-df -Pk "$where" 2>/dev/null | tail -n 1 | sed 's/^/df /'
+{ df -Pk "$where" 2>/dev/null || df -k "$where"; } | while read -r line; do echo "df $line"; done
 exit 0
 """
 
@@ -102,24 +104,13 @@ while [ $# -gt 2 ]; do
     found=
     for list in "$root"/releases/*/SHA256SUMS "$root"/staging/*/SHA256SUMS; do
         [ -f "$list" ] || continue
-        line=$(grep "^$sum  " "$list")
-        while [ -n "$line" ]; do
-            name=${line%%
-*}
-            from=${list%/SHA256SUMS}/${name#*  }
-            if [ -f "$from" ] && [ "$from" != "$to" ]; then
-                if ln "$from" "$to" 2>/dev/null || { cp "$from" "$to.part" && mv "$to.part" "$to"; }; then
-                    chmod "$mode" "$to" && found=1 && break
-                fi
+        while read -r other name; do
+            from=${list%/SHA256SUMS}/$name
+            [ "$other" = "$sum" ] && [ -f "$from" ] && [ "$from" != "$to" ] || continue
+            if ln "$from" "$to" 2>/dev/null || { cp "$from" "$to.part" && mv "$to.part" "$to"; }; then
+                chmod "$mode" "$to" && found=1 && break 2
             fi
-            case $line in
-                *"
-"*) line=${line#*
-} ;;
-                *) line= ;;
-            esac
-        done
-        [ -n "$found" ] && break
+        done < "$list"
     done
     [ -n "$found" ] && echo "reused $path" || echo "missing $path"
 done
@@ -127,15 +118,20 @@ exit 0
 """
 )
 
-DIGEST = """
+DIGEST = (
+    """
 cd "$1" || exit 73
 shift
-if command -v sha256sum >/dev/null 2>&1; then sha256sum "$@"
-elif command -v toybox >/dev/null 2>&1 && toybox sha256sum </dev/null >/dev/null 2>&1; then toybox sha256sum "$@"
-elif command -v busybox >/dev/null 2>&1; then busybox sha256sum "$@"
-else openssl dgst -sha256 -r "$@"
-fi
+if command -v sha256sum >/dev/null 2>&1; then exec sha256sum "$@"; fi
 """
+    + FUNCTION
+    + """
+for file in "$@"; do
+    [ -f "$file" ] && printf '%s\\t%s\\n' "$(digest < "$file")" "$file"
+done
+exit 0
+"""
+)
 
 # What is not on the disk when the power goes must not be what `current` points to afterwards.
 PUBLISH = (
@@ -252,26 +248,19 @@ def digests(transport: Transport, folder: str, paths: Sequence[str], timeout: fl
         timeout: Seconds.
 
     Returns:
-        Path to SHA-256; a file that is not there or cannot be read is missing.
-
-    Raises:
-        VerifyError: The board has no program that computes SHA-256.
+        Path to SHA-256, or to `cksum:CRC:SIZE` on boards with no better tool (see `edge.transport.digest`); a file
+        that is not there or cannot be read is missing.
     """
     found: dict[str, str] = {}
     for chunk in _chunks(paths):
         arguments = [f"./{path}" for path in chunk]
         result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, *arguments], timeout=timeout)
         for line in result.stdout.splitlines():
-            digest, _, name = line.partition(" ")
+            said, _, name = line.partition("\t") if "\t" in line else line.partition(" ")
             # Text mode marks the name by a second blank, binary mode by a star.
             name = name[1:] if name[:1] in (" ", "*") else name
-            if len(digest) == 64 and name.startswith("./"):
-                found[name[2:]] = digest.lower()
-        if not found and result.code == 127:
-            raise VerifyError(
-                f"{transport.name} has no sha256sum, toybox, busybox or openssl: nothing can be verified there.",
-                "Install coreutils or busybox on it.",
-            )
+            if name.startswith("./"):
+                found[name[2:]] = parse_digest(said)
     return found
 
 

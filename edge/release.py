@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.boardlock import board_lock
 from edge.errors import DeviceError, InputError, UsageError, VerifyError
 from edge.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
 from edge.onboard import LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
 from edge.transport.base import Transport
+from edge.transport.digest import digest_like
 
 SUMS_NAME = "SHA256SUMS"
 _NAME = re.compile(rf"[0-9a-f]{{{HASH_DIGITS}}}")
@@ -123,7 +125,7 @@ def look(transport: Transport, root: str) -> BoardState:
             lock = value or "unknown"
         elif key == "df":
             columns = value.split()
-            free = int(columns[3]) * 1024 if len(columns) >= 4 and columns[3].isdigit() else -1
+            free = int(columns[3]) * 1024 if len(columns) >= 4 and columns[3].isdigit() else free
     return BoardState(current, tuple(releases), tuple(history), lock, free)
 
 
@@ -162,10 +164,33 @@ def read_release(transport: Transport, root: str, name: str) -> Release:
     return Release(path, manifest)
 
 
-def damaged_files(transport: Transport, folder: str, manifest: Manifest) -> list[str]:
-    """Returns the paths whose SHA-256 on the board is not the manifest's, missing ones included; one command."""
+def damaged_files(
+    transport: Transport, folder: str, manifest: Manifest, sources: Mapping[str, Path] | None = None
+) -> list[str]:
+    """Hashes a release on the board, in one command.
+
+    Args:
+        transport: The board.
+        folder: Of the release there, absolute.
+        manifest: What it should be.
+        sources: The files on this host; needed only for boards that cannot compute SHA-256.
+
+    Returns:
+        Paths of the files that are missing or are not what the manifest says.
+    """
     found = digests(transport, folder, [item.path for item in manifest.files])
-    return [item.path for item in manifest.files if found.get(item.path) != item.sha256]
+    damaged = []
+    for item in manifest.files:
+        real = found.get(item.path, "")
+        if real.startswith("cksum:"):
+            source = (sources or {}).get(item.path)
+            # Without the sources a board with nothing but cksum can at least tell the size.
+            wrong = digest_like(source, real) != real if source else real.rpartition(":")[2] != str(item.size)
+        else:
+            wrong = real != item.sha256
+        if wrong:
+            damaged.append(item.path)
+    return damaged
 
 
 def rollback(
