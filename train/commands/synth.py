@@ -1,0 +1,48 @@
+"""`edge train synth`: rendered photos with CCPD names, or rendered crops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from train.progress import bars
+from train.synth.dataset import SynthOptions, make_synth
+from train.synth.plate import KINDS
+from train.synth.scene import WEATHERS
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the rendered set.")
+@click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same files.")
+@click.option("--crops", is_flag=True, help="Crops and rec.txt for the recogniser, in place of photos.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of plate; repeatable.")
+@click.option("--weather", "weathers", multiple=True, type=click.Choice(WEATHERS), help="Only this; repeatable.")
+@click.option("--jobs", type=click.IntRange(0, 4096), default=0, help="Processes; 0: one for each core.")
+@click.option("--force", is_flag=True, help="Replace a set that was rendered with other options.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+def synth(
+    out: Path,
+    count: int,
+    seed: int,
+    crops: bool,
+    kinds: tuple[str, ...],
+    weathers: tuple[str, ...],
+    jobs: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Render plates of all provinces in street scenes of 720 x 1160, annotated in CCPD file names.
+
+    An interrupted run goes on where it was; a finished one is left alone.
+    """
+    options = SynthOptions(count, seed, crops, kinds, weathers, jobs)
+    with bars() as progress:
+        state = make_synth(out, options, force, progress)
+    if as_json:
+        click.echo(json.dumps({"out": str(out), **state["options"], "done": state["done"]}, ensure_ascii=False))
+        return
+    what = f"crops, listed in {out / 'rec.txt'}" if crops else "photos with CCPD names"
+    click.echo(f"{out}: {state['done']} rendered {what} (seed {seed})")
