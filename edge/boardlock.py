@@ -197,7 +197,7 @@ def _holder_is_dead(other: _Other) -> str:
     pid = _number(fields.get("pid", ""))
     if pid == os.getpid() and other.token not in _HELD:
         return "it is from an earlier attempt of this process"
-    if _started(pid) != fields.get("start", ""):
+    if process_started(pid) != fields.get("start", ""):
         return "its process is gone"
     return ""
 
@@ -208,7 +208,7 @@ def _owner() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     pid = os.getpid()
-    return f"user={user} host={_host()} pid={pid} start={_started(pid)}"
+    return f"user={user} host={_host()} pid={pid} start={process_started(pid)}"
 
 
 def _host() -> str:
@@ -221,8 +221,11 @@ def _host() -> str:
     return f"{name}/{boot}"
 
 
-def _started(pid: int) -> str:
-    """When a process began, in clock ticks after boot: a process number alone may belong to another by now."""
+def process_started(pid: int) -> str:
+    """When a process began, in clock ticks after boot; empty when there is none.
+
+    A process number alone may belong to another process by now.
+    """
     try:
         # The name in brackets may hold blanks and brackets of its own.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
