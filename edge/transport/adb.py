@@ -59,8 +59,8 @@ class AdbTransport:
             message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
             raise DeviceError(message, "Give it more time, or see why it hangs.") from None
         finally:
-            # Closing the input is what ends the program on the board; see `framing`.
-            end(process, grace=2.0)
+            # Closing the input (without shell v2: the terminal) is what ends the program on the board; see `framing`.
+            end(process, grace=2.0 if self._has("shell_v2") else 0.0)
         if streams.code is None:
             raise self._no_answer(command, streams.noise)
         stdout, stderr = streams.capture.finish()

@@ -40,7 +40,7 @@ BODY = (
 # For adb before shell v2, where there is one stream: the program's standard error goes to a file and comes last.
 ONE_STREAM = (
     'm=$1 d=$2; shift 2; e=/data/local/tmp/.plate-err.$$; printf "%s\\n" "$m"; exec 4<&0 2>/dev/null; '
-    "{{ read -r x <&4; rm -f $e; kill -9 -$$; kill -9 $$; }} >/dev/null & w=$!; "
+    '{{ trap "" HUP; read -r x <&4; rm -f $e; kill -9 -$$; kill -9 $$; }} >/dev/null & w=$!; '
     '( exec 2>$e 4<&- </dev/null; {exports}if [ -n "$d" ]; then cd "$d" || exit 126; fi; exec "$@" ); '
     'c=$?; kill -9 $w; printf "%s%s." "$m" $c; cat $e; rm -f $e; printf "%s%s." "$m" $c'
 )
@@ -101,6 +101,7 @@ class Frame:
     def __init__(self, marker: str, *, begun: bool = False) -> None:
         self._begin = f"{marker}\n".encode()
         self._end = re.compile(re.escape(marker.encode()) + rb"(\d{1,3})\.")
+        self._word = marker.encode()
         self._hold = len(marker) + 4
         self._rest = b""
         self.begun = begun
@@ -125,8 +126,18 @@ class Frame:
             self.code = int(match[1])
             data, self.after, self._rest = self._rest[: match.start()], self._rest[match.end() :], b""
             return data
-        data, self._rest = self._rest[: -self._hold], self._rest[-self._hold :]
+        keep = self._maybe_end()
+        data, self._rest = self._rest[:keep], self._rest[keep:]
         return data
+
+    def _maybe_end(self) -> int:
+        """Returns from where on the bytes could be the beginning of the end marker: only those are held back."""
+        at = max(0, len(self._rest) - self._hold)
+        while (at := self._rest.find(self._word[:1], at)) >= 0:
+            if self._word.startswith(self._rest[at : at + len(self._word)]):
+                return at
+            at += 1
+        return len(self._rest)
 
     def flush(self) -> bytes:
         """Returns what was held back, when the stream ended without an end marker."""

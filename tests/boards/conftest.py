@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from adbd_services import TestDevice
 from sshd_server import SSHD, SshServer
 
 
@@ -33,3 +36,30 @@ def ssh_board(ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     ssh_server.trust(tmp_path / "config")
     return ssh_server
+
+
+@pytest.fixture(scope="session")
+def adb_server() -> Iterator[dict[str, str]]:
+    """An adb server of the tests' own, with its own key; yields the environment that leads the client to it."""
+    if shutil.which("adb") is None:
+        pytest.skip("the adb client is not installed (Debian: adb)")
+    with socket.socket() as probe, tempfile.TemporaryDirectory(prefix="plate-adb-") as folder:
+        probe.bind(("127.0.0.1", 0))
+        environment = {"ANDROID_ADB_SERVER_PORT": str(probe.getsockname()[1]), "HOME": folder}
+        probe.close()
+        quiet = subprocess.DEVNULL
+        subprocess.run(["adb", "start-server"], env=os.environ | environment, stdout=quiet, stderr=quiet, check=True)
+        yield environment
+        subprocess.run(["adb", "kill-server"], env=os.environ | environment, stdout=quiet, stderr=quiet, check=False)
+
+
+@pytest.fixture
+def adb_phone(adb_server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestDevice]:
+    """A phone of this test's own, not connected to the adb server yet."""
+    for name, value in adb_server.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    phone = TestDevice(tmp_path / "phone")
+    yield phone
+    phone.close()
+    subprocess.run(["adb", "disconnect", phone.serial], capture_output=True, check=False)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from pathlib import Path
 
-import pytest
 from sshd_server import SshServer
 
-from edge.errors import LinkError
 from edge.transport import connect
 
 
