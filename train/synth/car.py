@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from train.synth import effects
-from train.synth.glyphs import text_mask
+from train.synth.glyphs import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour) 
     bright = cv2.bitwise_and(bright, window)
     canvas[:waist] = cv2.add(canvas[:waist], cv2.merge((bright, bright, bright)))
     if rng.random() < 0.3:
-        _write(
+        write_text(
             canvas,
             str(rng.choice(("实习", "年检", "宝宝在车上", "SOS 110"))),
             (WIDTH - 620, waist - 130),
@@ -220,7 +220,7 @@ def _badges(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tupl
     if rear:
         if rng.random() < 0.8:
             size = int(rng.integers(40, 72))
-            _write(
+            write_text(
                 canvas,
                 str(rng.choice(BADGES)),
                 (int(rng.integers(1250, 1480)), y + int(rng.integers(-60, 130))),
@@ -229,7 +229,7 @@ def _badges(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tupl
             )
         if rng.random() < 0.6:
             size = int(rng.integers(38, 64))
-            _write(
+            write_text(
                 canvas,
                 str(rng.choice(MAKERS)),
                 (int(rng.integers(200, 380)), y + int(rng.integers(-60, 120))),
@@ -253,7 +253,7 @@ def _recess(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tupl
         grey = int(rng.choice((20, 40, 170, 210)))
         cv2.rectangle(canvas, (x - 246, y - 78), (x + 246, y + 100), (grey, grey, grey), -1)
         words = str(rng.choice(("华阳汽车 4S店", "0551-6578", "WWW.CHEDIAN.CN", "江南汽车销售")))
-        _write(canvas, words, (x - 110, y + 78), 20, (230, 230, 230) if grey < 100 else (30, 30, 30))
+        write_text(canvas, words, (x - 110, y + 78), 20, (230, 230, 230) if grey < 100 else (30, 30, 30))
 
 
 def _sheen(rng: np.random.Generator, canvas: Image) -> Image:
@@ -264,18 +264,6 @@ def _sheen(rng: np.random.Generator, canvas: Image) -> Image:
     sides = 1 - 0.25 * x**4
     street = 0.86 + 0.3 * effects.noise_field(rng, (WIDTH, HEIGHT), (4.0, 11.0, 60.0))
     return effects.multiply(canvas, (band * sides * street).astype(np.float32))
-
-
-def _write(canvas: Image, text: str, at: tuple[int, int], size: int, colour: Colour) -> None:
-    mask = text_mask(text, size)
-    x, y = at
-    height = min(mask.shape[0], canvas.shape[0] - y)
-    width = min(mask.shape[1], canvas.shape[1] - x)
-    if x < 0 or y < 0 or height < 1 or width < 1:
-        return
-    area = canvas[y : y + height, x : x + width]
-    weight = mask[:height, :width, None].astype(np.float32) / 255
-    area[:] = (area * (1 - weight) + np.array(colour, np.float32) * weight).astype(np.uint8)
 
 
 def _vary(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:

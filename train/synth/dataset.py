@@ -202,6 +202,8 @@ def _clear(out: Path, state: dict[str, Any]) -> None:
         (out / name).unlink(missing_ok=True)
     for name in ("rec.txt", STATE):
         (out / name).unlink(missing_ok=True)
+    if (out / "crops").is_dir() and not any((out / "crops").iterdir()):
+        (out / "crops").rmdir()
 
 
 def _save(out: Path, state: dict[str, Any]) -> None:

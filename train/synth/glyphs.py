@@ -185,3 +185,24 @@ def text_mask(text: str, size: int, face: int = 0) -> Mask:
     image = Image.new("L", (max(1, right - left), max(1, bottom - top)), 0)
     ImageDraw.Draw(image).text((-left, -top), text, font=font, fill=255)  # type: ignore[arg-type]
     return np.array(image)
+
+
+def write_text(canvas: Mask, text: str, at: tuple[int, int], size: int, colour: tuple[int, int, int]) -> None:
+    """Writes a line of text into a picture, in place; what goes beyond its edges is cut off.
+
+    Args:
+        canvas: uint8 BGR array.
+        text: What to write; not empty.
+        at: Left top corner of the ink; nothing is written when it lies outside.
+        size: Font size in pixels.
+        colour: BGR.
+    """
+    mask = text_mask(text, size)
+    x, y = at
+    height = min(mask.shape[0], canvas.shape[0] - y)
+    width = min(mask.shape[1], canvas.shape[1] - x)
+    if x < 0 or y < 0 or height < 1 or width < 1:
+        return
+    area = canvas[y : y + height, x : x + width]
+    weight = mask[:height, :width, None].astype(np.float32) / 255
+    area[:] = (area * (1 - weight) + np.array(colour, np.float32) * weight).astype(np.uint8)

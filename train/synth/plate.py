@@ -58,7 +58,7 @@ STYLES: Mapping[str, Style] = {
     "green": Style(480, (236, 240, 232), (118, 196, 78), (18, 18, 18), "", 0.25),
     "yellow": Style(440, (26, 186, 240), (22, 178, 236), (16, 16, 16), "学", 0.07),
     "white": Style(440, (240, 240, 240), (234, 234, 234), (20, 20, 20), "警", 0.05),
-    "black": Style(440, (30, 26, 24), (26, 22, 20), (240, 240, 240), "港澳领使", 0.03),
+    "black": Style(440, (30, 26, 24), (26, 22, 20), (240, 240, 240), "港澳领", 0.03),
 }
 KINDS = tuple(STYLES)
 _RED: Colour = (40, 30, 200)
@@ -85,8 +85,7 @@ def random_text(rng: np.random.Generator, kind: str, plain: bool = False) -> str
     head = _pick(rng, REAL_PROVINCES) + _pick(rng, REAL_LETTERS)
     if kind == "green":
         return head + _green_serial(rng)
-    # Up to two letters in five, at any place, as issued; now and then more, so that no place learns to be a digit.
-    letters = int(rng.choice(4, p=(0.3, 0.4, 0.25, 0.05)))
+    letters = int(rng.choice(3, p=(0.3, 0.4, 0.3)))  # At most two in a serial are letters.
     serial = [_pick(rng, DIGITS) for _ in range(5)]
     for place in rng.permutation(5)[:letters]:
         serial[place] = _pick(rng, REAL_LETTERS)
@@ -185,7 +184,7 @@ def render_plate(rng: np.random.Generator, text: str, kind: str) -> Image:
 
 def _is_red(mark: str, position: int, kind: str) -> bool:
     return (kind == "white" and (mark == "警" or (position == 0 and mark in "WV"))) or (
-        kind == "black" and mark in "领使"
+        kind == "black" and mark == "领"
     )
 
 

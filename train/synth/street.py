@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from train.synth import effects
-from train.synth.car import _write as write_text
+from train.synth.glyphs import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

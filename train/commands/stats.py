@@ -1,0 +1,72 @@
+"""`edge train stats`: what a data set holds, as a table and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.errors import UsageError
+from edge.paths import write_atomic
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
+@click.option("--force", is_flag=True, help="Replace the file of --png.")
+def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
+    """Show what SOURCE holds: characters, provinces, sizes, tilt, blur.
+
+    SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
+    rec.txt.
+    """
+    from train.stats import collect, summarise
+
+    if png is not None and png.exists() and not force:
+        raise UsageError(f"{png} exists.", "Use --force to replace it.")
+    collection = collect(source)
+    summary = summarise(collection)
+    if png is not None:
+        import cv2
+
+        from train.stats_picture import draw_stats
+
+        write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary))[1].tobytes())
+    if as_json:
+        click.echo(json.dumps(summary | ({"png": str(png)} if png else {}), ensure_ascii=False))
+        return
+    _print(summary)
+    if png is not None:
+        click.echo(f"picture: {png}")
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
+    console.print(
+        f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct; {lengths}", soft_wrap=True
+    )
+    for reason, count in summary["skipped"].items():
+        console.print(f"skipped: {count} x {reason}", soft_wrap=True)
+    for title, key, known in (("provinces", "provinces", ()), ("characters", "characters", summary["provinces"])):
+        counts = {mark: count for mark, count in summary[key].items() if mark not in known}
+        ranked = sorted(counts.items(), key=lambda item: -item[1])
+        console.print(f"{title}: " + "  ".join(f"{mark} {count}" for mark, count in ranked if count), soft_wrap=True)
+        absent = "".join(mark for mark, count in counts.items() if not count)
+        if absent:
+            console.print(f"    none of: {absent}", soft_wrap=True)
+    table = Table(box=box.SIMPLE)
+    table.add_column("measure")
+    columns = ("count", "min", "p5", "p50", "p95", "max")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name, values in summary["measures"].items():
+        table.add_row(name.replace("_", " "), *(f"{values[column]:.5g}" for column in columns))
+    console.print(table)

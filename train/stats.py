@@ -1,0 +1,219 @@
+"""What a data set holds: characters, provinces, kinds, sizes, tilt, brightness, blur.
+
+Reads what the kit and PP-OCR write: a folder of CCPD photos, a folder that `edge train labels` made, a `det.txt` or
+a `rec.txt`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError
+from train.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
+from train.labels_journal import label_roots
+from train.labels_plan import PHOTO_SUFFIXES
+
+SCHEMA = "plate-edge/stats/1"
+IGNORED = "###"
+MEASURES = ("width", "height", "tilt_horizontal", "tilt_vertical", "brightness", "blur", "grey", "sharpness")
+QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate of a data set.
+
+    Attributes:
+        text: As labelled.
+        image: File that shows it.
+        box: Corners in the file, clockwise from top left; None when the file is a crop.
+        values: Those of `MEASURES` that are known: plate width and height in pixels; tilt, brightness and blur as
+            CCPD names say; grey level and sharpness (variance of the Laplacian) as measured on the crop.
+    """
+
+    text: str
+    image: Path
+    box: tuple[tuple[float, float], ...] | None
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The plates of a source, and the files that could not be used, by reason."""
+
+    source: Path
+    plates: list[Plate]
+    skipped: dict[str, int]
+
+
+def collect(source: Path) -> Collection:
+    """Reads the plates of a data set.
+
+    Args:
+        source: See the module.
+
+    Raises:
+        InputError: Nothing there, or a malformed line, named.
+    """
+    skipped: Counter[str] = Counter()
+    if source.is_file():
+        plates = list(_from_file(source, skipped))
+    elif source.is_dir():
+        tables = sorted(source.rglob("table.csv"))
+        lists = sorted(source.rglob("rec.txt"))
+        if tables:
+            plates = [plate for table in tables for plate in _from_table(table)]
+        elif lists:
+            plates = [plate for file in lists for plate in _from_file(file, skipped)]
+        else:
+            plates = list(_from_names(source, skipped))
+    else:
+        raise InputError(
+            f"{source} does not exist.", "Give a folder of CCPD photos, a folder of labels, or a label file."
+        )
+    if not plates:
+        why = ", ".join(f"{reason} ({count})" for reason, count in sorted(skipped.items()))
+        raise InputError(f"No plates in {source}{': ' + why if why else ''}.", "See `edge train labels --help`.")
+    return Collection(source, plates, dict(skipped))
+
+
+def summarise(collection: Collection) -> dict[str, Any]:
+    """Counts a data set.
+
+    Returns:
+        A JSON-ready dict: `plates`, `skipped`, `lengths`, `provinces` and `characters` (those of CCPD's tables in
+        their order, with zeros, then any others), `letters` (second characters), `missing_provinces`, `distinct`,
+        and quantiles for each known measure.
+    """
+    plates = collection.plates
+    texts = [plate.text for plate in plates]
+    provinces = Counter(text[:1] for text in texts)
+    characters = Counter(mark for text in texts for mark in text)
+    values: dict[str, list[float]] = {name: [] for name in MEASURES}
+    for plate in plates:
+        for name, value in plate.values.items():
+            values[name].append(value)
+    return {
+        "schema": SCHEMA,
+        "source": str(collection.source),
+        "plates": len(plates),
+        "distinct": len(set(texts)),
+        "skipped": collection.skipped,
+        "lengths": {str(length): count for length, count in sorted(Counter(map(len, texts)).items())},
+        "provinces": _ordered(provinces, PROVINCES[:31]),
+        "missing_provinces": [province for province in PROVINCES[:31] if not provinces[province]],
+        "letters": _ordered(Counter(text[1:2] for text in texts), LETTERS[:-1]),
+        "characters": _ordered(characters, PROVINCES[:31] + SYMBOLS[:-1]),
+        "measures": {name: quantiles(found) for name, found in values.items() if found},
+    }
+
+
+def quantiles(values: Iterable[float]) -> dict[str, float]:
+    """Returns count, mean and `QUANTILES` of some numbers (linear between neighbours)."""
+    ordered = sorted(values)
+    out: dict[str, float] = {"count": len(ordered), "mean": round(math.fsum(ordered) / len(ordered), 3)}
+    for name, part in QUANTILES.items():
+        place = part * (len(ordered) - 1)
+        low = int(place)
+        high = min(low + 1, len(ordered) - 1)
+        out[name] = round(ordered[low] + (ordered[high] - ordered[low]) * (place - low), 3)
+    return out
+
+
+def _ordered(counts: Counter[str], known: tuple[str, ...]) -> dict[str, int]:
+    others = sorted(set(counts) - set(known))
+    return {mark: counts[mark] for mark in (*known, *others)}
+
+
+def _from_names(folder: Path, skipped: Counter[str]) -> Iterator[Plate]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in PHOTO_SUFFIXES or not path.is_file():
+            continue
+        try:
+            name = parse_name(path)
+        except InputError:
+            skipped["not a CCPD name"] += 1
+            continue
+        values = {
+            "tilt_horizontal": float(name.tilt[0]),
+            "tilt_vertical": float(name.tilt[1]),
+            "brightness": float(name.brightness),
+            "blur": float(name.blur),
+        }
+        yield Plate(name.text, path, name.vertices, _sized(name.vertices) | values)
+
+
+def _from_table(table: Path) -> Iterator[Plate]:
+    roots = label_roots(table)
+    with table.open(encoding="utf-8", newline="") as stream:
+        for number, row in enumerate(csv.DictReader(stream), 2):
+            try:
+                values = {name: float(row[name]) for name in MEASURES[2:]}
+                values["width"], values["height"] = float(row["crop_width"]), float(row["crop_height"])
+                yield Plate(row["text"], _find(roots, row["crop"]), None, values)
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{table}, line {number}: not a line of `edge train labels`.") from None
+
+
+def _from_file(labels: Path, skipped: Counter[str]) -> Iterator[Plate]:
+    roots = label_roots(labels)
+    try:
+        lines = labels.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{labels} is not a text file.", "Label files have lines of `path<TAB>label`.") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, tab, label = line.rstrip("\r").partition("\t")
+        if not tab or not label:
+            raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
+        image = _find(roots, name)
+        if label.startswith("["):
+            yield from _from_det(f"{labels}, line {number}", image, label, skipped)
+        else:
+            measured = _measure(image)
+            if measured is None:
+                skipped["image missing or unreadable"] += 1
+            else:
+                yield Plate(label, image, None, measured)
+
+
+def _from_det(where: str, image: Path, label: str, skipped: Counter[str]) -> Iterator[Plate]:
+    try:
+        for item in json.loads(label):
+            text = str(item["transcription"])
+            points = tuple((float(x), float(y)) for x, y in item["points"])
+            if text == IGNORED or len(points) != 4:
+                skipped["marked as unreadable" if text == IGNORED else "not four corners"] += 1
+                continue
+            yield Plate(text, image, points, _sized(points))
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{where}: not a list of points and transcription.") from None
+
+
+def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:
+    tl, tr, br, bl = points
+    width = max(math.dist(tl, tr), math.dist(bl, br))
+    height = max(math.dist(tl, bl), math.dist(tr, br))
+    return {"width": float(int(width)), "height": float(int(height))}
+
+
+def _measure(image: Path) -> dict[str, float] | None:
+    import cv2
+
+    grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        return None
+    sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    return {"width": grey.shape[1], "height": grey.shape[0], "grey": float(grey.mean()), "sharpness": sharpness}
+
+
+def _find(roots: list[Path], name: str) -> Path:
+    return next((root / name for root in roots if (root / name).is_file()), roots[0] / name)
