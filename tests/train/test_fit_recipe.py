@@ -28,7 +28,10 @@ def test_note_recipes_hold_the_notes_settings() -> None:
 
 
 def test_override_changes_one_value_and_keeps_the_rest() -> None:
-    plain, changed = load_recipe("rec-plate-160"), load_recipe("rec-plate-160", ("optim.rate=0.5", "data.crops=[a.txt]"))
+    plain, changed = (
+        load_recipe("rec-plate-160"),
+        load_recipe("rec-plate-160", ("optim.rate=0.5", "data.crops=[a.txt]")),
+    )
     assert changed.optim.rate == 0.5
     assert changed.data.crops == ("a.txt",)
     assert changed.optim.warmup == plain.optim.warmup
