@@ -21,10 +21,10 @@ MAX_COMMAND = 120_000
 MAX_NOISE = 1 << 20
 FATAL_SIGNALS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 24, 25, 31})
 
-# $1 is the script below; it needs a process group of its own, which OpenSSH and adbd give and Dropbear may not.
+# $1 is the script below; it needs a process group of its own, which OpenSSH and adbd give and Dropbear may not. There
+# is a group of our number exactly when we lead one; qemu's /proc/self/stat does not tell.
 LEAD = (
-    "b=$1; shift; r=; read -r r </proc/$$/stat; r=${r##*) }; r=${r#* }; r=${r#* }; "
-    'if [ "${r%% *}" != $$ ] && command -v setsid >/dev/null 2>&1; '
+    "b=$1; shift; if ! kill -0 -$$ 2>/dev/null && command -v setsid >/dev/null 2>&1; "
     'then exec setsid sh -c "$b" sh "$@"; else eval "$b"; fi'
 )
 # $1 marker, $2 folder or empty, $3... program; {exports} are assignments. fd 3 keeps the real standard error and fd 4
