@@ -199,7 +199,7 @@ def test_square_crops_move_the_plate_with_the_pixels() -> None:
 def test_visible_part_of_a_plate() -> None:
     box = np.array([[0.0, 0.0], [40.0, 0.0], [40.0, 20.0], [0.0, 20.0]])
     assert visible(box, 100) == pytest.approx(1)
-    assert visible(box - (10, 0), 100) == pytest.approx(0.75)
-    assert visible(box + (200, 0), 100) == 0
+    assert visible(box - np.array([10, 0]), 100) == pytest.approx(0.75)
+    assert visible(box + np.array([200, 0]), 100) == 0
     assert visible(np.zeros((4, 2)), 100) == 0
     np.testing.assert_allclose(moved(box, np.eye(3)), box)

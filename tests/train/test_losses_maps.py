@@ -40,7 +40,7 @@ SMALL = np.array([[170.0, 10.0], [190.0, 10.0], [190.0, 16.0], [170.0, 16.0]])
         ([PLATE, HALF_OUTSIDE], [False, False]),
         ([PLATE, SMALL], [False, False]),
         ([PLATE, HALF_OUTSIDE], [True, False]),
-        ([PLATE, PLATE + (20, 10)], [False, False]),
+        ([PLATE, PLATE + np.array([20, 10])], [False, False]),
     ],
     ids=["plate", "slanted", "cut off", "small", "ignored", "overlapping"],
 )

@@ -152,7 +152,7 @@ class Fit:
             batch = next(batches)
             # Dropout draws from this step's own seed, so that a resumed run drops what the first would have dropped.
             paddle.seed(self.recipe.seed * 1_000_003 + self.step)
-            with paddle.amp.auto_cast(enable=self.recipe.amp):
+            with paddle.amp.auto_cast(enable=self.recipe.amp, dtype="bfloat16"):
                 losses = self.task.loss(self.net, batch)
             loss = losses["loss"] / optim.accumulate
             for name, value in losses.items():

@@ -127,7 +127,7 @@ class Recipe:
         eval_every: Steps between validations.
         save_every: Steps between checkpoints.
         threads: OpenMP threads, 0 for the environment's choice.
-        amp: Automatic mixed precision; GPU only.
+        amp: Automatic mixed precision in bfloat16 (its range needs no loss scaling); for GPUs that have it.
         model: See `ModelPart`.
         data: See `DataPart`.
         optim: See `OptimPart`.
