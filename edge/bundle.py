@@ -292,17 +292,18 @@ def save_bundle(bundle: Bundle, out: Path) -> Path:
     try:
         with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
             text = bundle.manifest.dump().encode()
-            tar.addfile(_entry(MANIFEST_NAME, len(text), 0o644), io.BytesIO(text))
+            tar.addfile(tar_entry(MANIFEST_NAME, len(text), 0o644), io.BytesIO(text))
             for item in bundle.manifest.files:
                 with bundle.sources[item.path].open("rb") as stream:
-                    tar.addfile(_entry(item.path, item.size, item.mode), stream)
+                    tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
     return out
 
 
-def _entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
+def tar_entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
+    """Returns the header of a file in an archive: no owner and no time, so that the same content is the same bytes."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, mode, 0
     return info

@@ -6,6 +6,8 @@ next one uses. See `edge.onboard` for what runs on the board, and docs/faults.md
 
 from __future__ import annotations
 
+import io
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -14,16 +16,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.boardlock import Lock, board_lock
-from edge.bundle import Bundle
+from edge.bundle import Bundle, tar_entry
 from edge.errors import DeviceError, EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
-from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH
+from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, run_script
 from edge.preflight import check_board
 from edge.release import SUMS_NAME, Release, damaged_files, look
 from edge.smoke import Answer, SmokeResult, smoke
 from edge.transport.base import Progress, Transport
 
 Report = Callable[[str], None]
+PACK_NAME = ".pack.tar"
+SMALL = 256 << 10
 REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and no time of it is valid."
 
 
@@ -183,22 +187,49 @@ class _Flash:
         return list(unique.values())
 
     def _push(self, lock: Lock, folder: str, missing: list[BundleFile]) -> None:
-        total, done = sum(item.size for item in missing), 0
+        total = sum(item.size for item in missing)
+        small = [item for item in missing if item.size <= SMALL]
         with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
-            sums = Path(scratch) / SUMS_NAME
-            sums.write_text("".join(f"{item.sha256}  {item.path}\n" for item in self.manifest.files), encoding="utf-8")
-            self.transport.put(sums, f"{folder}/{SUMS_NAME}")
-            for item in missing:
-                lock.beat(f"push:{item.path.replace(' ', '_')}", lease=30 + item.size // 100_000)
-                if self._send(item, folder, done, total):
-                    self.result.sent_files += 1
-                    self.result.sent_bytes += item.size
-                done += item.size
-            if len(missing) < len(self.manifest.files):
-                self._reuse_twins(lock, folder)
-            text = Path(scratch) / MANIFEST_NAME
-            text.write_text(self.manifest.dump(), encoding="utf-8")
-            self.transport.put(text, f"{folder}/{MANIFEST_NAME}")
+            pack = self._pack(Path(scratch) / PACK_NAME, small)
+            lock.beat("push", lease=60)
+            self.transport.put(pack, f"{folder}/{PACK_NAME}")
+            if run_script(self.transport, UNPACK, folder, PACK_NAME, checked=False).code == 0:
+                self.result.sent_files += len(small)
+                self.result.sent_bytes += sum(item.size for item in small)
+            else:  # no tar on this board
+                self._push_notes(folder, Path(scratch))
+                small = []
+        done = sum(item.size for item in small)
+        for item in missing:
+            if item in small:
+                continue
+            if item.size > SMALL:
+                lock.beat(f"push:{item.path.replace(' ', '_')}", lease=60 + item.size // 100_000)
+            if self._send(item, folder, done, total):
+                self.result.sent_files += 1
+                self.result.sent_bytes += item.size
+            done += item.size
+        if len({item.sha256 for item in self.manifest.files}) < len(self.manifest.files):
+            self._reuse_twins(lock, folder)
+
+    def _pack(self, out: Path, small: list[BundleFile]) -> Path:
+        """Small files travel together: a round trip each would cost more than their bytes."""
+        with tarfile.open(out, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, text in ((SUMS_NAME, self._sums()), (MANIFEST_NAME, self.manifest.dump())):
+                tar.addfile(tar_entry(name, len(text.encode()), 0o644), io.BytesIO(text.encode()))
+            for item in small:
+                with self.bundle.sources[item.path].open("rb") as stream:
+                    tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
+        return out
+
+    def _push_notes(self, folder: str, scratch: Path) -> None:
+        for name, text in ((SUMS_NAME, self._sums()), (MANIFEST_NAME, self.manifest.dump())):
+            (scratch / name).write_text(text, encoding="utf-8")
+            self.transport.put(scratch / name, f"{folder}/{name}")
+
+    def _sums(self) -> str:
+        """As `sha256sum -c` reads it; by it, later releases find what they need not send again."""
+        return "".join(f"{item.sha256}  {item.path}\n" for item in self.manifest.files)
 
     def _send(self, item: BundleFile, folder: str, done: int = 0, total: int = 0) -> bool:
         tell: Progress | None = None

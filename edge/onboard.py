@@ -118,6 +118,11 @@ exit 0
 """
 )
 
+# $1 folder $2 archive in it. What comes out is verified with everything else.
+UNPACK = """
+cd "$1" && tar xf "$2" && rm -f "$2"
+"""
+
 DIGEST = (
     """
 cd "$1" || exit 73
