@@ -1,0 +1,213 @@
+"""`edge run`: the plates in photos, read by the C++ program on this host or on a board."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from edge.board import Device, find_device
+from edge.commands.options import inventory_option, json_option
+from edge.commands.steps import steps
+from edge.errors import DeviceError, ExitCode, InputError
+from edge.photos import Answer, check_settings, list_photos, read_on_board
+from edge.release import Release, current_release
+from edge.transport import Transport, connect, device_root
+
+SCHEMA = "plate-edge/run/1"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+
+@click.command()
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
+@click.option("--device", default="local", show_default=True, metavar="NAME", help="A device of your inventory.")
+@click.option("--models", metavar="SET", help="Model set [default: the kit's best].")
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf, for this run.")
+@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Write annotated copies into DIR.")
+@click.option("--force", is_flag=True, help="Overwrite annotated copies.")
+@json_option
+@inventory_option
+def run(
+    photos: tuple[Path, ...],
+    device: str,
+    models: str | None,
+    precision: str,
+    pairs: tuple[str, ...],
+    draw: Path | None,
+    force: bool,
+    as_json: bool,
+    inventory: Path | None,
+) -> None:
+    """Read the plates in photos, on this host or on a board.
+
+    On this host everything that is missing is built first; a board must have been flashed (`edge flash`). Without
+    photos the kit's own samples are read. The times are of one run each: `bench run` measures.
+    """
+    from edge.install import parse_settings
+    from edge.prepare import model_sets
+
+    settings = parse_settings(pairs)
+    check_settings(settings)
+    chosen = list_photos(photos or (SAMPLES,))
+    copies = plan_copies(chosen, draw, force) if draw else {}
+    found = find_device(device, inventory)
+    variant = f"{models or model_sets()[0]}-{precision}"
+    transport = connect(found)
+    try:
+        with steps(quiet=as_json) as shown:
+            report, _ = shown.board(found.name)
+            release = choose_release(transport, found, variant, report)
+            report(f"reading {len(chosen)} photos with {variant}")
+            numbers = itertools.count(1)
+
+            def count(answer: Answer) -> None:
+                if sys.stderr.isatty():
+                    report(f"read {next(numbers)} of {len(chosen)} photos with {variant}")
+
+            local = found.transport == "local"
+            answers = read_on_board(
+                transport, release, variant, chosen, settings=settings, local=local, on_answer=count
+            )
+    finally:
+        transport.close()
+    notes = draw_copies(answers, copies)
+    if precision == "int8" and local:
+        notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
+    if as_json:
+        head = {"schema": SCHEMA, "device": found.name, "release": release.hash, "variant": variant}
+        click.echo(json.dumps({**head, "settings": settings, "photos": answers}, ensure_ascii=False))
+    else:
+        show(answers, f"{variant} on {found.name}")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    unread = sum("error" in answer for answer in answers)
+    if unread:
+        sys.exit(int(ExitCode.INPUT if unread == len(answers) else ExitCode.PARTIAL))
+
+
+def choose_release(
+    transport: Transport, device: Device, variant: str, report: Callable[[str], None] = lambda text: None
+) -> Release:
+    """Returns the release that reads the photos: on this host an up-to-date one, on a board the one that it runs.
+
+    Raises:
+        DeviceError: The board runs none, or one without the variant.
+        EdgeError: On this host: what building it says.
+    """
+    from edge.install import build_bundle, ensure_installed
+
+    set_name, _, precision = variant.rpartition("-")
+    root = device_root(transport, device)
+    if device.transport != "local":
+        release = current_release(transport, root)
+        advice = f"Flash it: `edge flash --device {device.name} --models {set_name} --precision {precision}`."
+        if release is None:
+            raise DeviceError(f"{device.name} has no release yet.", advice)
+        if variant not in release.variants:
+            raise DeviceError(f"The release on {device.name} has {', '.join(release.variants)}, not {variant}.", advice)
+        return release
+    wanted = build_bundle(device.board, [set_name], [precision], report)
+    try:
+        release = current_release(transport, root)
+    except DeviceError:
+        release = None
+    if release is not None:
+        there = {item.path: (item.sha256, item.size) for item in release.manifest.files}
+        # A release with more variants (such as `bench run` installs) will do as well; its samples do not matter.
+        if all(there.get(item.path) == (item.sha256, item.size) for item in wanted.manifest.files):
+            return release
+    return ensure_installed(device, [set_name], [precision], report, transport=transport)
+
+
+def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, Path]:
+    """Names the annotated copy of each photo; photos of the same name get a number.
+
+    Raises:
+        InputError: A copy exists already and `force` is off, or would overwrite a photo.
+    """
+    copies: dict[str, Path] = {}
+    taken: set[Path] = set()
+    sources = {photo.resolve() for photo in photos}
+    for photo in dict.fromkeys(photos):
+        copy, number = folder / photo.name, 2
+        while copy in taken:
+            copy, number = folder / f"{photo.stem}-{number}{photo.suffix}", number + 1
+        if copy.resolve() in sources:
+            raise InputError(f"{copy} is one of the photos.", "Draw into another folder.")
+        if copy.exists() and not force:
+            raise InputError(f"{copy} exists.", "Use --force to overwrite it, or another folder.")
+        taken.add(copy)
+        copies[str(photo)] = copy
+    return copies
+
+
+def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]:
+    """Writes the annotated copies.
+
+    Returns:
+        Notes for the user.
+
+    Raises:
+        InputError: A photo cannot be read any more, or its format cannot be written.
+    """
+    if not copies:
+        return []
+    import cv2
+    import numpy as np
+
+    from edge.ocr.draw import can_label, draw_plates
+    from edge.ocr.image import load_image
+    from edge.ocr.reader import Plate
+    from edge.paths import write_atomic
+
+    written = 0
+    for answer in answers:
+        if "error" in answer:
+            continue
+        copy = copies[answer["image"]]
+        plates = [Plate(np.array(item["box"], float), item["text"], item["score"]) for item in answer["plates"]]
+        good, data = cv2.imencode(copy.suffix or ".jpg", draw_plates(load_image(Path(answer["image"])), plates))
+        if not good:
+            raise InputError(f"{copy} cannot be written as {copy.suffix!r}.")
+        write_atomic(copy, data.tobytes())
+        written += 1
+    folder = next(iter(copies.values())).parent
+    notes = [f"{written} annotated copies in {folder}"]
+    if not can_label():
+        notes.append("boxes only: for the texts install Pillow and fonts-noto-cjk")
+    return notes
+
+
+def show(answers: Sequence[Answer], title: str) -> None:
+    """Prints the answers as a table, one line a plate, and a line that sums up."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("photo", overflow="fold")
+    table.add_column("plate")
+    table.add_column("score", justify="right")
+    table.add_column("ms", justify="right")
+    for answer in answers:
+        name = Path(answer["image"]).name
+        if "error" in answer:
+            table.add_row(name, f"[red]{answer['error']}", "", "")
+            continue
+        plates: list[dict[str, Any]] = answer["plates"] or [{"text": "-", "score": None}]
+        for i, plate in enumerate(plates):
+            score = "" if plate["score"] is None else f"{plate['score']:.3f}"
+            first = i == 0
+            table.add_row(name if first else "", plate["text"], score, f"{answer['ms']['total']:.1f}" if first else "")
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    read = [answer for answer in answers if "error" not in answer]
+    if read:
+        count = sum(len(answer["plates"]) for answer in read)
+        times = median(answer["ms"]["total"] for answer in read)
+        click.echo(f"{count} plates in {len(read)} photos; median {times:.1f} ms, once each (`bench run` measures).")

@@ -1,0 +1,173 @@
+"""Reading photos of this host on a board: brings them there, runs `plate_ocr`, and gives each photo's answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from edge.errors import DeviceError, InputError, UsageError
+from edge.ocr.config import PipelineConfig
+from edge.paths import sha256_file
+from edge.release import Release
+from edge.smoke import explain
+from edge.transport import Transport
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+UNREAD = 5
+"""`plate_ocr`'s exit code when photos could not be read; the others were."""
+FIXED = ("det_model", "rec_model", "dict")
+"""Keys that belong to the release."""
+
+Answer = dict[str, Any]
+
+
+def list_photos(paths: Sequence[Path]) -> list[Path]:
+    """Returns the photos that a command line names: files as they are, of folders all JPEG and PNG files, sorted.
+
+    Raises:
+        InputError: Missing, a folder without photos, or a name that a list file cannot hold.
+    """
+    photos: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.is_file())
+            if not found:
+                raise InputError(f"{path} holds no photos ({', '.join(SUFFIXES)}).")
+            photos += found
+        elif path.is_file():
+            photos.append(path)
+        else:
+            raise InputError(f"{path} does not exist.")
+    for photo in photos:
+        if "\n" in str(photo) or "\r" in str(photo):
+            raise InputError(f"{str(photo)!r} has a line break in its name.", "Rename it.")
+    return photos
+
+
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Checks that settings are keys of `plate.conf` that may differ in a run; the program checks their values.
+
+    Raises:
+        UsageError: Names the key.
+    """
+    known = {item.name for item in fields(PipelineConfig)} - set(FIXED)
+    for key in settings:
+        if key not in known:
+            raise UsageError(f"{key!r} is not a setting.", f"Settings: {', '.join(sorted(known))}.")
+
+
+def read_on_board(
+    transport: Transport,
+    release: Release,
+    variant: str,
+    photos: Sequence[Path],
+    *,
+    settings: Mapping[str, str] | None = None,
+    local: bool = False,
+    timeout: float | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """Runs `plate_ocr run` over photos.
+
+    Args:
+        transport: The board.
+        release: On it.
+        variant: Such as `ppocrv3-fp32`.
+        photos: On this host.
+        settings: Keys of `plate.conf` that differ for this run.
+        local: The board sees this host's files: nothing is copied.
+        timeout: Seconds for all; None for 120 and 30 more a photo.
+        on_answer: Called with each answer as it arrives.
+
+    Returns:
+        Per photo, in the order given: `image` (its path here), and either `plates` and `ms` or `error`.
+
+    Raises:
+        DeviceError: The program failed, crashed or answered nonsense.
+        LinkError: The board cannot be reached.
+    """
+    folder = f"{release.path.rsplit('/releases/', 1)[0]}/inbox/{secrets.token_hex(6)}"
+    names: dict[str, Path] = {}
+    with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
+        listed = Path(scratch) / "photos.txt"
+        try:
+            if local:
+                names = {str(photo.resolve()): photo for photo in photos}
+                where = str(listed)
+            else:
+                for photo in photos:
+                    # Named by content: the same photo twice is one file, and no name needs quoting.
+                    name = f"{folder}/{sha256_file(photo)[:24]}{photo.suffix.lower()}"
+                    transport.put(photo, name)
+                    names[name] = photo
+                where = f"{folder}/photos.txt"
+            listed.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+            if not local:
+                transport.put(listed, where)
+            answers = _run(transport, release, variant, where, names, settings or {}, timeout, on_answer)
+        finally:
+            if not local and names:
+                transport.run(["rm", "-rf", folder], timeout=60)
+    by_photo = {answer["image"]: answer for answer in answers}
+    same = {str(photo): str(first) for photo, first in _twins(photos, names).items()}
+    return [{**by_photo[same[str(photo)]], "image": str(photo)} for photo in photos]
+
+
+def _twins(photos: Sequence[Path], names: Mapping[str, Path]) -> dict[Path, Path]:
+    """Maps every photo to the one of the same content under whose name it was read."""
+    kept = set(names.values())
+    twins: dict[Path, Path] = {photo: photo for photo in kept}
+    missing = [photo for photo in photos if photo not in kept]
+    if missing:
+        by_hash = {sha256_file(photo): photo for photo in kept}
+        twins |= {photo: by_hash[sha256_file(photo)] for photo in missing}
+    return twins
+
+
+def _run(
+    transport: Transport,
+    release: Release,
+    variant: str,
+    listed: str,
+    names: Mapping[str, Path],
+    settings: Mapping[str, str],
+    timeout: float | None,
+    on_answer: Callable[[Answer], None] | None,
+) -> list[Answer]:
+    options = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    argv, env = release.command(variant, "run", *options, "--list", listed)
+    answers: list[Answer] = []
+
+    def take(line: str) -> None:
+        if line.strip():
+            answers.append(_answer(line, names, transport.name))
+            if on_answer is not None:
+                on_answer(answers[-1])
+
+    limit = timeout if timeout is not None else 120 + 30 * len(names)
+    result = transport.run(argv, env=env, timeout=limit, on_stdout=take)
+    if result.code not in (0, UNREAD):
+        own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
+        if own:
+            raise DeviceError(f"plate_ocr ({variant}) on {transport.name}: {own[1]}")
+        explain(result, transport.name, variant)
+    if len(answers) != len(names):
+        raise DeviceError(f"plate_ocr on {transport.name} answered for {len(answers)} of {len(names)} photos.")
+    return answers
+
+
+def _answer(line: str, names: Mapping[str, Path], where: str) -> Answer:
+    try:
+        document = json.loads(line)
+        photo = names[document["image"]]
+        if "error" not in document and not ("plates" in document and "ms" in document):
+            raise KeyError("plates")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DeviceError(f"plate_ocr on {where} printed nonsense: {line[:120]!r} ({error}).") from error
+    return {**document, "image": str(photo)}
