@@ -115,6 +115,8 @@ class EventLog:
             self._start(event)
         elif kind in ("load", "first", "end"):
             self._single(str(kind), event, text)
+        elif kind == "error":
+            self._note(f"{str(event.get('path'))[:300]} cannot be read: {str(event.get('error'))[:200]}")
         else:
             self._note(f"unknown event {str(kind)[:40]!r}")
 

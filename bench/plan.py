@@ -32,6 +32,19 @@ class DetSide:
         return f"{self.kind}{self.pixels}"
 
 
+def parse_side(text: str) -> DetSide:
+    """Reads `736`, `min:736` or `max:640`.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    kind, _, number = text.rpartition(":")
+    kind = kind or "min"
+    if kind not in ("min", "max") or not number.isdecimal() or not 32 <= int(number) <= 4096:
+        raise UsageError(f"det side {text!r} is not `736`, `min:736` or `max:640` (32 to 4096 pixels).")
+    return DetSide(kind, int(number))
+
+
 @dataclass(frozen=True)
 class Cell:
     """One combination that gets its own column in the report.
@@ -96,8 +109,8 @@ class Plan:
         name: `quick`, `default`, `publish`, or a YAML plan's own.
         models: Sets of models.
         precisions: Of each set.
-        threads: Numbers of threads.
-        power_modes: Paddle Lite's.
+        threads: Numbers of threads; empty until the board's own advice is filled in.
+        power_modes: Paddle Lite's; likewise.
         det_sides: `736` or `min:736`, `max:640`.
         processes: Starts of the program for each cell.
         warmup: Photos read before anything counts ...
@@ -112,8 +125,8 @@ class Plan:
     name: str = "default"
     models: tuple[str, ...] = ("ppocrv3",)
     precisions: tuple[str, ...] = ("fp32", "int8")
-    threads: tuple[int, ...] = (1,)
-    power_modes: tuple[str, ...] = ("high",)
+    threads: tuple[int, ...] = ()
+    power_modes: tuple[str, ...] = ()
     det_sides: tuple[str, ...] = ("min:736",)
     processes: int = 5
     warmup: int = 10
@@ -133,7 +146,7 @@ class Plan:
         problems = []
         for key in ("models", "precisions", "threads", "power_modes", "det_sides"):
             values = getattr(self, key)
-            if not values:
+            if not values and key not in ("threads", "power_modes"):
                 problems.append(f"{key} is empty")
             if len(set(values)) != len(values):
                 problems.append(f"{key} names something twice")
@@ -162,8 +175,8 @@ class Plan:
         return tuple(
             Cell(model, precision, threads, mode, parse_side(side))
             for side in self.det_sides
-            for threads in self.threads
-            for mode in self.power_modes
+            for threads in self.threads or (1,)
+            for mode in self.power_modes or ("none",)
             for model in self.models
             for precision in self.precisions
         )
@@ -223,19 +236,6 @@ PRESETS: dict[str, Plan] = {
     "default": Plan(),
     "publish": Plan(name="publish", processes=10, cooldown_s=300),
 }
-
-
-def parse_side(text: str) -> DetSide:
-    """Reads `736`, `min:736` or `max:640`.
-
-    Raises:
-        UsageError: Anything else.
-    """
-    kind, _, number = text.rpartition(":")
-    kind = kind or "min"
-    if kind not in ("min", "max") or not number.isdecimal() or not 32 <= int(number) <= 4096:
-        raise UsageError(f"det side {text!r} is not `736`, `min:736` or `max:640` (32 to 4096 pixels).")
-    return DetSide(kind, int(number))
 
 
 def load_plan(name: str) -> Plan:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -250,9 +250,7 @@ def result_from_json(document: Any, where: str) -> Result:
     try:
         body["photos"] = tuple(_build(Photo, item, f"photos[{i}]") for i, item in enumerate(_list(body, "photos")))
         body["cells"] = tuple(_build(ResultCell, item, f"cells[{i}]") for i, item in enumerate(_list(body, "cells")))
-        body["processes"] = tuple(
-            _build(Process, item, f"processes[{i}]") for i, item in enumerate(_list(body, "processes"))
-        )
+        body["processes"] = tuple(_process(item, f"processes[{i}]") for i, item in enumerate(_list(body, "processes")))
         result = _build(Result, body, "")
         _check(result)
     except InputError as error:
@@ -279,9 +277,7 @@ def _build(kind: type[_T], item: Any, where: str) -> _T:
         raise InputError(f"{where or 'the document'} is no object.")
     known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(item) - set(known))
-    needed = {
-        name for name, entry in known.items() if entry.default is MISSING and entry.default_factory is MISSING
-    }
+    needed = {name for name, entry in known.items() if entry.default is MISSING and entry.default_factory is MISSING}
     missing = sorted(needed - set(item))
     prefix = f"{where}: " if where else ""
     if unknown or missing:
@@ -294,6 +290,14 @@ def _build(kind: type[_T], item: Any, where: str) -> _T:
         if not _fits(values[name], expected):
             raise InputError(f"{prefix}{name} is {str(value)[:40]!r}, which is no {expected}.")
     return kind(**values)
+
+
+def _process(item: Any, where: str) -> Process:
+    process = _build(Process, item, where)
+    columns: dict[str, tuple[float, ...]] = {
+        key: tuple(values) if isinstance(values, (list, tuple)) else () for key, values in process.ms.items()
+    }
+    return replace(process, ms=columns)
 
 
 def _fits(value: Any, expected: str) -> bool:

@@ -248,7 +248,9 @@ class Ratio:
     paired: bool
 
 
-def ratio_of_medians(a: Sequence[Array], b: Sequence[Array], *, paired: bool = False, seed: int = 0) -> Ratio:
+def ratio_of_medians(
+    a: Sequence[Array], b: Sequence[Array], *, paired: bool = False, seed: int = 0, replicates: int = REPLICATES
+) -> Ratio:
     """Compares two sets of processes by the ratio of their medians.
 
     The bootstrap draws from both sides on the logarithm; its width is set as in `median_interval`, with Welch's degrees
@@ -260,6 +262,7 @@ def ratio_of_medians(a: Sequence[Array], b: Sequence[Array], *, paired: bool = F
         b: The candidate.
         paired: Process i of A ran next to process i of B (ABBA order); needs equal counts.
         seed: Of the bootstrap.
+        replicates: Bootstrap draws.
 
     Returns:
         The ratio. The estimate is of the pooled medians, pairs or not.
@@ -269,7 +272,8 @@ def ratio_of_medians(a: Sequence[Array], b: Sequence[Array], *, paired: bool = F
         return Ratio(math.exp(centre), None, False)
     logs_a = np.log([np.median(values) for values in a])
     logs_b = np.log([np.median(values) for values in b])
-    draws_a, draws_b = bootstrap_medians(a, seed=seed + 1), bootstrap_medians(b, seed=seed)
+    draws_a = bootstrap_medians(a, seed=seed + 1, replicates=replicates)
+    draws_b = bootstrap_medians(b, seed=seed, replicates=replicates)
     pooled = np.log(draws_b.pooled) - np.log(draws_a.pooled)
     average = np.log(draws_b.average) - np.log(draws_a.average)
     paired = paired and len(a) == len(b)

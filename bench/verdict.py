@@ -153,7 +153,8 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
         found.invalid.append(f"the plates read changed from iteration to iteration in {len(changed)} processes")
     answers = [process.answers for process in measured if process.answers]
     texts = [{key: [plate.get("text") for plate in plates] for key, plates in answer.items()} for answer in answers]
-    if any(other != texts[0] for other in texts[1:]):
+    first: dict[str, list[object]] = {}
+    if any(first.setdefault(key, read) != read for answer in texts for key, read in answer.items()):
         found.invalid.append("two processes read other plates on the same photos")
     garbage = sum(process.problem_count for process in measured)
     if garbage:
@@ -213,6 +214,4 @@ def _throttled(looks: Sequence[dict[str, object]]) -> bool:
             for name, value in throttled.items():
                 counters.setdefault(name, set()).add(int(value))
     # Counters count; the Raspberry Pi's word is flags of this very moment.
-    return any(
-        max(values) > (0 if name == "raspberry" else min(values)) for name, values in counters.items()
-    )
+    return any(max(values) > (0 if name == "raspberry" else min(values)) for name, values in counters.items())

@@ -1,0 +1,167 @@
+"""From a device's name to a `Target`: everything built, installed and in place."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.plan import Plan
+from bench.target import Target, TargetPhoto, find_photos, push_photos, read_labels
+from edge import __version__
+from edge.board import Device, find_device
+from edge.install import ensure_installed, installed_release
+from edge.manifest import Manifest
+from edge.paths import KIT_ROOT
+from edge.release import Release
+from edge.transport import Transport, connect, device_root
+from edge.transport.base import Progress
+
+Report = Callable[[str], None]
+SAMPLES = Path(__file__).resolve().parent.parent / "edge" / "samples"
+HOST_NOTE = (
+    "Measured on the host computer, not on a board: these times say nothing about an ARM board, and the x86 runtime "
+    "has no fast int8 path, so that int8 is slower than fp32 here."
+)
+
+
+def resolve_plan(plan: Plan, device: Device) -> Plan:
+    """Returns the plan with the board's own threads and power mode where nobody asked for others."""
+    board = device.board
+    return replace(plan, threads=plan.threads or (board.threads,), power_modes=plan.power_modes or (board.power_mode,))
+
+
+def open_target(
+    device: Device | str,
+    plan: Plan,
+    *,
+    photos: list[Path] | None = None,
+    installed: bool = False,
+    report: Report = lambda text: None,
+    progress: Progress | None = None,
+) -> Target:
+    """Makes a board ready.
+
+    Args:
+        device: The board or its name.
+        plan: What will be measured.
+        photos: Photos and folders of photos; None for the samples of the release.
+        installed: Take the release that is on the board as it is, and build and send nothing.
+        report: Called with a line before each step that takes long.
+        progress: Of what goes over the link.
+
+    Returns:
+        The target; call `close_target` at the end.
+
+    Raises:
+        EdgeError: What the failing part says.
+    """
+    found = find_device(device) if isinstance(device, str) else device
+    listed = find_photos(photos) if photos else None
+    transport = connect(found)
+    if installed:
+        release = installed_release(transport, found)
+    else:
+        release = ensure_installed(found, plan.models, plan.precisions, report, transport=transport, progress=progress)
+    for variant in plan.variants:
+        release.variant(variant)
+    if listed is not None:
+        placed = push_photos(transport, f"{device_root(transport, found)}/photos", listed)
+    else:
+        placed = sample_photos(release)
+    runtime = release.manifest.runtime
+    program = next((item.sha256 for item in release.manifest.files if item.path == "bin/plate_ocr"), "")
+    kind = device_kind(found, runtime)
+    return Target(
+        device=device_facts(found, kind),
+        transport=transport,
+        sampler=connect(found),
+        command=release.command,
+        photos=placed,
+        variants={name: variant_facts(release.manifest, name) for name in release.variants},
+        release=release.hash,
+        runtime=dict(runtime),
+        program=program,
+        notes=(HOST_NOTE,) if kind == "host" else (),
+    )
+
+
+def close_target(target: Target) -> None:
+    """Ends both connections; a board that is gone is no error here."""
+    for link in (target.transport, target.sampler):
+        if link is not None:
+            with suppress(Exception):
+                link.close()
+
+
+def device_kind(device: Device, runtime: dict[str, Any]) -> str:
+    """`replay`, `emulated`, `host` or `board`: what a time taken there means."""
+    if runtime.get("replay"):
+        return "replay"
+    if device.board.soc == "emulated":
+        return "emulated"
+    return "host" if device.board.abi == "host" else "board"
+
+
+def device_facts(device: Device, kind: str) -> dict[str, Any]:
+    """What the result says about the device; no address, for results are handed on."""
+    return {
+        "name": device.name,
+        "board": device.board.name,
+        "title": device.board.title,
+        "soc": device.board.soc,
+        "kind": kind,
+        "transport": device.transport,
+        "abi": device.board.abi,
+    }
+
+
+def variant_facts(manifest: Manifest, variant: str) -> dict[str, Any]:
+    """Sizes and hashes of one pair of models, as `ResultCell` wants them."""
+    entry = manifest.variants[variant]
+    files = {item.path: item for item in manifest.files}
+    parts = {part: files[entry[part]] for part in ("det", "rec", "dict", "config")}
+    return {
+        "det_bytes": parts["det"].size,
+        "rec_bytes": parts["rec"].size,
+        "hashes": {part: item.sha256 for part, item in parts.items()},
+        "opt": {task: str(entry.get(f"{task}_nb", {}).get("opt_version", "")) for task in ("det", "rec")},
+    }
+
+
+def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
+    """The photos inside a release, with their truth where they are the kit's own."""
+    labels = read_labels(SAMPLES / "labels.json")
+    placed = []
+    files = {f"{release.path}/{item.path}": item for item in release.manifest.files}
+    for remote in release.samples:
+        item = files[remote]
+        local = SAMPLES / Path(remote).name
+        placed.append(TargetPhoto(local, remote, item.sha256, item.size, labels.get(local.name)))
+    return tuple(placed)
+
+
+def kit_facts() -> dict[str, Any]:
+    """Version of the kit, and commit and state of its work tree where it is one."""
+    facts: dict[str, Any] = {"version": __version__, "git": None, "dirty": None}
+    if not (KIT_ROOT / ".git").exists():
+        return facts
+    try:
+        commit = _git("rev-parse", "HEAD")
+        facts.update(git=commit, dirty=bool(_git("status", "--porcelain", "--untracked-files=no")))
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return facts
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(KIT_ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def transport_of(device: str) -> Transport:
+    """Opens the way to a device by name."""
+    return connect(find_device(device))

@@ -1,0 +1,271 @@
+"""Sessions on a real process: order, faults, interruption at any point, resuming, overhead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_board import fake_plan, fake_target, run
+
+from bench.raw import RAW, collect
+from bench.result import load_result, save_result
+from bench.session import Session
+from bench.summary import summarise_result
+from edge.errors import DeviceError, LinkError, UsageError
+from edge.transport.local import LocalTransport
+
+
+def test_processes_are_interleaved_and_everything_is_kept(tmp_path: Path) -> None:
+    result = run(tmp_path, processes=3)
+    order = [process.cell.split("_")[0].removeprefix("ppocrv3-") for process in result.processes]
+    assert order == ["fp32", "int8", "int8", "fp32", "fp32", "int8"], "A B B A"
+    assert result.complete and all(process.complete for process in result.processes)
+    first = result.processes[0]
+    assert len(first.times) == 6 and first.images == (0, 1, 0, 1, 0, 1)
+    assert first.load_ms == {"det": 30.0, "rec": 40.0} and first.first_ms["total"] > 0
+    assert first.hwm_kb == {"load": 120_000, "end": 200_000}
+    raw = sorted(path.name for path in (tmp_path / "out" / RAW).glob("0*.jsonl"))
+    assert len(raw) == 6 and raw[1] == "0001_ppocrv3-int8_t1_none_min736.jsonl"
+    save_result(tmp_path / "result.json", result)
+    assert load_result(tmp_path / "result.json") == result
+
+
+def test_repeats_are_whole_rounds_of_the_photos(tmp_path: Path) -> None:
+    result = run(tmp_path, repeats=7, processes=1)
+    assert all(len(process.times) == 8 for process in result.processes)
+
+
+def test_figures_and_accuracy(tmp_path: Path) -> None:
+    summary = summarise_result(run(tmp_path, processes=5, repeats=20))
+    fp32, int8 = summary.cells
+    assert fp32.total is not None and int8.total is not None
+    assert fp32.total.n == 100 and fp32.total.processes == 5
+    assert fp32.total.median == pytest.approx(120, rel=0.05)
+    assert set(fp32.stages) == {
+        "decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post", "other", "total",
+    }  # fmt: skip
+    assert fp32.other_share == pytest.approx(0, abs=0.001)
+    assert fp32.accuracy is not None and (fp32.accuracy.right, fp32.accuracy.truth, fp32.accuracy.photos) == (1, 1, 1)
+    (pair,) = summary.pairs
+    ratio = pair.ratios["total"]
+    assert ratio.interval is not None and ratio.paired and ratio.ratio == pytest.approx(0.8, rel=0.03)
+    assert ratio.interval.low < ratio.ratio < ratio.interval.high
+    assert pair.agreement is not None and pair.agreement.same == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("sum", "not explained"),
+        ("threads", "2 threads were asked for, the runtime used 1"),
+        ("mode", "fell back to 'none'"),
+        ("answers", "changed from iteration to iteration"),
+        ("nan", "NaN"),
+        ("negative", "times that cannot be"),
+        ("clock", "the clock went back"),
+        ("cut", "its output has no end"),
+    ],
+)
+def test_defect_makes_the_verdict_invalid_and_is_named(tmp_path: Path, fault: str, reason: str) -> None:
+    broken = fault in ("nan", "negative", "clock", "cut")
+    changes: dict[str, Any] = {"threads": (2,), "power_modes": ("high",), "precisions": ("fp32",)}
+    if broken:
+        with pytest.raises(DeviceError, match="nothing could be measured"):
+            run(tmp_path, {"FAKE_FAULT": fault}, **changes)
+        result = collect(tmp_path / "out")
+        assert result.processes[0].times, "the iterations before the defect are kept"
+        assert not result.complete
+    else:
+        result = run(tmp_path, {"FAKE_FAULT": fault}, **changes)
+    summary = summarise_result(result)
+    assert summary.level == "INVALID"
+    assert any(reason in text for text in summary.cells[0].verdict.invalid), summary.cells[0].verdict
+
+
+def test_garbage_between_lines_is_noted_and_harmless(tmp_path: Path) -> None:
+    result = run(tmp_path, {"FAKE_FAULT": "garbage"})
+    assert result.complete
+    assert "predictor.cc" in result.processes[0].problems[0]["message"]
+    assert any("could not be used" in note for note in summarise_result(result).cells[0].verdict.notes)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("crash", "cannot load det.nb"), ("signal", "signal 11"), ("schema", "events/9")]
+)
+def test_program_that_fails_is_quoted(tmp_path: Path, fault: str, said: str) -> None:
+    with pytest.raises(DeviceError, match=said):
+        run(tmp_path, {"FAKE_FAULT": fault})
+
+
+def test_one_failing_cell_does_not_stop_the_other(tmp_path: Path) -> None:
+    target = fake_target(tmp_path)
+
+    def command(variant: str, subcommand: str, *args: str) -> tuple[list[str], dict[str, str]]:
+        argv, _ = target.command(variant, subcommand, *args)
+        return argv, {"FAKE_FAULT": "crash"} if "int8" in variant else {}
+
+    from dataclasses import replace
+
+    result = Session(replace(target, command=command), fake_plan(), tmp_path / "out", sample_seconds=0).run()
+    assert not result.complete
+    summary = summarise_result(result)
+    assert summary.level == "INVALID"
+    assert [bool(item.stages) for item in summary.cells] == [True, False]
+    assert "cannot load det.nb" in summary.cells[1].verdict.invalid[0]
+
+
+class CutTransport(LocalTransport):
+    """Loses the link after some lines of output, as often as it is told."""
+
+    def __init__(self, after: int, times: int) -> None:
+        self.after, self.times = after, times
+
+    def run(self, argv: Any, **options: Any) -> Any:
+        if "bench" not in argv or self.times == 0:
+            return super().run(argv, **options)
+        seen = 0
+        forward = options.pop("on_stdout")
+
+        def on_stdout(line: str) -> None:
+            nonlocal seen
+            seen += 1
+            if seen > self.after:
+                self.times -= 1
+                raise LinkError("the link to the board broke")
+            forward(line)
+
+        return super().run(argv, on_stdout=on_stdout, **options)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 5, 9])
+def test_cut_link_is_tried_again(tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.session.time.sleep", lambda seconds: None)
+    target = fake_target(tmp_path, transport=CutTransport(after, times=2))
+    result = Session(target, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
+    assert result.complete and summarise_result(result).cells[0].verdict.level != "INVALID"
+    assert len(list((tmp_path / "out" / RAW).glob("*.old*"))) == 2, "the broken attempts are kept"
+
+
+def test_board_that_is_gone_leaves_what_was_measured_and_a_rerun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.session.time.sleep", lambda seconds: None)
+    link = CutTransport(6, times=0)
+    target = fake_target(tmp_path, transport=link)
+    plan = fake_plan(processes=2)
+
+    class GoneAfterTwo:
+        count = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: None
+
+        def end_process(self, slot: Any, why: str) -> None:
+            self.count += 1
+            if self.count == 2:
+                link.times = 99
+
+    with pytest.raises(LinkError):
+        Session(target, plan, tmp_path / "out", reporter=GoneAfterTwo(), sample_seconds=0).run()  # type: ignore[arg-type]
+    partial = collect(tmp_path / "out", why="link lost")
+    assert not partial.complete and partial.why == "link lost" and partial.finished == ""
+    assert [len(process.times) for process in partial.processes] == [6, 6, 2], "two whole ones and the beginning of one"
+    assert summarise_result(partial).level == "INVALID"
+    done = {path: path.read_bytes() for path in (tmp_path / "out" / RAW).glob("0*.jsonl")}
+    link.times = 0
+    result = Session(target, plan, tmp_path / "out", sample_seconds=0).run()
+    assert result.complete and [len(process.times) for process in result.processes] == [6, 6, 6, 6]
+    assert all(path.read_bytes() == content for path, content in done.items()), "finished processes are not run again"
+
+
+def test_other_plan_or_photos_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+    run(tmp_path, processes=1)
+    with pytest.raises(UsageError, match="another plan"):
+        run(tmp_path, processes=2)
+    target = fake_target(tmp_path)
+    from dataclasses import replace
+
+    other = replace(target, photos=target.photos[:1])
+    with pytest.raises(UsageError, match="another list of photos"):
+        Session(other, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
+
+
+CHILD = """
+import sys; sys.path.insert(0, {here!r})
+from pathlib import Path
+from fake_board import fake_plan, fake_target, run
+from bench.session import Session
+folder = Path(sys.argv[1])
+plan = fake_plan(processes=2, repeats=40)
+Session(fake_target(folder, {{"FAKE_SLEEP": "0.02"}}), plan, folder / "out", sample_seconds=0.1).run()
+"""
+
+
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 0.9), (signal.SIGKILL, 1.4), (signal.SIGKILL, 2.4)])
+def test_killed_anywhere_it_resumes(tmp_path: Path, number: signal.Signals, after: float) -> None:
+    code = CHILD.format(here=str(Path(__file__).parent))
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL, cwd=Path.cwd())
+    out = tmp_path / "out"
+    deadline = time.monotonic() + 30
+    while not list(out.glob("raw/0*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(after)
+    child.send_signal(number)
+    child.wait(timeout=30)
+    if child.returncode == 0:
+        pytest.skip("it was faster than the signal")
+    partial = collect(out)
+    assert not partial.complete
+    assert summarise_result(partial).level == "INVALID"
+    result = Session(fake_target(tmp_path, {"FAKE_SLEEP": "0"}), fake_plan(processes=2, repeats=40), out).run()
+    assert result.complete
+    assert [len(process.times) for process in result.processes] == [40] * 4
+
+
+def test_full_disk_loses_nothing_that_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.raw import RawWriter
+
+    keep = RawWriter.line
+    count = 0
+
+    def line(self: RawWriter, text: str) -> None:
+        nonlocal count
+        count += 1
+        if count == 25:
+            raise OSError(28, "No space left on device")
+        keep(self, text)
+
+    monkeypatch.setattr(RawWriter, "line", line)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path)
+    partial = collect(tmp_path / "out")
+    assert not partial.complete and [len(process.times) for process in partial.processes] == [6, 6]
+    monkeypatch.undo()
+    assert run(tmp_path).complete
+
+
+def test_harness_adds_less_than_a_tenth(tmp_path: Path) -> None:
+    # Fifty photos of 20 ms each; sampling on. What the board reports of itself against the wall time of the process
+    # without its start, and the whole session against the sum of its processes.
+    target = fake_target(tmp_path, {"FAKE_SLEEP": "0.02", "FAKE_SCALE": "0.18"})
+    plan = fake_plan(processes=2, repeats=50, precisions=("fp32",))
+    started = time.monotonic()
+    result = Session(target, plan, tmp_path / "out", sample_seconds=2.0).run()
+    session = time.monotonic() - started
+    alone = []
+    for _ in range(2):
+        argv, env = target.command(
+            "ppocrv3-fp32", "bench", *plan.arguments(plan.cells[0], 2), *(p.remote for p in target.photos)
+        )
+        begin = time.monotonic()
+        subprocess.run(argv, env={**os.environ, **env}, capture_output=True, check=True)
+        alone.append(time.monotonic() - begin)
+    inside = sum(process.seconds for process in result.processes)
+    print(f"session {session:.2f} s, program alone {sum(alone):.2f} s, in the session {inside:.2f} s")
+    assert session < 1.10 * sum(alone) + 0.25, "the quarter second is the look at the board before and after"
