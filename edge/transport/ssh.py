@@ -127,7 +127,7 @@ class SshTransport:
                 channel.shutdown_write()
                 self._await_append(channel)
         finally:
-            channel.close()
+            _end(channel)
 
     def receive(self, remote: str, offset: int, local: Path, progress: Progress | None, total: int) -> None:
         """Appends a board file's bytes from `offset` on to a local file; see `transfer.Carrier`."""

@@ -118,7 +118,7 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
         return hostkeys.changed(device.name, error.hostname, port, error.key, error.expected_key)
     if isinstance(error, paramiko.PasswordRequiredException):
         return AccessError(f"The ssh key for {where} has a passphrase.", "Load it into the agent first: ssh-add FILE")
-    if isinstance(error, paramiko.AuthenticationException):
+    if isinstance(error, paramiko.AuthenticationException) and "transport shut down" not in str(error):
         option = f" -p {port}" if port != 22 else ""
         return AccessError(
             f"{where} does not let {user!r} in with the keys at hand.",

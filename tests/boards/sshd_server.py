@@ -77,8 +77,14 @@ class SshServer:
 
     def _write_files(self) -> None:
         (self.folder / "authorized_keys").write_text(self.key.with_suffix(".pub").read_text())
+        noisy = self.folder / "noisy"
+        noisy.write_text('#!/bin/sh\necho "Welcome to the board!"\necho "2 updates" >&2\nexec /bin/sh "$@"\n')
+        noisy.chmod(0o755)
         users = (
-            f"board:x:0:0:board:{self.home}:/bin/sh\nplain:x:{PLAIN_ID}:{PLAIN_ID}:plain:{self.folder}/plain:/bin/sh\n"
+            f"board:x:0:0:board:{self.home}:/bin/sh\n"
+            f"plain:x:{PLAIN_ID}:{PLAIN_ID}:plain:{self.folder}/plain:/bin/sh\n"
+            f"noisy:x:0:0:noisy:{self.home}:{noisy}\n"
+            f"locked:x:0:0:locked:{self.home}:/usr/sbin/nologin\n"
         )
         (self.folder / "passwd").write_text(users + Path("/etc/passwd").read_text())
         if self.own_users:
