@@ -25,7 +25,8 @@ from edge.errors import InputError, ModelError, UsageError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile, Manifest, parse_manifest
 from edge.models import Model, read_dictionary
 from edge.nbheader import read_nb_header
-from edge.ocr.config import PipelineConfig, dump_config, parse_config
+from edge.ocr.config import PipelineConfig, dump_config
+from edge.ocr.settings import fit_inputs, override
 from edge.paths import KIT_ROOT, cache_dir, sha256_file, write_atomic
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
@@ -223,33 +224,8 @@ def variant_config(board: Board, pair: ModelPair, settings: Mapping[str, str]) -
     Raises:
         UsageError: Unknown or malformed setting.
     """
-    det, rec = pair.det.card.input, pair.rec.card.input
-    base = PipelineConfig(
-        threads=board.threads,
-        power_mode=board.power_mode,
-        det_mean=_on_unit_pixels(det.mean, det.scale),
-        det_std=_on_unit_pixels(det.std, det.scale),
-        rec_mean=_on_unit_pixels(rec.mean, rec.scale),
-        rec_std=_on_unit_pixels(rec.std, rec.scale),
-        rec_height=rec.height or PipelineConfig.rec_height,
-        rec_width=rec.width or PipelineConfig.rec_width,
-    )
-    if not settings:
-        return base
-    lines = dict(line.split(" = ", 1) for line in dump_config(base).splitlines())
-    for key, value in settings.items():
-        if key not in lines or key in ("det_model", "rec_model", "dict"):
-            raise UsageError(f"{key!r} is not a setting.", f"Settings: {', '.join(sorted(lines))}.")
-        lines[key] = value
-    try:
-        return parse_config("".join(f"{key} = {value}\n" for key, value in lines.items()), "settings")
-    except InputError as error:
-        raise UsageError(error.message, error.hint) from error
-
-
-def _on_unit_pixels(values: Sequence[float], scale: float) -> tuple[float, ...]:
-    """A card states mean and std of pixels * scale, `plate.conf` of pixels / 255."""
-    return tuple(round(value / (255 * scale), 9) for value in values)
+    base = PipelineConfig(threads=board.threads, power_mode=board.power_mode)
+    return override(fit_inputs(base, pair.det.card.input, pair.rec.card.input), settings)
 
 
 def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:
@@ -320,7 +296,11 @@ def load_bundle(path: Path) -> Bundle:
     if path.is_file():
         folder = cache_dir("bundle") / sha256_file(path)[:32]
         if not folder.is_dir():
-            extract(path, folder)
+            try:
+                extract(path, folder)
+            except (InputError, OSError):
+                if not folder.is_dir():  # else another thread or process was faster with the same content
+                    raise
     manifest_path = folder / MANIFEST_NAME
     if not manifest_path.is_file():
         raise InputError(f"{path} is not a bundle: {MANIFEST_NAME} is missing.", "`edge bundle` makes one.")

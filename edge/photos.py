@@ -13,6 +13,7 @@ from typing import Any
 
 from edge.errors import DeviceError, InputError, UsageError
 from edge.ocr.config import PipelineConfig
+from edge.ocr.settings import MODEL_FILES
 from edge.paths import sha256_file
 from edge.release import Release
 from edge.smoke import explain
@@ -21,8 +22,6 @@ from edge.transport import Transport
 SUFFIXES = (".jpg", ".jpeg", ".png")
 UNREAD = 5
 """`plate_ocr`'s exit code when photos could not be read; the others were."""
-FIXED = ("det_model", "rec_model", "dict")
-"""Keys that belong to the release."""
 
 Answer = dict[str, Any]
 
@@ -56,7 +55,7 @@ def check_settings(settings: Mapping[str, str]) -> None:
     Raises:
         UsageError: Names the key.
     """
-    known = {item.name for item in fields(PipelineConfig)} - set(FIXED)
+    known = {item.name for item in fields(PipelineConfig)} - set(MODEL_FILES)
     for key in settings:
         if key not in known:
             raise UsageError(f"{key!r} is not a setting.", f"Settings: {', '.join(sorted(known))}.")

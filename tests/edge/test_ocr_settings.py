@@ -1,0 +1,39 @@
+"""Settings from cards and from `--set`."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.errors import UsageError
+from edge.models import Input
+from edge.ocr.config import PipelineConfig
+from edge.ocr.settings import fit_inputs, override
+
+
+def test_cards_set_normalisation_and_sizes() -> None:
+    det = Input("x", 0, 0, 32, 1 / 255, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    rec = Input("x", 32, 0, 8, 1.0, (127.5, 127.5, 127.5), (127.5, 127.5, 255.0))
+    config = fit_inputs(PipelineConfig(rec_width=160), det, rec)
+    assert config.det_mean == (0.1, 0.2, 0.3) and config.det_std == (0.4, 0.5, 0.6)
+    assert config.rec_mean == (0.5, 0.5, 0.5) and config.rec_std == (0.5, 0.5, 1.0)
+    assert (config.rec_height, config.rec_width) == (32, 160)
+    assert fit_inputs(PipelineConfig()) == PipelineConfig()
+
+
+def test_texts_override_keys() -> None:
+    given = {"det_limit_side": "640", "det_dilation": "false", "text_lengths": "", "box_grow": "0.04"}
+    given["text_strip"] = '·"\\ '
+    config = override(PipelineConfig(), given)
+    assert (config.det_limit_side, config.det_dilation, config.box_grow) == (640, False, 0.04)
+    assert config.text_strip == '·"\\ ' and config.text_lengths == ()
+    assert override(PipelineConfig(), {"text_strip": ""}).text_strip == ""
+    assert override(PipelineConfig(), {"text_strip": '"· "'}).text_strip == "· "
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("det_limit", "1"), ("det_model", "x.nb"), ("threads", "many"), ("decode", "best"), ("threads", "0")],
+)
+def test_bad_settings_are_named(key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=key):
+        override(PipelineConfig(), {key: value})
