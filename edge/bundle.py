@@ -26,7 +26,7 @@ from edge.manifest import MANIFEST_NAME, BundleFile, Manifest, parse_manifest
 from edge.models import Model, read_dictionary
 from edge.nbheader import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
-from edge.ocr.settings import fit_inputs, override
+from edge.ocr.settings import fit_cards, override
 from edge.paths import KIT_ROOT, cache_dir, sha256_file, write_atomic
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
@@ -225,7 +225,7 @@ def variant_config(board: Board, pair: ModelPair, settings: Mapping[str, str]) -
         UsageError: Unknown or malformed setting.
     """
     base = PipelineConfig(threads=board.threads, power_mode=board.power_mode)
-    return override(fit_inputs(base, pair.det.card.input, pair.rec.card.input), settings)
+    return override(fit_cards(base, pair.det.card, pair.rec.card), settings)
 
 
 def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:

@@ -90,6 +90,8 @@ class Card:
         quantization: Of an int8 model: method, calibration data, layers.
         checks: Results of checks that the model passed or failed: name, ok, figures, thresholds.
         metrics: Accuracy figures with the data they were measured on.
+        pipeline: Settings of `plate.conf` (key to its text) with which the model was chosen and measured, such as
+            `det_limit_side`; a user's own go before them.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Card:
     quantization: dict[str, Any] | None = None
     checks: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
+    pipeline: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:

@@ -43,6 +43,7 @@ class Facts:
         checks: Checks that were made.
         metrics: Accuracy figures.
         input: The network's input, when not PP-OCRv3's own.
+        pipeline: Settings that the model wants, see `edge.models.Card`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Facts:
     checks: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
     input: Input | None = None
+    pipeline: dict[str, str] = field(default_factory=dict)
 
 
 def export_layer(
@@ -147,6 +149,7 @@ def write_model(
             quantization=facts.quantization,
             checks=facts.checks,
             metrics=facts.metrics,
+            pipeline=facts.pipeline,
         )
         model = save_model(folder, card, [f"{PREFIX}.pdmodel", f"{PREFIX}.pdiparams"])
     return Model(out, model.card)

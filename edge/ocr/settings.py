@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from edge.errors import InputError, UsageError
-from edge.models import Input
+from edge.models import Card, Input
 from edge.ocr.config import PipelineConfig, dump_config, parse_config
 
 MODEL_FILES = ("det_model", "rec_model", "dict")
@@ -34,6 +34,16 @@ def fit_inputs(config: PipelineConfig, det: Input | None = None, rec: Input | No
             rec_width=rec.width or config.rec_width,
         )
     return config
+
+
+def fit_cards(config: PipelineConfig, det: Card | None = None, rec: Card | None = None) -> PipelineConfig:
+    """Returns settings as the models' cards want them: their inputs, then the `pipeline` part of each.
+
+    Raises:
+        UsageError: A card names an unknown setting or a malformed value.
+    """
+    fitted = fit_inputs(config, det and det.input, rec and rec.input)
+    return override(fitted, {**(det.pipeline if det else {}), **(rec.pipeline if rec else {})})
 
 
 def on_unit_pixels(values: Sequence[float], scale: float) -> tuple[float, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge.errors import UsageError
-from edge.models import Input
+from edge.models import Card, Charset, Input
 from edge.ocr.config import PipelineConfig
-from edge.ocr.settings import fit_inputs, override
+from edge.ocr.settings import fit_cards, fit_inputs, override
 
 
 def test_cards_set_normalisation_and_sizes() -> None:
@@ -18,6 +20,18 @@ def test_cards_set_normalisation_and_sizes() -> None:
     assert config.rec_mean == (0.5, 0.5, 0.5) and config.rec_std == (0.5, 0.5, 1.0)
     assert (config.rec_height, config.rec_width) == (32, 160)
     assert fit_inputs(PipelineConfig()) == PipelineConfig()
+
+
+def test_cards_bring_the_settings_that_they_were_measured_with() -> None:
+    plain = Input("x", 0, 0, 32, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    det = Card("d", "det", "", "inference", "fp32", plain, pipeline={"det_limit_type": "max", "det_limit_side": "480"})
+    charset = Charset("dict.txt", "0", 3)
+    rec = Card("r", "rec", "", "inference", "fp32", plain, charset, pipeline={"rec_resize": "stretch"})
+    config = fit_cards(PipelineConfig(), det, rec)
+    assert (config.det_limit_type, config.det_limit_side, config.rec_resize) == ("max", 480, "stretch")
+    assert fit_cards(PipelineConfig()) == PipelineConfig()
+    with pytest.raises(UsageError, match="det_side"):
+        fit_cards(PipelineConfig(), replace(det, pipeline={"det_side": "1"}))
 
 
 def test_texts_override_keys() -> None:
