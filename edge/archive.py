@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import secrets
 import shutil
 import stat
 import tarfile
@@ -84,8 +85,7 @@ def extract(
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} exists already.", "Remove it, or choose another folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with _opened(archive, limits or Limits()) as (members, read):
             _check_tree(archive, members)

@@ -177,7 +177,8 @@ def _stale(transport: Transport, root: str, token: str, other: _Other) -> str:
         return verdict
     if other.boot and other.now_boot and other.boot != other.now_boot:
         return "the board was restarted since"
-    if other.beat and other.now - other.beat <= other.lease:
+    # An uptime that went back means a restart that the boot id did not show; the signs of life decide.
+    if other.beat and 0 <= other.now - other.beat <= other.lease:
         return ""
     time.sleep(WATCH)
     later = _try(transport, root, token)

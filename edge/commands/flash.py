@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.board import Device, find_device
+from edge.bundle import Bundle, load_bundle
 from edge.commands.models import Choice, choose_bundle, read_choice, release_options
 from edge.commands.options import device_option, fleet_options, inventory_option, json_option
 from edge.commands.steps import Steps, steps
@@ -22,6 +23,7 @@ from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
 from edge.release import BoardState, look, read_release
 from edge.release import clean as clean_board
 from edge.release import rollback as roll_back
+from edge.smoke import Answer
 from edge.transport import connect, device_root
 
 T = TypeVar("T")
@@ -52,30 +54,25 @@ def flash(
     """
     devices = select_devices(device or (None if group else "local"), group, inventory)
     choice = read_choice(**options)
+    packed = load_bundle(bundle) if bundle is not None else None
     with steps(quiet=as_json, single=len(devices) == 1) as shown:
-        outcomes = run_fleet(
-            devices, lambda item: _flash(item, choice, bundle, wait, break_lock, shown)
-        )
+        outcomes = run_fleet(devices, lambda item: _flash(item, choice, packed, wait, break_lock, shown))
     _finish(outcomes, as_json, _flash_json, lambda item, done: click.echo(_flash_text(item, done)))
 
 
 def _flash(
-    device: Device, choice: Choice, file: Path | None, wait: float, break_lock: bool, shown: Steps
+    device: Device, choice: Choice, packed: Bundle | None, wait: float, break_lock: bool, shown: Steps
 ) -> FlashResult:
-    from edge.bundle import load_bundle
     from edge.install import flash_device, host_answers
 
     report, progress = shown.board(device.name)
-    if file is not None:
-        report(f"reading {file}")
-        packed, expected = load_bundle(file), {}
-    else:
+    expected: dict[str, Answer] = {}
+    if packed is None:
         packed = choose_bundle(device.board, choice, report)
-        expected = (
-            host_answers(device, packed, choice.sets, choice.precisions, report, settings=choice.settings)
-            if choice.sets
-            else {}
-        )
+        if choice.sets:
+            expected = host_answers(
+                device, packed, choice.sets, choice.precisions, report, settings=choice.settings
+            )
     return flash_device(
         device,
         packed,

@@ -1,0 +1,254 @@
+"""Installing on a real sshd with the host as board: what is sent, what is kept, what can be undone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flashkit import make_release
+from sshd_server import SshServer
+
+from edge.bundle import Bundle
+from edge.errors import DeviceError, UsageError, VerifyError
+from edge.flash import flash
+from edge.release import clean, current_release, look, rollback
+from edge.smoke import Answer, Plate
+from edge.transport import Transport, connect
+
+Make = Callable[[str], Bundle]
+BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    folder = tmp_path_factory.mktemp("releases")
+    made: dict[str, Bundle] = {}
+
+    def one(text: str) -> Bundle:
+        if text not in made:
+            made[text] = make_release(folder, text)
+        return made[text]
+
+    return one
+
+
+@pytest.fixture
+def board(ssh_board: SshServer, tmp_path: Path) -> tuple[Transport, str]:
+    device = ssh_board.device()
+    return connect(device), str(tmp_path / "on the board/plate $(touch evil) 'edge' 车牌")
+
+
+def reads(transport: Transport, root: str) -> str:
+    """What the switched-on release reads, run as a user would."""
+    release = current_release(transport, root)
+    assert release is not None
+    argv, env = release.command("test-fp32", "run", release.samples[0])
+    return str(json.loads(transport.run_check(argv, env=env).stdout)["plates"][0]["text"])
+
+
+def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    first, second = make("皖A12345"), make("京B00000")
+    done = flash(transport, root, first)
+    assert (done.previous, done.already, done.reused_files) == ("", False, 0)
+    assert done.sent_bytes == first.manifest.size
+    assert reads(transport, root) == "皖A12345"
+
+    began = time.monotonic()
+    again = flash(transport, root, first)
+    assert time.monotonic() - began < 2
+    assert again.already
+    assert (again.sent_files, again.sent_bytes) == (0, 0)
+
+    model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
+    changed = flash(transport, root, second)
+    assert (changed.sent_files, changed.sent_bytes) == (1, model.size)
+    assert changed.previous == first.hash
+    assert reads(transport, root) == "京B00000"
+
+    assert rollback(transport, root) == (second.hash, first.hash)
+    assert reads(transport, root) == "皖A12345"
+    # Back and forth: each is the other's previous release.
+    assert rollback(transport, root) == (first.hash, second.hash)
+
+    third = make("沪C11111")
+    assert flash(transport, root, third).sent_files == 1
+    assert clean(transport, root, 2) == [first.hash]
+    assert set(look(transport, root).releases) == {second.hash, third.hash}
+    assert reads(transport, root) == "沪C11111"
+    assert not Path("evil").exists()
+
+
+def test_nothing_but_releases_is_left_behind(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    flash(transport, root, make("皖A12345"))
+    assert sorted(path.name for path in Path(root).iterdir()) == ["current", "history", "releases", "staging"]
+    assert list((Path(root) / "staging").iterdir()) == []
+    release = Path(root) / "current"
+    listed = {line.split("  ", 1)[1] for line in (release / "SHA256SUMS").read_text(encoding="utf-8").splitlines()}
+    found = {str(path.relative_to(release)) for path in release.rglob("*") if path.is_file()}
+    assert found == listed | {"SHA256SUMS", "manifest.json"}
+
+
+def test_a_damaged_release_is_repaired(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    bundle = make("皖A12345")
+    flash(transport, root, bundle)
+    library = Path(root) / "current/lib/libpaddle_light_api_shared.so"
+    library.write_bytes(library.read_bytes()[:-1] + b"?")
+    (Path(root) / "current/models/test-fp32/dict.txt").unlink()
+    done = flash(transport, root, bundle)
+    assert not done.already
+    assert done.sent_files == 2
+    assert "2 damaged or missing files were sent again" in done.notes[-1]
+    assert flash(transport, root, bundle).already
+
+
+def test_damage_does_not_spread_by_reuse(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    flash(transport, root, make("皖A12345"))
+    det = Path(root) / "current/models/test-fp32/det.nb"
+    det.write_bytes(b"x" + det.read_bytes()[1:])
+    done = flash(transport, root, make("京B00000"))
+    # The recogniser is new, the detector was found damaged and sent again.
+    assert done.sent_files == 2
+    assert flash(transport, root, make("京B00000")).already
+
+
+def test_rollback_refuses_a_damaged_release(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    with pytest.raises(UsageError, match="no earlier release"):
+        rollback(transport, root)
+    first, second = make("皖A12345"), make("京B00000")
+    flash(transport, root, first)
+    flash(transport, root, second)
+    model = Path(root) / f"releases/{first.hash}/models/test-fp32/rec.nb"
+    model.write_bytes(b"")
+    with pytest.raises(VerifyError, match="damaged"):
+        rollback(transport, root)
+    assert reads(transport, root) == "京B00000"
+    with pytest.raises(UsageError, match="names no release"):
+        rollback(transport, root, to="ffff")
+
+
+def test_the_boards_answer_is_compared_with_the_hosts(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    bundle = make("皖A12345")
+    flash(transport, root, make("京B00000"))
+    other = {"test-fp32": Answer((Plate(BOX, "皖A12346"),))}
+    with pytest.raises(VerifyError, match=r"reads 皖A12345 on .*, on the host 皖A12346"):
+        flash(transport, root, bundle, expected=other)
+    moved = {"test-fp32": Answer((Plate(tuple((x + 20, y) for x, y in BOX), "皖A12345"),))}
+    with pytest.raises(VerifyError, match="elsewhere"):
+        flash(transport, root, bundle, expected=moved)
+    assert reads(transport, root) == "京B00000"
+    near = {"test-fp32": Answer((Plate(tuple((x + 1, y) for x, y in BOX), "皖A12345"),))}
+    done = flash(transport, root, bundle, expected=near)
+    assert done.smoke["test-fp32"].compared
+    assert 0.95 < done.smoke["test-fp32"].iou < 1
+    flash(transport, root, make("京B00000"))
+    assert not flash(transport, root, bundle, expected=other, force=True).smoke["test-fp32"].agrees
+
+
+def test_a_board_of_another_kind_is_refused_before_anything_is_sent(
+    ssh_board: SshServer, tmp_path: Path
+) -> None:
+    from edge.board import load_profile
+
+    bundle = make_release(tmp_path, board=load_profile("rk3399"), abi="arm64")
+    root = tmp_path / "board"
+    with pytest.raises(DeviceError, match=r"The board runs x86_64 programs.* the bundle is arm64"):
+        flash(connect(ssh_board.device()), str(root), bundle)
+    assert not (root / "current").exists()
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_without_sha256_on_the_board(
+    ssh_board: SshServer, tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A board whose only checksum tool is cksum, and which has no tar either: its PATH is a folder of ours.
+    import shutil
+
+    from edge import onboard
+
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("cat", "cksum", "chmod", "cp", "df", "ln", "ls", "mkdir", "mv", "readlink", "rm", "sh", "sync", "wc"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    for name in ("ACQUIRE", "REUSE", "DIGEST", "UNPACK", "PUBLISH", "SWITCH", "SWEEP", "LOOK", "BEAT"):
+        monkeypatch.setattr(onboard, name, f"PATH={tools}\n" + getattr(onboard, name))
+        for module in ("flash", "release", "boardlock"):
+            import importlib
+
+            loaded = importlib.import_module(f"edge.{module}")
+            if hasattr(loaded, name):
+                monkeypatch.setattr(loaded, name, getattr(onboard, name))
+    transport, root = connect(ssh_board.device()), str(tmp_path / "board")
+    bundle = make("皖A12345")
+    assert flash(transport, root, bundle).sent_files == len(bundle.manifest.files)
+    assert flash(transport, root, bundle).already
+    library = Path(root) / "current/lib/libpaddle_light_api_shared.so"
+    library.write_bytes(library.read_bytes()[:-1] + b"?")
+    assert flash(transport, root, bundle).sent_files == 1
+
+
+def test_status_rollback_and_clean_by_command(
+    ssh_board: SshServer, tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from edge.bundle import save_bundle
+    from edge.commands.flash import clean as clean_command
+    from edge.commands.flash import flash as flash_command
+    from edge.commands.flash import rollback as rollback_command
+    from edge.commands.flash import status as status_command
+
+    inventory = tmp_path / "devices.yml"
+    inventory.write_text("schema: plate-edge/devices/1\ndevices:\n" + ssh_board.entry("pi") + ssh_board.entry("nano"))
+    monkeypatch.setenv("PLATE_EDGE_INVENTORY", str(inventory))
+    monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
+
+    def call(command: object, *arguments: str) -> object:
+        answer = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)  # type: ignore[arg-type]
+        assert answer.exit_code == 0, answer.output
+        return json.loads(answer.stdout)
+
+    files = [save_bundle(make(text), tmp_path / f"{text}.tar") for text in ("皖A12345", "京B00000")]
+    both = call(flash_command, "--device", "pi,nano", "--bundle", str(files[0]))
+    assert [entry["device"] for entry in both] == ["pi", "nano"]  # type: ignore[attr-defined,index]
+    done = call(flash_command, "--device", "pi", "--bundle", str(files[1]))
+    assert done["sent_files"] == 1  # type: ignore[index]
+    state = call(status_command, "--device", "pi")
+    assert (state["current"], state["previous"]) == (make("京B00000").hash, make("皖A12345").hash)  # type: ignore[index]
+    assert state["variants"] == ["test-fp32"]  # type: ignore[index]
+    back = call(rollback_command, "--device", "pi")
+    assert back["to"] == make("皖A12345").hash  # type: ignore[index]
+    gone = call(clean_command, "--device", "pi", "--keep", "1")
+    assert gone["removed"] == [make("京B00000").hash]  # type: ignore[index]
+    text = CliRunner().invoke(status_command, ["--device", "pi,nano"], catch_exceptions=False).stdout
+    assert text.count(make("皖A12345").hash) == 2
+
+
+def test_a_failing_board_does_not_stop_the_others(
+    ssh_board: SshServer, tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from edge.bundle import save_bundle
+    from edge.commands.flash import flash as flash_command
+
+    inventory = tmp_path / "devices.yml"
+    entry = ssh_board.entry("dead").replace(f":{ssh_board.port}\n", ":1\n")
+    inventory.write_text("schema: plate-edge/devices/1\ndevices:\n" + ssh_board.entry("pi") + entry)
+    monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
+    file = save_bundle(make("皖A12345"), tmp_path / "a.tar")
+    answer = CliRunner().invoke(
+        flash_command, ["--device", "dead,pi", "--bundle", str(file), "--json", "--inventory", str(inventory)]
+    )
+    assert answer.exit_code == 11
+    documents = {item["device"]: item for item in json.loads(answer.stdout)}
+    assert documents["pi"]["release"] == make("皖A12345").hash
+    assert documents["dead"]["code"] == 7
