@@ -42,7 +42,7 @@ def fit_cards(config: PipelineConfig, det: Card | None = None, rec: Card | None 
     Raises:
         UsageError: A card names an unknown setting or a malformed value.
     """
-    fitted = fit_inputs(config, det and det.input, rec and rec.input)
+    fitted = fit_inputs(config, det.input if det else None, rec.input if rec else None)
     return override(fitted, {**(det.pipeline if det else {}), **(rec.pipeline if rec else {})})
 
 
