@@ -14,7 +14,7 @@ from edge.errors import DeviceError, HostError, LinkError
 from edge.transport import transfer
 from edge.transport.base import AccessError, Lines, Progress, Result, check, check_argv
 from edge.transport.capture import Capture, OutputOverflow
-from edge.transport.child import end, pump
+from edge.transport.child import DeadlinePassed, end, pump
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 
 # adbd removes a file whose push broke, so what shall survive a break is pushed in pieces of this many bytes.
@@ -55,7 +55,7 @@ class AdbTransport:
         except OutputOverflow:
             message = f"`{command[0]}` on {self.name} printed more than {max_output} bytes and was ended."
             raise DeviceError(message, "Is it in debug mode?") from None
-        except TimeoutError:
+        except DeadlinePassed:
             message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
             raise DeviceError(message, "Give it more time, or see why it hangs.") from None
         finally:
@@ -109,12 +109,16 @@ class AdbTransport:
             piece_here = Path(folder) / "piece"
             while True:
                 piece_here.write_bytes(reader.read(PIECE))
-                self._push(piece_here, piece_there)
-                script = 'cat "$1" >>"$2" || exit 73; rm -f "$1"'
-                answer = self.run(["sh", "-c", script, "sh", piece_there, remote], timeout=transfer.SCRIPT_TIMEOUT)
-                if answer.code != 0:
-                    self.run(["rm", "-f", piece_there], timeout=CLIENT_TIMEOUT)
-                    raise transfer.append_error(self.name, answer.code, answer.stderr)
+                try:
+                    self._push(piece_here, piece_there)
+                    script = 'cat "$1" >>"$2" || exit 73; rm -f "$1"'
+                    answer = self.run(["sh", "-c", script, "sh", piece_there, remote], timeout=transfer.SCRIPT_TIMEOUT)
+                    if answer.code != 0:
+                        raise transfer.append_error(self.name, answer.code, answer.stderr)
+                except DeviceError:
+                    # A full disk is not left full.
+                    self.run(["rm", "-f", piece_there, remote], timeout=CLIENT_TIMEOUT)
+                    raise
                 offset = min(total, offset + PIECE)
                 if progress is not None:
                     progress(offset, total)
@@ -195,17 +199,24 @@ class AdbTransport:
         # The server must not inherit our pipes, or whoever reads them waits for ever.
         subprocess.run(["adb", "start-server"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         serial = self.device.serial
-        if ":" in serial:
-            said = subprocess.run(["adb", "connect", serial], capture_output=True, timeout=CLIENT_TIMEOUT, check=False)
-            text = said.stdout.decode("utf-8", "replace").strip()
-            if "connected to" not in text and "authenticate" not in text:
-                raise LinkError(
-                    f"{self.name}: adb cannot connect to {serial}: {text[:200] or 'no reason given'}.",
-                    "Is it on the network, with network debugging on? Old way: `adb tcpip 5555` over USB first.",
-                )
-        self._check_state(_states())
+        states = _states()
+        if ":" in serial and states.get(serial) != "device":
+            if serial in states:
+                # Of a connection that broke, the server says "already connected" for a while.
+                _adb("disconnect", serial)
+            self._connect(serial)
+            states = _states()
+        self._check_state(states)
         features = self._call(["features"], timeout=CLIENT_TIMEOUT, raw=True)
         self._features = frozenset(features.stdout.decode().split()) if features.returncode == 0 else frozenset()
+
+    def _connect(self, serial: str) -> None:
+        text = _adb("connect", serial)
+        if "connected to" not in text and "authenticate" not in text:
+            raise LinkError(
+                f"{self.name}: adb cannot connect to {serial}: {text[:200] or 'no reason given'}.",
+                "Is it on the network, with network debugging on? Old way: `adb tcpip 5555` over USB first.",
+            )
 
     def _check_state(self, states: Mapping[str, str]) -> None:
         serial = self.device.serial
@@ -315,10 +326,18 @@ class _OneStream(_Streams):
 
 def _states() -> dict[str, str]:
     """Returns the state of every device that the adb server knows, by serial."""
-    answer = subprocess.run(["adb", "devices"], capture_output=True, timeout=CLIENT_TIMEOUT, check=False)
     states = {}
-    for line in answer.stdout.decode("utf-8", "replace").splitlines():
+    for line in _adb("devices").splitlines():
         serial, tab, state = line.partition("\t")
         if tab:
             states[serial] = state.strip()
     return states
+
+
+def _adb(*words: str) -> str:
+    """Runs the adb client for no particular device and returns what it says."""
+    try:
+        answer = subprocess.run(["adb", *words], capture_output=True, timeout=CLIENT_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise LinkError("The adb server of this host does not answer.", "adb kill-server, then run it again.") from None
+    return (answer.stdout or answer.stderr).decode("utf-8", "replace").strip()

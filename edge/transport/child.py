@@ -16,6 +16,10 @@ LOOK = 0.2
 Feed = Callable[[int, bytes], bool]
 
 
+class DeadlinePassed(Exception):
+    """A program did not end in the time it was given; the transport ends it and says so."""
+
+
 def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -> None:
     """Hands a program's output to `feed` until the program and its output ended, or `feed` has enough.
 
@@ -25,7 +29,7 @@ def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -
         deadline: On the monotonic clock; None for none.
 
     Raises:
-        TimeoutError: The deadline passed.
+        DeadlinePassed: The deadline passed.
     """
     assert process.stdout is not None and process.stderr is not None
     with selectors.DefaultSelector() as selector:
@@ -35,7 +39,7 @@ def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -
             wait = LOOK if deadline is None else min(LOOK, max(0.0, deadline - time.monotonic()))
             ready = selector.select(wait)
             if deadline is not None and time.monotonic() >= deadline and process.poll() is None:
-                raise TimeoutError
+                raise DeadlinePassed
             if not ready and process.poll() is not None:
                 return
             for key, _ in ready:
@@ -47,7 +51,7 @@ def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -
     try:
         process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise TimeoutError from None
+        raise DeadlinePassed from None
 
 
 def end(process: subprocess.Popen[bytes], grace: float = 0.0) -> None:

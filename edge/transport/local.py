@@ -14,7 +14,7 @@ from edge.errors import DeviceError, InputError, VerifyError
 from edge.paths import sha256_file
 from edge.transport.base import Lines, Progress, Result, check, check_argv, check_remote_path
 from edge.transport.capture import Capture, OutputOverflow
-from edge.transport.child import end, pump
+from edge.transport.child import DeadlinePassed, end, pump
 
 BLOCK = 1 << 20
 
@@ -58,7 +58,7 @@ class LocalTransport:
             raise DeviceError(
                 f"`{command[0]}` printed more than {max_output} bytes and was ended.", "Is it in debug mode?"
             ) from None
-        except TimeoutError:
+        except DeadlinePassed:
             raise DeviceError(
                 f"`{command[0]}` did not end within {timeout:g} s and was ended.",
                 "Give it more time, or see why it hangs.",

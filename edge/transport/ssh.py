@@ -17,6 +17,7 @@ from edge.errors import DeviceError, LinkError
 from edge.transport import transfer
 from edge.transport.base import Lines, Progress, Result, check, check_argv
 from edge.transport.capture import Capture, OutputOverflow
+from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 from edge.transport.sshlink import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 
@@ -57,7 +58,7 @@ class SshTransport:
         except OutputOverflow:
             message = f"`{command[0]}` on {self.name} printed more than {max_output} bytes and was ended."
             raise DeviceError(message, "Is it in debug mode?") from None
-        except TimeoutError:
+        except DeadlinePassed:
             message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
             raise DeviceError(message, "Give it more time, or see why it hangs.") from None
         finally:
@@ -166,7 +167,7 @@ class SshTransport:
         """Hands output to `capture` until both streams said that the program ended.
 
         Raises:
-            TimeoutError: The deadline passed.
+            DeadlinePassed: The deadline passed.
             OutputOverflow: Too much output.
         """
         readable = channel.fileno()
@@ -181,7 +182,7 @@ class SshTransport:
             if frames[0].code is not None and frames[1].code is not None:
                 return
             if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError
+                raise DeadlinePassed
             if more:
                 continue
             if channel.closed or channel.eof_received:
@@ -250,9 +251,10 @@ class SshTransport:
         try:
             yield
         except (paramiko.BadHostKeyException, paramiko.SSHException, OSError, EOFError) as error:
-            if isinstance(error, TimeoutError) and not error.args and self._active():
-                raise  # our own deadline
-            raise explain(self.device, self._connection, error) from error
+            wrapped = explain(self.device, self._connection, error)
+            # A link on which something went wrong may be half dead; the next call opens another.
+            self.close()
+            raise wrapped from error
 
 
 def _end(channel: paramiko.Channel) -> None:

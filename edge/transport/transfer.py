@@ -219,8 +219,12 @@ def get(board: Carrier, remote: str, local: Path, progress: Progress | None) -> 
 
 
 def append_command(remote: str) -> str:
-    """Returns the command line for a login shell that appends its input to a file and says nothing else."""
-    return f"exec sh -c 'exec cat >>\"$1\"' sh {shlex.quote(remote)}"
+    """Returns the command line for a login shell that appends its input to a file.
+
+    What cannot be written whole (a full disk) is removed; what breaks off with the link stays, to go on from.
+    """
+    script = 'cat >>"$1" || { c=$?; rm -f "$1"; exit $c; }'
+    return f"exec sh -c {shlex.quote(script)} sh {shlex.quote(remote)}"
 
 
 def append_error(board: str, code: int, errors: str) -> EdgeError:

@@ -241,6 +241,7 @@ class Listener:
         self._connections: list[Connection] = []
         self._socket: socket.socket | None = None
         self.port = 0
+        self.accepted = 0
 
     def start(self) -> None:
         """Listens on the port it had before, or on a free one."""
@@ -266,6 +267,7 @@ class Listener:
                 sock, _ = listening.accept()
             except OSError:
                 return
+            self.accepted += 1
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(sock, self._settings, self._serve, self._banner)
             self._connections.append(connection)

@@ -115,6 +115,19 @@ class SshServer:
             time.sleep(0.05)
         raise RuntimeError(f"sshd did not start: {(self.folder / 'log').read_text()[-500:]}")
 
+    def mount(self, folder: Path, options: str) -> None:
+        """Mounts a RAM disk (`size=1m`, `ro`, `noexec` ...) where only the board sees it; needs `own_users`."""
+        assert self.process is not None
+        namespace = f"--mount=/proc/{self.process.pid}/ns/mnt"
+        folder.mkdir(exist_ok=True)
+        command = ["nsenter", namespace, "mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        subprocess.run(command, check=True)
+
+    def unmount(self, folder: Path) -> None:
+        """Takes a RAM disk away."""
+        assert self.process is not None
+        subprocess.run(["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "umount", str(folder)], check=True)
+
     def stop(self) -> None:
         """Ends the server and all its connections, as a board that loses power would."""
         if self.process is None:

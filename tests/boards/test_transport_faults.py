@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from adbd_services import TestDevice
 from cutproxy import CutProxy
 from sshd_server import SshServer
 
-from edge.errors import LinkError
+from edge.board import Device, load_profile
+from edge.errors import DeviceError, LinkError
 from edge.transport import connect
 
 SIZE = 1_500_000
@@ -48,3 +55,108 @@ def test_link_cut_at_ten_random_points_of_a_push(ssh_board: SshServer, tmp_path:
     assert [path.name for path in folder.iterdir()] == ["model.nb"]
     assert proxy.connections > 3, "the link was not cut"
     shutil.rmtree(folder)
+
+
+def test_board_that_loses_power_in_a_push(ssh_board: SshServer, tmp_path: Path) -> None:
+    source = tmp_path / "model.nb"
+    source.write_bytes(os.urandom(8 << 20))
+    transport = connect(ssh_board.device())
+    fallen: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        if done > total // 2 and not fallen:
+            fallen.append(done)
+            ssh_board.stop()
+
+    target = ssh_board.home / "power" / "model.nb"
+    try:
+        with pytest.raises(LinkError):
+            transport.put(source, str(target), progress=progress)
+        assert not target.exists()
+    finally:
+        ssh_board.start()
+    steps: list[int] = []
+    assert transport.put(source, str(target), progress=lambda done, total: steps.append(done)) is True
+    assert target.read_bytes() == source.read_bytes()
+    assert steps[0] > 0, "began from the start although a part had arrived"
+    transport.close()
+
+
+def test_link_that_freezes_does_not_hold_us_for_ever(
+    ssh_board: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 1.0)
+    source = tmp_path / "model.nb"
+    source.write_bytes(os.urandom(8 << 20))
+    transport = connect(ssh_board.device())
+    assert ssh_board.process is not None
+    frozen: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        if done > total // 4 and not frozen:
+            children = subprocess.run(
+                ["pgrep", "-P", str(ssh_board.process.pid)], capture_output=True, text=True, check=False
+            )
+            frozen.extend(int(pid) for pid in children.stdout.split())
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+
+    started = time.monotonic()
+    try:
+        # The frozen server answers nothing; a new connection to it works, and the rest is sent over that.
+        assert transport.put(source, str(ssh_board.home / "frozen"), progress=progress) is True
+    finally:
+        for pid in frozen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    assert frozen and time.monotonic() - started < 20
+    assert (ssh_board.home / "frozen").read_bytes() == source.read_bytes()
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [("size=1m", "disk of .* is full"), ("ro", "cannot write"), ("size=900k", "is full")]
+)
+def test_disk_that_is_full_or_read_only(ssh_board: SshServer, tmp_path: Path, options: str, words: str) -> None:
+    if not ssh_board.own_users:
+        pytest.skip("only root can mount a small disk")
+    source = tmp_path / "model.nb"
+    source.write_bytes(os.urandom(2 << 20))
+    transport = connect(ssh_board.device("gate"))
+    disk = ssh_board.home / "disk"
+    ssh_board.mount(disk, options)
+    try:
+        with pytest.raises(DeviceError, match=words) as failure:
+            transport.put(source, f"{disk}/model.nb")
+        assert failure.value.hint
+        left = transport.run_check(["ls", "-A", str(disk)]).stdout
+        assert left == "", "what did not fit was left on the full disk"
+    finally:
+        transport.close()
+        ssh_board.unmount(disk)
+
+
+def test_adb_cut_at_ten_random_points_of_a_push(adb_phone: TestDevice, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    transport = connect(Device("phone", load_profile("android-arm64"), "adb", serial=adb_phone.serial))
+    target = adb_phone.path("/data/local/tmp/kit/model.nb")
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    source = tmp_path / "model.nb"
+    before = target.read_bytes()
+    for _ in range(10):
+        source.write_bytes(rng.randbytes(6 << 20))
+        # Too little for one piece of the file, or enough for some: then the transport goes on by itself.
+        adb_phone.settings.cut_after = rng.randrange(20_000, 8 << 20)
+        try:
+            transport.put(source, "/data/local/tmp/kit/model.nb")
+        except LinkError as error:
+            assert error.hint
+            assert target.read_bytes() == before
+            adb_phone.settings.cut_after = 0
+            transport.put(source, "/data/local/tmp/kit/model.nb")
+        assert target.read_bytes() == source.read_bytes()
+        assert [path.name for path in target.parent.iterdir()] == ["model.nb"]
+        before = target.read_bytes()
+    assert adb_phone.listener.accepted > 10, "the link was not cut"
+    transport.close()
