@@ -80,7 +80,7 @@ def render_car(rng: np.random.Generator) -> Car:
     rear = rng.random() < 0.66
     _body(rng, canvas, alpha, paint)
     centre = _rear(rng, canvas, paint) if rear else _front(rng, canvas, paint)
-    canvas = _sheen(rng, canvas)
+    canvas = _sheen(rng, canvas, alpha)
     _badges(rng, canvas, paint, centre, rear)
     _recess(rng, canvas, paint, centre)
     return Car(canvas, alpha, centre)
@@ -111,7 +111,7 @@ def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour) 
     cv2.rectangle(canvas, (200, 1350), (WIDTH - 200, 1450), (14, 14, 14), -1)
     cv2.rectangle(alpha, (200, 1350), (WIDTH - 200, 1450), 255, -1)
     cv2.fillPoly(canvas, [shape], paint)
-    cv2.fillPoly(alpha, [shape], 255)
+    _fill_rounded(alpha, shape, float(rng.uniform(14, 40)))
     glass = _vary(rng, (46, 44, 40), 20)
     pane = np.array(
         [
@@ -122,10 +122,10 @@ def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour) 
         ],
         np.int32,
     )
-    cv2.fillPoly(canvas, [pane], glass)
-    reflections = effects.noise_field(rng, (WIDTH, waist), (5.0, 17.0))
     window = np.zeros((waist, WIDTH), np.uint8)
-    cv2.fillPoly(window, [pane], 255)
+    _fill_rounded(window, pane, float(rng.uniform(8, 24)))
+    canvas[:waist][window > 0] = glass
+    reflections = effects.noise_field(rng, (WIDTH, waist), (5.0, 17.0))
     bright = ((reflections - 0.45).clip(0, 1) * 2 * rng.uniform(30, 190)).clip(0, 255).astype(np.uint8)
     bright = cv2.bitwise_and(bright, window)
     canvas[:waist] = cv2.add(canvas[:waist], cv2.merge((bright, bright, bright)))
@@ -256,14 +256,27 @@ def _recess(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tupl
         write_text(canvas, words, (x - 110, y + 78), 20, (230, 230, 230) if grey < 100 else (30, 30, 30))
 
 
-def _sheen(rng: np.random.Generator, canvas: Image) -> Image:
-    """Curved sheet metal: a bright band at the waist, darker below, with blurred reflections of the street."""
+def _fill_rounded(mask: Image, shape: NDArray[np.int32], softness: float) -> None:
+    """Fills a polygon with corners rounded by about `softness` pixels: blurred, then cut at half; in place."""
+    small = np.zeros((mask.shape[0] // 4, mask.shape[1] // 4), np.uint8)
+    cv2.fillPoly(small, [shape // 4], 255)
+    soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), softness / 4), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    mask[soft > 127] = 255
+
+
+def _sheen(rng: np.random.Generator, canvas: Image, alpha: Image) -> Image:
+    """Curved sheet metal: bright at the waist, darker below and towards its edges, with reflections of the street."""
     y = np.linspace(0, 1, HEIGHT, dtype=np.float32)[:, None]
     band = 1 + 0.22 * np.exp(-(((y - rng.uniform(0.38, 0.5)) / 0.06) ** 2)) - 0.38 * np.clip(y - 0.55, 0, 1)
     x = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :]
     sides = 1 - 0.25 * x**4
-    street = 0.86 + 0.3 * effects.noise_field(rng, (WIDTH, HEIGHT), (4.0, 11.0, 60.0))
-    return effects.multiply(canvas, (band * sides * street).astype(np.float32))
+    small = cv2.copyMakeBorder(cv2.resize(alpha, None, fx=0.25, fy=0.25), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform((small > 127).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1] * 4
+    rim = cv2.resize(0.55 + 0.45 * np.clip(depth / rng.uniform(40, 110), 0, 1) ** 0.6, (WIDTH, HEIGHT))
+    street = 0.8 + 0.25 * effects.noise_field(rng, (WIDTH, HEIGHT), (4.0, 11.0, 60.0))
+    # What stands behind the photographer is drawn out sideways in the paint.
+    mirrored = cv2.resize(rng.random((24, 3), dtype=np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    return effects.multiply(canvas, (band * sides * rim * (street + 0.25 * (mirrored - 0.4))).astype(np.float32))
 
 
 def _vary(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:

@@ -51,9 +51,9 @@ def render_crop(
     plate = render_plate(rng, text, kind)
     height, width = plate.shape[:2]
     if rng.random() < 0.12:
-        plate = effects.dirt(rng, plate, float(rng.uniform(0, 0.7)))
+        plate = effects.dirt(rng, plate, float(rng.uniform(0, 0.6)))
     if rng.random() < 0.6:
-        plate = effects.lighting(rng, plate, float(rng.uniform(0.1, 0.6)))
+        plate = effects.lighting(rng, plate, float(rng.uniform(0.1, 0.5)))
     scene = cv2.copyMakeBorder(plate, *(_MARGIN,) * 4, cv2.BORDER_CONSTANT, value=_bodywork(rng))
     _surroundings(rng, scene, width, height)
 
@@ -114,10 +114,10 @@ def _bodywork(rng: np.random.Generator) -> tuple[int, int, int]:
 def _surroundings(rng: np.random.Generator, scene: Image, width: int, height: int) -> None:
     """Draws what borders a plate: a frame, the recess's shadow, edges of the bumper. In place."""
     if rng.random() < 0.45:
+        # A holder; it reaches over the plate's edge by a few mm, the characters begin 15 mm from it.
         inset = _MARGIN - int(rng.integers(2, 14))
         corner = (scene.shape[1] - inset, scene.shape[0] - inset)
         cv2.rectangle(scene, (inset, inset), corner, _bodywork(rng), int(rng.integers(3, 14)))
-        # The frame must not cover the characters: what lies inside the plate's line is put back by the caller's order.
     for _ in range(int(rng.integers(0, 4))):
         y = int(rng.choice((rng.integers(0, _MARGIN - 6), rng.integers(_MARGIN + height + 6, scene.shape[0]))))
         slope = int(rng.integers(-6, 7))
@@ -130,18 +130,17 @@ def _camera(rng: np.random.Generator, crop: Image) -> Image:
         crop = effects.rain(rng, crop, int(rng.integers(5, 40)))
     elif rng.random() < 0.06:
         crop = effects.snow(rng, crop, int(rng.integers(3, 40)))
-    if rng.random() < 0.10:
+    if rng.random() < 0.08:
         crop = effects.glare(rng, crop)
-    crop = effects.night(rng, crop) if rng.random() < 0.10 else effects.exposure(rng, crop)
-    blur = rng.random()
-    if blur < 0.55:
-        crop = effects.defocus(crop, float(rng.gamma(2.0, 0.45)) * width / 220)
-    elif blur < 0.75:
-        crop = effects.motion(rng, crop, int(rng.integers(2, 10) * width / 220))
-    if rng.random() < 0.3:
-        crop = effects.coarse(crop, float(rng.uniform(1.2, 3.0)))
+    crop = effects.night(rng, crop) if rng.random() < 0.07 else effects.exposure(rng, crop)
+    # No lens is perfect: some blur always, more now and then.
+    crop = effects.defocus(crop, (0.35 + float(rng.gamma(1.6, 0.32))) * width / 220)
+    if rng.random() < 0.2:
+        crop = effects.motion(rng, crop, int(rng.integers(2, 9) * width / 220))
+    if rng.random() < 0.2:
+        crop = effects.coarse(crop, float(rng.uniform(1.2, 2.5)))
     if rng.random() < 0.7:
-        crop = effects.grain(rng, crop, float(rng.gamma(2.0, 2.0)))
+        crop = effects.grain(rng, crop, float(rng.gamma(2.0, 1.3)))
     if rng.random() < 0.8:
         crop = effects.jpeg(crop, int(rng.integers(30, 96)))
     return crop

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 
+_CASTS = ((0.5, 1.05, 0.4), (0.35, 0.75, 1.1), (1.1, 0.95, 0.4))  # Green, brown, teal: BGR, as CCPD's photos have them.
+
+
 def noise_field(rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, ...] = (4.0, 9.0)) -> Floats:
     """Returns smooth noise in 0..1: octaves of random grids, enlarged and averaged.
 
@@ -51,13 +54,13 @@ def exposure(rng: np.random.Generator, image: Image, strength: float = 1.0) -> I
         image: Picture.
         strength: 1 is the spread of street photos.
     """
-    level = float(np.exp(rng.normal(-0.05, 0.28 * strength)))
+    level = float(np.clip(np.exp(rng.normal(0.02, 0.24 * strength)), 0.4, 1.45))
     cast = np.exp(rng.normal(0, 0.07 * strength, 3))
     if rng.random() < 0.12 * strength:
-        cast = np.array([rng.uniform(0.35, 0.9), 1.0, rng.uniform(0.35, 1.0)])  # Strong casts: green, brown, blue.
-        cast = cast[rng.permutation(3)]
+        strong = _CASTS[int(rng.integers(len(_CASTS)))]
+        cast = cast * (1 + (np.array(strong) - 1) * rng.uniform(0.5, 1.1))
     gain = (float(level * cast[0]), float(level * cast[1]), float(level * cast[2]))
-    return curve(image, gain, float(np.exp(rng.normal(0, 0.22 * strength))), float(rng.normal(4, 10 * strength)))
+    return curve(image, gain, float(np.exp(rng.normal(-0.03, 0.18 * strength))), float(rng.normal(6, 9 * strength)))
 
 
 def lighting(rng: np.random.Generator, image: Image, depth: float) -> Image:

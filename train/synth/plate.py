@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REAL_PROVINCES = PROVINCES[:31]
 REAL_LETTERS = LETTERS[:-1]
 DIGITS = "0123456789"
+LATIN = frozenset(REAL_LETTERS) | frozenset(DIGITS)
 PLATE_HEIGHT = 140
 TOP = 25  # From the plate's upper edge to the characters.
 
@@ -54,7 +55,7 @@ class Style:
 
 
 STYLES: Mapping[str, Style] = {
-    "blue": Style(440, (196, 78, 14), (186, 70, 12), (246, 246, 246), "", 0.60),
+    "blue": Style(440, (192, 93, 15), (184, 86, 13), (246, 246, 246), "", 0.60),
     "green": Style(480, (236, 240, 232), (118, 196, 78), (18, 18, 18), "", 0.25),
     "yellow": Style(440, (26, 186, 240), (22, 178, 236), (16, 16, 16), "学", 0.07),
     "white": Style(440, (240, 240, 240), (234, 234, 234), (20, 20, 20), "警", 0.05),
@@ -168,8 +169,13 @@ def render_plate(rng: np.random.Generator, text: str, kind: str) -> Image:
         mask = glyph(mark, stroke, face)
         if width != GLYPH_WIDTH:
             mask = cv2.resize(mask, (width, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA)
-        x = int(left) + int(rng.integers(0, 2))
-        layer[TOP + rise : TOP + rise + GLYPH_HEIGHT, x : x + width] = mask
+        x, y = int(left) + int(rng.integers(0, 2)), TOP + rise
+        if mark not in LATIN and rng.random() < 0.6:
+            # Chinese characters are pressed a little smaller than their box.
+            small = (width - int(rng.integers(1, 5)), GLYPH_HEIGHT - int(rng.integers(0, 7)))
+            x, y = x + (width - small[0]) // 2, y + (GLYPH_HEIGHT - small[1]) // 2
+            mask = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
+        layer[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
     _ornaments(rng, ink, kind)
     if rng.random() < 0.5:
         # Embossed characters throw a thin shadow.
@@ -237,14 +243,27 @@ def _screws(rng: np.random.Generator, plate: Image, width: int) -> None:
         return
     grey = int(rng.integers(40, 230))
     x = 110 if width == 440 else 125
-    for y in (13, PLATE_HEIGHT - 14):
+    streaked = rng.random() < 0.3
+    for y in (15, PLATE_HEIGHT - 15):
         if rng.random() < 0.25:
             continue
         for centre in (x, width - x):
-            at = (centre + int(rng.integers(-3, 4)), y + int(rng.integers(-2, 3)))
-            radius = int(rng.integers(4, 9))
+            at = (centre + int(rng.integers(-5, 6)), y + int(rng.integers(-4, 5)))
+            radius = int(rng.integers(4, 10))
+            if streaked and rng.random() < 0.8:
+                _streak(rng, plate, at, radius)
             cv2.circle(plate, at, radius, (grey, grey, grey), -1, cv2.LINE_AA)
             cv2.circle(plate, (at[0] + 1, at[1] + 1), max(1, radius // 3), (grey // 2,) * 3, -1, cv2.LINE_AA)
+
+
+def _streak(rng: np.random.Generator, plate: Image, at: tuple[int, int], radius: int) -> None:
+    """What water washes down from a screw."""
+    half = max(1, radius // 2)
+    left, right = at[0] - half, at[0] + half + 1
+    area = plate[at[1] : at[1] + int(rng.integers(15, 80)), left:right]
+    fade = np.linspace(rng.uniform(0.3, 0.6), 0, area.shape[0], dtype=np.float32)[:, None, None]
+    rust = np.array((40, 60, 80), np.float32)
+    area[:] = (area + (rust - area) * fade).astype(np.uint8)
 
 
 def _blend(under: Image, over: Image | Colour, mask: Image) -> Image:

@@ -133,6 +133,8 @@ def _pose(
 
 def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray[np.float64]) -> Image:
     photo = render_street(rng, PHOTO_SIZE)
+    if rng.random() < 0.4:
+        _neighbour(rng, photo)
     photo = effects.defocus(photo, float(rng.uniform(0.5, 2.0)))
     # Shrinking by more than two aliases: halve the canvas first when the car is far.
     left = cv2.perspectiveTransform(np.array([[[0.0, HEIGHT / 2], [WIDTH, HEIGHT / 2]]]), matrix)[0]
@@ -150,6 +152,21 @@ def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray
     return cv2.add(behind, cv2.multiply(warped, weight, scale=1 / 255))
 
 
+def _neighbour(rng: np.random.Generator, photo: Image) -> None:
+    """A parked car further off, at the edge of the photo, its plate out of sight; in place."""
+    other = render_car(rng)
+    scale = float(rng.uniform(0.12, 0.26))
+    car, alpha = (
+        cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for part in (other.image, other.alpha)
+    )
+    height, width = alpha.shape
+    top = int(PHOTO_SIZE[1] * rng.uniform(0.16, 0.34))
+    left = int(rng.choice((rng.uniform(-0.7, -0.2) * width, PHOTO_SIZE[0] - rng.uniform(0.3, 0.8) * width)))
+    start, stop = max(0, left), min(PHOTO_SIZE[0], left + width)
+    area = photo[top : top + height, start:stop]
+    cv2.copyTo(car[:, start - left : stop - left], alpha[:, start - left : stop - left], area)
+
+
 def _photograph(rng: np.random.Generator, photo: Image, quad: geometry.Quad, weather: str, spoil: float) -> Image:
     width = PHOTO_SIZE[0]
     if weather == "night":
@@ -160,10 +177,12 @@ def _photograph(rng: np.random.Generator, photo: Image, quad: geometry.Quad, wea
         photo = effects.snow(rng, photo, int(rng.integers(80, 500)))
     else:
         photo = effects.lighting(rng, photo, float(rng.uniform(0.05, 0.45)))
+        if rng.random() < 0.35:
+            photo = _dapple(rng, photo)
     if spoil <= 0:
-        return photo
+        return photo if weather == "night" else _auto_exposure(rng, photo)
     if weather != "night":
-        photo = effects.exposure(rng, photo, 0.8 * spoil)
+        photo = effects.exposure(rng, _auto_exposure(rng, photo), 0.5 * spoil)
     if rng.random() < 0.12 * spoil:
         photo = effects.glare(rng, photo)
     blur = rng.random()
@@ -172,6 +191,24 @@ def _photograph(rng: np.random.Generator, photo: Image, quad: geometry.Quad, wea
     elif blur < 0.75:
         photo = effects.motion(rng, photo, int(rng.integers(2, 2 + int(9 * spoil))))
     return effects.grain(rng, photo, float(rng.gamma(2.0, 1.5)) * spoil)
+
+
+def _auto_exposure(rng: np.random.Generator, photo: Image) -> Image:
+    """What a phone does by itself: brings the mean to a middle grey (as CCPD's photos have it) and adds contrast."""
+    mean = float(photo.mean())
+    target = float(np.clip(rng.normal(116, 13), 85, 145))
+    contrast = float(rng.uniform(1.0, 1.25))
+    ramp = np.arange(256, dtype=np.float32) * np.clip(target / max(mean, 1.0), 0.6, 2.0)
+    table = np.clip(target + (ramp - target) * contrast, 0, 255).astype(np.uint8)
+    return cv2.LUT(photo, table)
+
+
+def _dapple(rng: np.random.Generator, photo: Image) -> Image:
+    """Sun through leaves: soft-edged patches of light and shade."""
+    leaves = effects.noise_field(rng, PHOTO_SIZE, (6.0, 15.0, 40.0))
+    shade = rng.uniform(0.5, 0.8)
+    light = shade + (1.08 - shade) / (1 + np.exp(-(leaves - rng.uniform(0.4, 0.55)) * rng.uniform(15, 40)))
+    return effects.multiply(photo, light.astype(np.float32))
 
 
 def _headlights(rng: np.random.Generator, photo: Image, quad: geometry.Quad) -> Image:
