@@ -7,32 +7,21 @@
 namespace plate {
 namespace {
 
-// Integer points within this distance of a side are on it; floating point alone must not decide.
-constexpr double kOnSide = 1e-6;
+// Points this far outside a rectangle count as on its side, so that rounding does not decide.
+constexpr double kOnSide = 0.01;
 
+// The numbers x for which |offset + slope * x| <= limit; all (as far as a map goes) or none where slope is 0.
 struct Span {
     double from;
     double to;
 };
 
-// The part of the line y = `y` inside a convex quadrilateral; from > to when there is none.
-Span scan(const Quad& quad, double y) {
-    Span span{1e30, -1e30};
-    for (std::size_t i = 0; i < 4; ++i) {
-        const Point a = quad[i];
-        const Point b = quad[(i + 1) % 4];
-        if (std::min(a.y, b.y) > y + kOnSide || std::max(a.y, b.y) < y - kOnSide) continue;
-        const double rise = b.y - a.y;
-        if (std::abs(rise) < kOnSide) {
-            span.from = std::min({span.from, a.x, b.x});
-            span.to = std::max({span.to, a.x, b.x});
-            continue;
-        }
-        const double x = a.x + (b.x - a.x) * std::clamp((y - a.y) / rise, 0.0, 1.0);
-        span.from = std::min(span.from, x);
-        span.to = std::max(span.to, x);
-    }
-    return span;
+Span solve(double offset, double slope, double limit) {
+    constexpr double kFar = 1e6;
+    if (slope == 0) return std::abs(offset) <= limit ? Span{-kFar, kFar} : Span{kFar, -kFar};
+    const double a = (-limit - offset) / slope;
+    const double b = (limit - offset) / slope;
+    return {std::max(-kFar, std::min(a, b)), std::min(kFar, std::max(a, b))};
 }
 
 Point minus(Point a, Point b) {
@@ -49,15 +38,25 @@ double box_score(const float* map, int map_width, int map_height, const Rect& re
         top = std::min(top, p.y);
         bottom = std::max(bottom, p.y);
     }
-    const int from_y = std::max(0, static_cast<int>(std::ceil(top - kOnSide)));
-    const int to_y = std::min(map_height - 1, static_cast<int>(std::floor(bottom + kOnSide)));
+    const double along = rect.width / 2 + kOnSide;
+    const double across = rect.height / 2 + kOnSide;
+    const auto inside = [&](double dx, double dy) {
+        return std::abs(dx * rect.axis.x + dy * rect.axis.y) <= along &&
+               std::abs(dy * rect.axis.x - dx * rect.axis.y) <= across;
+    };
+    const int from_y = std::max(0, static_cast<int>(std::floor(top)));
+    const int to_y = std::min(map_height - 1, static_cast<int>(std::ceil(bottom)));
     double sum = 0;
     std::int64_t count = 0;
     for (int y = from_y; y <= to_y; ++y) {
-        const Span span = scan(quad, y);
-        if (span.from > span.to) continue;
-        const int from = std::max(0, static_cast<int>(std::ceil(span.from - kOnSide)));
-        const int to = std::min(map_width - 1, static_cast<int>(std::floor(span.to + kOnSide)));
+        const double dy = y - rect.centre.y;
+        const Span u = solve(dy * rect.axis.y, rect.axis.x, along);
+        const Span v = solve(dy * rect.axis.x, -rect.axis.y, across);
+        int from = std::max(0, static_cast<int>(std::floor(rect.centre.x + std::max(u.from, v.from))));
+        int to = std::min(map_width - 1, static_cast<int>(std::ceil(rect.centre.x + std::min(u.to, v.to))));
+        // The ends are a pixel too far at most; the test itself has the last word.
+        while (from <= to && !inside(from - rect.centre.x, dy)) ++from;
+        while (from <= to && !inside(to - rect.centre.x, dy)) --to;
         const float* row = map + static_cast<std::size_t>(y) * static_cast<std::size_t>(map_width);
         for (int x = from; x <= to; ++x) sum += static_cast<double>(row[x]);
         count += std::max(0, to - from + 1);
@@ -67,41 +66,37 @@ double box_score(const float* map, int map_width, int map_height, const Rect& re
 
 Quad order_corners(const Quad& quad, bool flip) {
     if (!flip) {
-        Quad by_x = quad;
-        std::stable_sort(by_x.begin(), by_x.end(), [](Point a, Point b) { return a.x < b.x; });
-        if (by_x[0].y > by_x[1].y) std::swap(by_x[0], by_x[1]);
-        if (by_x[2].y > by_x[3].y) std::swap(by_x[2], by_x[3]);
-        return {by_x[0], by_x[2], by_x[3], by_x[1]};
+        const auto by_y = [](Point a, Point b) { return a.y < b.y || (a.y == b.y && a.x < b.x); };
+        Quad q = quad;
+        std::sort(q.begin(), q.end(), [](Point a, Point b) { return a.x < b.x || (a.x == b.x && a.y < b.y); });
+        std::sort(q.begin(), q.begin() + 2, by_y);
+        std::sort(q.begin() + 2, q.end(), by_y);
+        return {q[0], q[2], q[3], q[1]};
     }
-    // Clockwise in image coordinates: a positive area by the shoelace formula with y down.
-    Quad ring = quad;
-    double area = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
-        const Point a = ring[i];
-        const Point b = ring[(i + 1) % 4];
-        area += a.x * b.y - b.x * a.y;
+    const std::size_t start = distance(quad[0], quad[1]) >= distance(quad[1], quad[2]) ? 0 : 1;
+    Point a = quad[start];
+    Point b = quad[start + 1];
+    Point c = quad[(start + 2) % 4];
+    Point d = quad[(start + 3) % 4];
+    const Point along = minus(b, a);
+    if (std::abs(along.x) < 1e-6 ? along.y < 0 : along.x < 0) {
+        std::swap(a, b);
+        std::swap(c, d);
     }
-    if (area < 0) std::swap(ring[1], ring[3]);
-    const double first = distance(ring[0], ring[1]) + distance(ring[2], ring[3]);
-    const double second = distance(ring[1], ring[2]) + distance(ring[3], ring[0]);
-    std::size_t start = first >= second ? 0 : 1;
-    const Point along = minus(ring[(start + 1) % 4], ring[start]);
-    const bool vertical = std::abs(along.x) < kOnSide;
-    if (vertical ? along.y < 0 : along.x < 0) start += 2;
-    return {ring[start % 4], ring[(start + 1) % 4], ring[(start + 2) % 4], ring[(start + 3) % 4]};
+    const Point ab = minus(b, a);
+    const Point ad = minus(d, a);
+    // a-b points the right way, but may be the lower side.
+    if (ab.x * ad.y - ab.y * ad.x < 0) return {d, c, b, a};
+    return {a, b, c, d};
 }
 
 Quad grow(const Quad& quad, double fraction) {
-    const auto& [tl, tr, br, bl] = quad;
-    const Point top = minus(tr, tl);
-    const Point bottom = minus(br, bl);
-    const Point left = minus(bl, tl);
-    const Point right = minus(br, tr);
-    const auto moved = [fraction](Point p, Point along, double sx, Point down, double sy) {
-        return Point{p.x + fraction * (sx * along.x + sy * down.x), p.y + fraction * (sx * along.y + sy * down.y)};
+    const Point along = minus(quad[1], quad[0]);
+    const Point down = minus(quad[3], quad[0]);
+    const auto moved = [&](Point p, double sx, double sy) {
+        return Point{p.x + (sx * along.x + sy * down.x) * fraction, p.y + (sx * along.y + sy * down.y) * fraction};
     };
-    return {moved(tl, top, -1, left, -1), moved(tr, top, 1, right, -1), moved(br, bottom, 1, right, 1),
-            moved(bl, bottom, -1, left, 1)};
+    return {moved(quad[0], -1, -1), moved(quad[1], 1, -1), moved(quad[2], 1, 1), moved(quad[3], -1, 1)};
 }
 
 bool DbPost::run(const float* map, int map_width, int map_height, int image_width, int image_height,
@@ -117,8 +112,8 @@ bool DbPost::run(const float* map, int map_width, int map_height, int image_widt
         // The ends of its runs have the same convex hull as all pixels of a component.
         points_.clear();
         for (const Run* run = components_.begin(i); run != components_.end(i); ++run) {
-            points_.push_back({static_cast<double>(run->from), static_cast<double>(run->y)});
-            points_.push_back({static_cast<double>(run->to), static_cast<double>(run->y)});
+            points_.push_back({run->from, run->y});
+            points_.push_back({run->to, run->y});
         }
         convex_hull(points_, hull_);
         Rect rect = min_area_rect(hull_);

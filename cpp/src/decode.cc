@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "plate/error.h"
 #include "plate/exif.h"
@@ -35,8 +36,12 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out) {
 }  // namespace
 
 void Decoder::read(const std::string& path, Image& out) {
-    read_file(path, file_);
-    decode(file_.data(), file_.size(), out);
+    try {
+        read_file(path, file_);
+        decode(file_.data(), file_.size(), out);
+    } catch (const std::bad_alloc&) {
+        throw ImageError("not enough memory to decode it");
+    }
 }
 
 void Decoder::decode(const std::uint8_t* data, std::size_t size, Image& out) {
@@ -46,23 +51,20 @@ void Decoder::decode(const std::uint8_t* data, std::size_t size, Image& out) {
     int height = 0;
     int channels = 0;
     if (stbi_info_from_memory(data, length, &width, &height, &channels) == 0) {
-        throw ImageError(std::string("not a JPEG, PNG or BMP picture (") + stbi_failure_reason() + ")");
+        throw ImageError(std::string("neither a JPEG nor a PNG file (") + stbi_failure_reason() + ")");
     }
-    if (width <= 0 || height <= 0 || width > kMaxSide || height > kMaxSide ||
-        static_cast<std::int64_t>(width) * height > kMaxPixels) {
-        throw ImageError("too large: " + std::to_string(width) + "x" + std::to_string(height) + " (at most " +
-                         std::to_string(kMaxSide) + " a side and " + std::to_string(kMaxPixels / 1'000'000) +
-                         " million pixels)");
+    if (width <= 0 || height <= 0 || static_cast<std::int64_t>(width) * height > kMaxPixels) {
+        throw ImageError(std::to_string(width) + "x" + std::to_string(height) + " pixels; at most " +
+                         std::to_string(kMaxPixels) + " are read");
     }
-    const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-        stbi_load_from_memory(data, length, &width, &height, &channels, kPixelBytes), &stbi_image_free);
-    if (!pixels) throw ImageError(std::string("cannot be decoded (") + stbi_failure_reason() + ")");
+    std::uint8_t* pixels = stb_decode(data, length, &width, &height);
+    if (pixels == nullptr)
+        throw ImageError(std::string("damaged: it cannot be decoded (") + stbi_failure_reason() + ")");
 
     const int orientation = exif_orientation(data, size);
-    Image& target = orientation == 1 ? out : upright_;
-    target.resize(width, height);
-    std::memcpy(target.pixels.data(), pixels.get(), target.pixels.size());
-    if (orientation != 1) apply_orientation(upright_, orientation, out);
+    Image& target = orientation == 1 ? out : turned_;
+    target.adopt(pixels, width, height);
+    if (orientation != 1) apply_orientation(turned_, orientation, out);
 }
 
 }  // namespace plate

@@ -94,19 +94,17 @@ int exif_orientation(const std::uint8_t* data, std::size_t size) {
 
 void apply_orientation(const Image& in, int orientation, Image& out) {
     const bool swap = orientation >= 5;
-    out.resize(swap ? in.height : in.width, swap ? in.width : in.height);
+    out.resize(swap ? in.height() : in.width(), swap ? in.width() : in.height());
     // Where the stored picture starts and which way it runs, seen from the upright one.
     const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    for (int y = 0; y < out.height; ++y) {
-        std::uint8_t* to = out.row(y);
-        for (int x = 0; x < out.width; ++x) {
+    for (int y = 0; y < out.height(); ++y) {
+        for (int x = 0; x < out.width(); ++x) {
             const int along = swap ? y : x;
             const int across = swap ? x : y;
-            const int from_x = from_right ? in.width - 1 - along : along;
-            const int from_y = from_bottom ? in.height - 1 - across : across;
-            std::memcpy(to + static_cast<std::size_t>(x) * kPixelBytes,
-                        in.row(from_y) + static_cast<std::size_t>(from_x) * kPixelBytes, kPixelBytes);
+            const int from_x = from_right ? in.width() - 1 - along : along;
+            const int from_y = from_bottom ? in.height() - 1 - across : across;
+            std::memcpy(out.pixel(x, y), in.pixel(from_x, from_y), kPixelBytes);
         }
     }
 }

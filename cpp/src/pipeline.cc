@@ -87,7 +87,7 @@ Pipeline::Pipeline(const Config& config)
 }
 
 void Pipeline::detect(const std::string& path, Clock& clock) {
-    const Size size = detector_size(photo_.height, photo_.width, config_.det_limit_type, config_.det_limit_side);
+    const Size size = detector_size(photo_.height(), photo_.width(), config_.det_limit_type, config_.det_limit_side);
     if (static_cast<std::int64_t>(size.height) * size.width > kMaxDetectorPixels) {
         throw ImageError("needs a detector input of " + std::to_string(size.width) + "x" + std::to_string(size.height) +
                          " pixels; crop it, or use det_limit_type max");
@@ -104,7 +104,7 @@ void Pipeline::detect(const std::string& path, Clock& clock) {
                                           " to an input of 1x3x" + std::to_string(size.height) + "x" +
                                           std::to_string(size.width));
     }
-    if (!db_post_.run(map.data, size.width, size.height, photo_.width, photo_.height, db_, boxes_)) {
+    if (!db_post_.run(map.data, size.width, size.height, photo_.width(), photo_.height(), db_, boxes_)) {
         throw not_finite(detector_->path(), path);
     }
     clock.add(kDetPost);
@@ -118,7 +118,7 @@ void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock,
     int width = config_.rec_width;
     float* input = recogniser_->input({1, 3, height, width});
     if (config_.rec_resize == "pad") {
-        const double wanted = std::ceil(static_cast<double>(height) * crop_.width / crop_.height);
+        const double wanted = std::ceil(static_cast<double>(height) * crop_.width() / crop_.height());
         width = std::max(1, static_cast<int>(std::min<double>(width, wanted)));
         std::fill_n(input, static_cast<std::size_t>(3) * static_cast<std::size_t>(height * config_.rec_width), 0.0F);
     }

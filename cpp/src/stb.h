@@ -6,9 +6,15 @@
 #define STBI_NO_HDR
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
-#define STBI_ONLY_BMP
-#define STBI_MAX_DIMENSIONS 32768
+#define STBI_MAX_DIMENSIONS (1 << 24)
 #if defined(__ARM_NEON) || defined(__ARM_NEON__)
 #define STBI_NEON
 #endif
 #include <stb/stb_image.h>
+
+namespace plate {
+
+// Decodes a file in memory to four bytes a pixel, in memory that malloc gave; null when it cannot.
+unsigned char* stb_decode(const unsigned char* data, int size, int* width, int* height);
+
+}  // namespace plate

@@ -8,57 +8,99 @@ namespace plate {
 namespace {
 
 // The four channels of a pixel as one vector; gcc and clang have this for every target.
-using Vec4 = float __attribute__((vector_size(16)));
+using Ints4 = std::int32_t __attribute__((vector_size(16)));
 using Bytes4 = std::uint8_t __attribute__((vector_size(4)));
 
-Vec4 load_pixel(const std::uint8_t* p) {
+Ints4 load_pixel(const std::uint8_t* p) {
     Bytes4 bytes;
     std::memcpy(&bytes, p, sizeof(bytes));
-    return __builtin_convertvector(bytes, Vec4);
+    return __builtin_convertvector(bytes, Ints4);
 }
 
-// Weights of the pixels at -1, 0, 1 and 2 for a position `t` between 0 and 1 (Keys' kernel with a = -0.75).
-std::array<float, 4> cubic(float t) {
-    constexpr float a = -0.75F;
-    const float u = 1 - t;
-    const float w0 = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a;
-    const float w1 = ((a + 2) * t - (a + 3)) * t * t + 1;
-    const float w2 = ((a + 2) * u - (a + 3)) * u * u + 1;
-    return {w0, w1, w2, 1 - w0 - w1 - w2};
-}
+// Positions between pixels are taken to 1/32, which is finer than a camera's pixels deserve: the weights come from a
+// table, and rounding errors of the transform do not show.
+constexpr int kPhases = 32;
+constexpr int kWeightBits = 15;
+constexpr int kWeightOne = 1 << kWeightBits;
 
-void store_pixel(Vec4 value, std::uint8_t* to) {
-    for (int c = 0; c < kPixelBytes; ++c) {
-        to[c] = static_cast<std::uint8_t>(std::min(std::max(value[c], 0.0F), 255.0F) + 0.5F);
+// For each pair of phases the weights of the 4x4 pixels around, in units of 1/32768, adding up to exactly one.
+class CubicTable {
+  public:
+    CubicTable() {
+        for (int y = 0; y < kPhases; ++y) {
+            for (int x = 0; x < kPhases; ++x) fill(kernel(y), kernel(x), weights_[index(x, y)]);
+        }
     }
-}
+    const std::int16_t* at(int x, int y) const { return weights_[index(x, y)].data(); }
 
-void sample(const Image& in, float x, float y, std::uint8_t* to) {
-    const auto left = static_cast<int>(std::floor(x));
-    const auto top = static_cast<int>(std::floor(y));
-    const std::array<float, 4> wx = cubic(x - static_cast<float>(left));
-    const std::array<float, 4> wy = cubic(y - static_cast<float>(top));
-    std::array<std::ptrdiff_t, 4> columns{};
+  private:
+    using Weights = std::array<std::int16_t, 16>;
+
+    static std::size_t index(int x, int y) { return static_cast<std::size_t>(y * kPhases + x); }
+
+    // Weights of the pixels at -1, 0, 1 and 2 (Keys' kernel with a = -0.75).
+    static std::array<float, 4> kernel(int phase) {
+        constexpr float a = -0.75F;
+        const float t = static_cast<float>(phase) / kPhases;
+        const float u = 1 - t;
+        const float w0 = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a;
+        const float w1 = ((a + 2) * t - (a + 3)) * t * t + 1;
+        const float w2 = ((a + 2) * u - (a + 3)) * u * u + 1;
+        return {w0, w1, w2, 1 - w0 - w1 - w2};
+    }
+
+    static void fill(const std::array<float, 4>& down, const std::array<float, 4>& across, Weights& out) {
+        int sum = 0;
+        for (std::size_t i = 0; i < 16; ++i) {
+            const long weight = std::lrint(down[i / 4] * across[i % 4] * kWeightOne);
+            out[i] = static_cast<std::int16_t>(std::min(weight, 32767L));
+            sum += out[i];
+        }
+        // What rounding left over goes to the largest of the four lower right weights when there is too little, and
+        // comes off the smallest when there is too much. (Which four is OpenCV's choice; any would do.)
+        constexpr std::array<std::size_t, 4> kCorner = {10, 11, 14, 15};
+        const auto less = [&out](std::size_t a, std::size_t b) { return out[a] < out[b]; };
+        const std::size_t changed = sum < kWeightOne ? *std::max_element(kCorner.begin(), kCorner.end(), less)
+                                                     : *std::min_element(kCorner.begin(), kCorner.end(), less);
+        out[changed] = static_cast<std::int16_t>(out[changed] + kWeightOne - sum);
+    }
+
+    std::array<Weights, static_cast<std::size_t>(kPhases* kPhases)> weights_{};
+};
+
+// `x` and `y` in units of 1/32 pixel.
+void sample(const Image& in, const CubicTable& table, int x, int y, std::uint8_t* to) {
+    const int left = (x >> 5) - 1;
+    const int top = (y >> 5) - 1;
+    const std::int16_t* weights = table.at(x & (kPhases - 1), y & (kPhases - 1));
+    std::array<std::size_t, 4> columns{};
     for (int i = 0; i < 4; ++i) {
         columns[static_cast<std::size_t>(i)] =
-            static_cast<std::ptrdiff_t>(std::clamp(left - 1 + i, 0, in.width - 1)) * kPixelBytes;
+            static_cast<std::size_t>(std::clamp(left + i, 0, in.width() - 1)) * kPixelBytes;
     }
-    Vec4 sum{};
+    Ints4 sum = Ints4{} + kWeightOne / 2;
     for (int j = 0; j < 4; ++j) {
-        const std::uint8_t* row = in.row(std::clamp(top - 1 + j, 0, in.height - 1));
-        const Vec4 across = load_pixel(row + columns[0]) * wx[0] + load_pixel(row + columns[1]) * wx[1] +
-                            load_pixel(row + columns[2]) * wx[2] + load_pixel(row + columns[3]) * wx[3];
-        sum += across * wy[static_cast<std::size_t>(j)];
+        const std::uint8_t* row = in.row(std::clamp(top + j, 0, in.height() - 1));
+        for (std::size_t i = 0; i < 4; ++i) sum += load_pixel(row + columns[i]) * *weights++;
     }
-    store_pixel(sum, to);
+    for (int c = 0; c < kPixelBytes; ++c) {
+        to[c] = static_cast<std::uint8_t>(std::clamp(sum[c] >> kWeightBits, 0, 255));
+    }
+}
+
+// The reference computes the transform from corners in single precision.
+Quad in_single_precision(const Quad& quad) {
+    Quad out = quad;
+    for (Point& p : out)
+        p = {static_cast<double>(static_cast<float>(p.x)), static_cast<double>(static_cast<float>(p.y))};
+    return out;
 }
 
 void turn_left(const Image& in, Image& out) {
-    out.resize(in.height, in.width);
-    for (int y = 0; y < out.height; ++y) {
-        for (int x = 0; x < out.width; ++x) {
-            std::memcpy(out.row(y) + static_cast<std::size_t>(x) * kPixelBytes,
-                        in.row(x) + static_cast<std::size_t>(in.width - 1 - y) * kPixelBytes, kPixelBytes);
+    out.resize(in.height(), in.width());
+    for (int y = 0; y < out.height(); ++y) {
+        for (int x = 0; x < out.width(); ++x) {
+            std::memcpy(out.pixel(x, y), in.pixel(in.width() - 1 - y, x), kPixelBytes);
         }
     }
 }
@@ -97,18 +139,19 @@ void Cropper::run(const Image& in, const Quad& quad, Image& out) {
     const bool turn = height >= 1.5 * width;
     Image& target = turn ? upright_ : out;
     target.resize(width, height);
-    const std::array<double, 9> m = rectangle_to_quad(width, height, quad);
+    static const CubicTable table;
+    const std::array<double, 9> m = rectangle_to_quad(width, height, in_single_precision(quad));
     // A degenerate transform may point anywhere, not-a-number included; the border is all there is to see there.
-    const double limit_x = in.width + 8.0;
-    const double limit_y = in.height + 8.0;
+    const auto phases = [](double at, int side) {
+        const double near = std::max(-8.0, std::min(side + 8.0, at));
+        return static_cast<int>(std::lrint(near * kPhases));
+    };
     for (int y = 0; y < height; ++y) {
-        std::uint8_t* to = target.row(y);
         for (int x = 0; x < width; ++x) {
             const double scale = 1 / (m[6] * x + m[7] * y + m[8]);
-            const double at_x = std::max(-8.0, std::min(limit_x, (m[0] * x + m[1] * y + m[2]) * scale));
-            const double at_y = std::max(-8.0, std::min(limit_y, (m[3] * x + m[4] * y + m[5]) * scale));
-            sample(in, static_cast<float>(at_x), static_cast<float>(at_y),
-                   to + static_cast<std::size_t>(x) * kPixelBytes);
+            const int at_x = phases((m[0] * x + m[1] * y + m[2]) * scale, in.width());
+            const int at_y = phases((m[3] * x + m[4] * y + m[5]) * scale, in.height());
+            sample(in, table, at_x, at_y, target.pixel(x, y));
         }
     }
     if (turn) turn_left(upright_, out);

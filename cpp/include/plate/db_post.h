@@ -30,11 +30,12 @@ class DbPost {
 
   private:
     Components components_;
-    std::vector<Point> points_;
-    std::vector<Point> hull_;
+    std::vector<Pixel> points_;
+    std::vector<Pixel> hull_;
 };
 
-// Mean of the map over the integer points inside or on a rectangle, 0 when there is none on the map.
+// Mean of the map over the integer points inside a rectangle or at most 0.01 pixels outside, 0 when there is none on
+// the map.
 double box_score(const float* map, int map_width, int map_height, const Rect& rect);
 
 // Puts corners in order. Without `flip`: of the two leftmost corners the upper is the top left one, of the two

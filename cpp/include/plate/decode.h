@@ -11,13 +11,12 @@
 namespace plate {
 
 // Larger pictures are refused by their header alone, before memory is asked for.
-inline constexpr int kMaxSide = 16384;
-inline constexpr std::int64_t kMaxPixels = 50'000'000;
+inline constexpr std::int64_t kMaxPixels = 100'000'000;
 
 // Reads files into a buffer that is reused from photo to photo.
 class Decoder {
   public:
-    // Reads and decodes a JPEG, PNG or BMP file, and turns it upright as its EXIF orientation says.
+    // Reads and decodes a JPEG or PNG file, and turns it upright as its EXIF orientation says.
     // Throws ImageError with a reason; `out` is undefined then.
     void read(const std::string& path, Image& out);
 
@@ -26,7 +25,7 @@ class Decoder {
 
   private:
     std::vector<std::uint8_t> file_;
-    Image upright_;
+    Image turned_;
 };
 
 }  // namespace plate

@@ -1,7 +1,8 @@
-// Points, rectangles at any angle, and quadrilaterals.
+// Points, rectangles at any angle, and quadrilaterals. x points right, y down, pixel centres lie on integers.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
 namespace plate {
@@ -11,7 +12,12 @@ struct Point {
     double y = 0;
 };
 
-// Corners clockwise in image coordinates (y down): top left, top right, bottom right, bottom left.
+struct Pixel {
+    std::int64_t x;
+    std::int64_t y;
+};
+
+// Corners clockwise as seen on the picture: top left, top right, bottom right, bottom left.
 using Quad = std::array<Point, 4>;
 
 double distance(Point a, Point b);
@@ -27,12 +33,13 @@ struct Rect {
     Quad corners() const;
 };
 
-// Convex hull, counter-clockwise with y up, without points on its edges (Andrew's monotone chain).
-// `points` is sorted in place; the hull is written to `hull`.
-void convex_hull(std::vector<Point>& points, std::vector<Point>& hull);
+// Convex hull without points on its edges, clockwise as seen on the picture, from the topmost (of these the leftmost)
+// point on (Andrew's monotone chain). `points` is sorted in place.
+void convex_hull(std::vector<Pixel>& points, std::vector<Pixel>& hull);
 
-// The rectangle of least area around a convex hull: one of its sides lies on an edge of the hull, so that rotating
-// calipers need look at every edge once.
-Rect min_area_rect(const std::vector<Point>& hull);
+// The rectangle of least area around a convex hull as `convex_hull` gives it. One of its sides lies on an edge of the
+// hull, so that rotating calipers look at every edge once; of equal ones the first is taken. Computed in integers up to
+// one division, so that every machine finds the same.
+Rect min_area_rect(const std::vector<Pixel>& hull);
 
 }  // namespace plate

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include "plate/image.h"
@@ -17,28 +18,38 @@ struct Normalisation {
 };
 
 // Keeps its tables and row buffers, so that photos of one size cost no allocation after the first.
+//
+// The arithmetic is that of cv2.resize(INTER_LINEAR) on 8-bit pictures, which the models were trained behind: weights
+// of 11 bits, columns before rows, results rounded to 8 bits. Integers give the same pixels on every machine.
 class Resizer {
   public:
     // Writes three planes (blue, green, red) of `height` rows of `stride` floats to `out`; the picture fills the first
-    // `width` columns. Sampling is with half-pixel centres and replicated borders, as cv2.resize(INTER_LINEAR).
+    // `width` columns. Sampling is with half-pixel centres and replicated borders.
     void run(const Image& in, int width, int height, int stride, const Normalisation& norm, float* out);
 
   private:
+    // For each output pixel its lower neighbour in the input and the weights of that one and the next.
     struct Taps {
         int from = -1;
         int to = -1;
-        std::vector<int> index;     // lower neighbour
-        std::vector<float> weight;  // of the upper neighbour
+        std::vector<int> index;
+        std::vector<std::uint16_t> low;
+        std::vector<std::uint16_t> high;
         void prepare(int new_from, int new_to);
     };
+    // One input row in output columns, four channels, 15 bits.
+    struct Row {
+        int y = -1;
+        std::vector<std::uint16_t> values;
+    };
 
-    void blend_rows(const Image& in, int y);
-    void blend_columns(int width);
+    const std::uint16_t* wide_row(const Image& in, int y, int keep);
 
     Taps columns_;
     Taps rows_;
-    std::vector<float> tall_;  // one output row in input columns, four channels, one pixel of padding
-    std::vector<float> row_;   // one output row, four channels
+    std::array<Row, 2> wide_;
+    std::vector<std::uint8_t> padded_;  // an input row and its last pixel once more
+    std::vector<std::uint8_t> pixels_;  // an output row, four channels
 };
 
 }  // namespace plate

@@ -1,0 +1,105 @@
+#include "jpeg_kernels.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace plate {
+namespace {
+
+// Factors of the transform in 13 bits: sqrt(2) times cosines of multiples of pi / 16, and sums of them (Loeffler,
+// Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", 1989).
+constexpr int kBits = 13;
+constexpr std::int32_t fixed(double value) {
+    return static_cast<std::int32_t>(value * (1 << kBits) + (value < 0 ? -0.5 : 0.5));
+}
+
+constexpr std::uint8_t clamp_byte(std::int32_t value) {
+    return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+// Eight transforms of eight values side by side: element k of transform i is at k * 8 + i.
+template <int Shift>
+void transform(const std::int32_t* in, std::int32_t* out) {
+    constexpr std::int32_t kHalf = 1 << (Shift - 1);
+    for (int i = 0; i < 8; ++i) {
+        const auto at = [in, i](int k) { return in[k * 8 + i]; };
+        const std::int32_t even = (at(2) + at(6)) * fixed(0.541196100);
+        const std::int32_t e2 = even - at(6) * fixed(1.847759065);
+        const std::int32_t e3 = even + at(2) * fixed(0.765366865);
+        const std::int32_t e0 = (at(0) + at(4)) * (1 << kBits);
+        const std::int32_t e1 = (at(0) - at(4)) * (1 << kBits);
+        const std::array<std::int32_t, 4> sum = {e0 + e3, e1 + e2, e1 - e2, e0 - e3};
+
+        const std::int32_t z5 = (at(7) + at(3) + at(5) + at(1)) * fixed(1.175875602);
+        const std::int32_t z1 = -(at(7) + at(1)) * fixed(0.899976223);
+        const std::int32_t z2 = -(at(5) + at(3)) * fixed(2.562915447);
+        const std::int32_t z3 = z5 - (at(7) + at(3)) * fixed(1.961570560);
+        const std::int32_t z4 = z5 - (at(5) + at(1)) * fixed(0.390180644);
+        const std::array<std::int32_t, 4> odd = {
+            at(1) * fixed(1.501321110) + z1 + z4, at(3) * fixed(3.072711026) + z2 + z3,
+            at(5) * fixed(2.053119869) + z2 + z4, at(7) * fixed(0.298631336) + z1 + z3};
+
+        for (int k = 0; k < 4; ++k) {
+            const auto n = static_cast<std::size_t>(k);
+            out[k * 8 + i] = (sum[n] + odd[n] + kHalf) >> Shift;
+            out[(7 - k) * 8 + i] = (sum[n] - odd[n] + kHalf) >> Shift;
+        }
+    }
+}
+
+void transpose(const std::int32_t* in, std::int32_t* out) {
+    for (int i = 0; i < 8; ++i) {
+        for (int k = 0; k < 8; ++k) out[k * 8 + i] = in[i * 8 + k];
+    }
+}
+
+}  // namespace
+
+void jpeg_inverse_dct(std::uint8_t* out, int stride, short* coefficients) {
+    std::array<std::int32_t, 64> a;
+    std::array<std::int32_t, 64> b;
+    for (std::size_t i = 0; i < 64; ++i) a[i] = coefficients[i];
+    // Columns keep two more bits than rows need; the last shift also divides by the 8 of the two transforms.
+    transform<kBits - 2>(a.data(), b.data());
+    transpose(b.data(), a.data());
+    transform<kBits + 2 + 3>(a.data(), b.data());
+    transpose(b.data(), a.data());
+    for (std::size_t y = 0; y < 8; ++y) {
+        for (std::size_t x = 0; x < 8; ++x) {
+            out[y * static_cast<std::size_t>(stride) + x] = clamp_byte(a[y * 8 + x] + 128);
+        }
+    }
+}
+
+std::uint8_t* jpeg_double_both(std::uint8_t* out, std::uint8_t* near, std::uint8_t* far, int width, int /*scale*/) {
+    const auto column = [near, far](int i) { return 3 * near[i] + far[i]; };
+    // Left outputs round to nearest, right ones a little less, so that there is no drift.
+    out[0] = static_cast<std::uint8_t>((4 * column(0) + 8) >> 4);
+    for (int i = 0; i + 1 < width; ++i) {
+        const int left = column(i);
+        const int right = column(i + 1);
+        out[2 * i + 1] = static_cast<std::uint8_t>((3 * left + right + 7) >> 4);
+        out[2 * i + 2] = static_cast<std::uint8_t>((3 * right + left + 8) >> 4);
+    }
+    out[2 * width - 1] = static_cast<std::uint8_t>((4 * column(width - 1) + 7) >> 4);
+    return out;
+}
+
+void jpeg_to_rgb(std::uint8_t* out, const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr, int count,
+                 int /*step*/) {
+    constexpr int kHalf = 1 << 15;
+    const auto factor = [](double value) constexpr {
+        return static_cast<int>(value * 65536 + 0.5);
+    };
+    for (int i = 0; i < count; ++i) {
+        const int u = cb[i] - 128;
+        const int v = cr[i] - 128;
+        out[4 * i] = clamp_byte(y[i] + ((factor(1.40200) * v + kHalf) >> 16));
+        out[4 * i + 1] = clamp_byte(y[i] + ((-factor(0.34414) * u - factor(0.71414) * v + kHalf) >> 16));
+        out[4 * i + 2] = clamp_byte(y[i] + ((factor(1.77200) * u + kHalf) >> 16));
+        out[4 * i + 3] = 255;
+    }
+}
+
+}  // namespace plate

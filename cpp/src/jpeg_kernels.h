@@ -1,0 +1,23 @@
+// The three steps of decoding a JPEG in which decoders differ: inverse transform, chroma upsampling, colour.
+//
+// The models were trained on, and the reference reads, pixels that libjpeg decoded. These give the same ones to the
+// last bit (its "slow integer" transform, its triangle filter, its 16-bit colour factors), where stb_image's own differ
+// by up to 3 of 255, enough to change what a weak detector or recogniser says of a bad photo.
+#pragma once
+
+#include <cstdint>
+
+namespace plate {
+
+// Inverse DCT of 64 dequantised coefficients, rows of eight; writes 8x8 samples.
+void jpeg_inverse_dct(std::uint8_t* out, int stride, short* coefficients);
+
+// Doubles a row of `width` chroma samples; `near` is the row nearest to the output row, `far` the next nearest.
+// Writes and returns 2 * width samples.
+std::uint8_t* jpeg_double_both(std::uint8_t* out, std::uint8_t* near, std::uint8_t* far, int width, int scale);
+
+// Turns `count` pixels from YCbCr to RGB with `step` (4) bytes a pixel.
+void jpeg_to_rgb(std::uint8_t* out, const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr, int count,
+                 int step);
+
+}  // namespace plate
