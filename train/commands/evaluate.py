@@ -1,0 +1,174 @@
+"""`edge train eval`: accuracy of checkpoints, inference models and `.nb` files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
+
+SCHEMA = "plate-edge/evaluation/1"
+TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
+
+
+@click.command("eval")
+@click.argument("task", type=click.Choice(list(TASKS)))
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Model folder (inference or x86 .nb), a fit's run, or .pdparams. e2e: two, or one with det/ and rec/.",
+)
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="PP-OCR label file, or a folder of CCPD photos.",
+)
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf.")
+@click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes [default: one a core].")
+@click.option("--mistakes", is_flag=True, help="List what was not read exactly.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def evaluate(
+    task: str,
+    models: tuple[Path, ...],
+    labels: Path,
+    pairs: tuple[str, ...],
+    first: int | None,
+    jobs: int | None,
+    mistakes: bool,
+    as_json: bool,
+) -> None:
+    """Measure a detector (det), a recogniser (rec), or both end to end (e2e).
+
+    det: precision, recall and hmean as ICDAR 2015 counts them. rec: accuracy and 1 - NED on crops, or on plates cut out
+    of photos by their labels. e2e: the application note's figures, as PaddleOCR's tools/end2end counts them.
+    """
+    from edge.install import parse_settings
+    from edge.ocr.config import PipelineConfig
+    from edge.ocr.settings import fit_inputs, override
+    from train.evaluate_models import find_sources
+
+    sources = find_sources(models, TASKS[task])
+    inputs = {name: source.input for name, source in sources.items()}
+    config = override(fit_inputs(PipelineConfig(), **inputs), parse_settings(pairs))
+    samples = load_samples(task, labels)[:first]
+    wrong: list[dict[str, Any]] = []
+    extra: dict[str, Any] = {}
+    workers = jobs or os.cpu_count() or 1
+    figures: Mapping[str, Figures]
+    if task == "rec":
+        figures, extra = _rec(sources, samples, config, workers, wrong)
+    else:
+        figures = _photos(task, sources, samples, config, workers, wrong)
+    if as_json:
+        document = {
+            "schema": SCHEMA,
+            "task": task,
+            "models": [source.as_json() for source in sources.values()],
+            "labels": str(labels),
+            "settings": asdict(config),
+            "figures": {kind: asdict(value) for kind, value in figures.items()},
+            **extra,
+            **({"mistakes": wrong} if mistakes else {}),
+        }
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    names = ", ".join(source.name for source in sources.values())
+    show_figures(f"{task}: {names} on {labels}", figures)
+    if extra:
+        show_figures("read as", {name: RecFigures(**value) for name, value in extra["decodings"].items()})
+    for item in wrong if mistakes else ():
+        click.echo(json.dumps(item, ensure_ascii=False))
+
+
+def load_samples(task: str, labels: Path) -> list[Any]:
+    """Reads what is evaluated: photos, or for `rec` also a label file of crops.
+
+    Raises:
+        InputError: See `train.dataset`.
+    """
+    from train.dataset import read_crops, read_photos
+
+    if task == "rec" and labels.is_file():
+        with labels.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.readline()
+        if not head.rstrip().endswith("]"):
+            return read_crops(labels)
+    return read_photos(labels)
+
+
+def _photos(
+    task: str, sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]]
+) -> Mapping[str, Figures]:
+    from train.evaluate import det_figures, e2e_figures, photo_outputs
+    from train.progress import bars
+
+    with bars() as show:
+        outputs = photo_outputs(
+            sources, samples, [config], jobs=jobs, progress=lambda done, total: show("photos", done, total)
+        )
+    chosen = [output[0] for output in outputs]
+    return det_figures(samples, chosen) if task == "det" else e2e_figures(samples, chosen, wrong)
+
+
+def _rec(
+    sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]]
+) -> tuple[Mapping[str, Figures], dict[str, Any]]:
+    """Figures under the chosen settings, and of the ways of decoding, all from the same outputs."""
+    from dataclasses import replace
+
+    from train.evaluate import DECODINGS, crop_outputs, rec_figures
+    from train.progress import bars
+
+    configs = [config, *(replace(config, **keys) for keys in DECODINGS.values())]
+    with bars() as show:
+        texts, answers = crop_outputs(
+            sources, samples, configs, jobs=jobs, progress=lambda done, total: show("crops", done, total)
+        )
+    read = [[answer[i][0] for answer in answers] for i in range(len(configs))]
+    wrong += [
+        {"number": i, "truth": text, "read": answer[0][0], "score": round(answer[0][1], 4)}
+        for i, (text, answer) in enumerate(zip(texts, answers, strict=True))
+        if answer[0][0] != text
+    ]
+    ways = {name: asdict(rec_figures(texts, read[i])["all"]) for i, name in enumerate(DECODINGS, 1)}
+    return rec_figures(texts, read[0]), {"decodings": ways}
+
+
+_PERCENT = {
+    DetFigures: ("hmean", "precision", "recall"),
+    RecFigures: ("accuracy", "norm_edit"),
+    EndToEndFigures: ("fmeasure", "precision", "recall", "character_accuracy"),
+}
+_PLAIN = {
+    DetFigures: ("matched", "found", "truth", "images"),
+    RecFigures: ("right", "count"),
+    EndToEndFigures: ("edit_distance_field", "edit_distance_image", "hits", "found", "truth", "images"),
+}
+
+
+def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
+    """Prints figures as a table, a row for each name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    kind = type(next(iter(figures.values())))
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in (*_PERCENT[kind], *_PLAIN[kind]):
+        table.add_column(name.replace("_", " "), justify="right")
+    for name, value in figures.items():
+        percent = [f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
+        plain = [f"{getattr(value, key):.2f}".removesuffix(".00") for key in _PLAIN[kind]]
+        table.add_row(name, *percent, *plain)
+    Console().print(table)

@@ -1,0 +1,128 @@
+"""`edge train ladder`: the application note's ladder, ours beside the note's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+SCHEMA = "plate-edge/ladder/1"
+MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of CCPD photos, or a PP-OCR detection label file.",
+)
+@click.option("--limit", default="min:736", show_default=True, metavar="TYPE:SIDE", help="Detector input size.")
+@click.option("--published", type=MODELS, help="Folder with det/ and rec/ [default: PP-OCRv3 as x86 .nb].")
+@click.option("--fine-tuned", type=MODELS, help="Likewise [default: the kit's own set, when it ships one].")
+@click.option("--quantised", type=MODELS, help="Likewise.")
+@click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes [default: one a core].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def ladder(
+    labels: Path,
+    limit: str,
+    published: Path | None,
+    fine_tuned: Path | None,
+    quantised: Path | None,
+    first: int | None,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Print the application note's ladder, ours beside the note's.
+
+    Rows: the published models raw, with '·' removed, with all separators removed, with the plate grammar, fine-tuned,
+    quantised. Columns: base, A (keep 7 or 8 characters), B (dilation), C (box flip and grow), all three. F in percent.
+    """
+    from train.dataset import read_photos
+    from train.evaluate_ladder import climb
+    from train.progress import bars
+
+    kind, side = parse_limit(limit)
+    samples = read_photos(labels)[:first]
+    folders = {"published": published, "fine-tuned": fine_tuned, "quantised": quantised}
+    models = find_models(folders)
+    with bars() as show:
+        rows = climb(models, samples, (kind, side), jobs=jobs or os.cpu_count() or 1, progress=show)
+    if as_json:
+        document = {
+            "schema": SCHEMA,
+            "labels": str(labels),
+            "photos": len(samples),
+            "limit": {"type": kind, "side": side},
+            "models": {name: [source.as_json() for source in pair.values()] for name, pair in models.items()},
+            "rows": [row.as_json() for row in rows],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    title = f"F in %, {len(samples)} photos of {labels}, detector {kind} side {side}; in brackets the note's"
+    show_rows(title, rows)
+    missing = [name for name in folders if name not in models]
+    if missing:
+        click.echo(f"not shown, for want of models: {', '.join(missing)} (give --{missing[0]} DIR)")
+
+
+def parse_limit(text: str) -> tuple[str, int]:
+    """Reads `min:736`.
+
+    Raises:
+        UsageError: Not of that form.
+    """
+    from edge.errors import UsageError
+
+    kind, _, side = text.partition(":")
+    if kind not in ("min", "max") or not side.isdigit() or not 32 <= int(side) <= 4096:
+        raise UsageError(f"--limit {text!r} is not TYPE:SIDE.", "For example min:736 or max:640.")
+    return kind, int(side)
+
+
+def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
+    """Finds the pairs of models of each kind of row: those given, else the published and the kit's own.
+
+    Raises:
+        EdgeError: What making or loading a model says.
+    """
+    from edge.prepare import PUBLISHED, ensure_models, model_sets
+    from train.evaluate_models import find_sources
+
+    tasks = ("det", "rec")
+    found: dict[str, Any] = {}
+    own = [name for name in model_sets() if name != PUBLISHED][:1]
+    defaults = {"published": (PUBLISHED, "fp32")}
+    if own:
+        defaults |= {"fine-tuned": (own[0], "fp32"), "quantised": (own[0], "int8")}
+    for name, folder in folders.items():
+        if folder is not None:
+            found[name] = find_sources([folder], tasks)
+        elif name in defaults:
+            set_name, precision = defaults[name]
+            pair = ensure_models(set_name, [precision], "x86", lambda text: click.echo(text, err=True))[precision]
+            found[name] = find_sources([pair.det.folder, pair.rec.folder], tasks)
+    return found
+
+
+def show_rows(title: str, rows: Sequence[Any]) -> None:
+    """Prints the ladder as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from train.evaluate_ladder import COLUMNS
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in COLUMNS:
+        table.add_column(name, justify="right")
+    for row in rows:
+        note = [f" ({value:.2f})" for value in row.step.note] or [""] * len(COLUMNS)
+        cells = [f"{row.figures[name].fmeasure * 100:.2f}" for name in COLUMNS]
+        table.add_row(row.step.name, *(f"{cell}{other}" for cell, other in zip(cells, note, strict=True)))
+    Console().print(table)

@@ -1,0 +1,277 @@
+"""Accuracy over a data set: the reference pipeline over every photo or crop, in several processes when that helps.
+
+Several settings can be evaluated at once: whatever they have in common (the detector's map, the boxes, a crop's
+probabilities) is computed once a photo, so that a ladder of twenty settings costs little more than its slowest.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.ocr.config import PipelineConfig
+from edge.ocr.crop import crop_plate
+from edge.ocr.detect import det_post, det_pre
+from edge.ocr.geometry import Points
+from edge.ocr.image import load_image
+from edge.ocr.reader import Network, Plate
+from edge.ocr.recognise import keep_text, rec_post, rec_pre
+from train.dataset import Sample
+from train.evaluate_models import Source, open_source
+from train.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
+
+Progress = Callable[[int, int], None]
+KINDS = {7: "blue", 8: "green"}
+"""What a plate's number of characters says about it."""
+DECODINGS: dict[str, dict[str, Any]] = {
+    "raw": {"decode": "greedy", "text_strip": ""},
+    "dot": {"decode": "greedy", "text_strip": "·"},
+    "separators": {"decode": "greedy", "text_strip": "·.- "},
+    "plate": {"decode": "plate", "text_strip": "·.- "},
+}
+"""How a recogniser's output is read: as it is, '·' removed (the note), all separators removed, by the grammar."""
+
+
+@dataclass(frozen=True)
+class PhotoOutput:
+    """What one setting gives on one photo: all boxes that were found, and the plates that were kept."""
+
+    boxes: tuple[Points, ...]
+    plates: tuple[Plate, ...]
+
+
+class SharedReader:
+    """Reads a photo under several settings and computes what they share only once.
+
+    Args:
+        det: Detector.
+        rec: Recogniser, None for boxes only.
+        characters: Of the recogniser.
+    """
+
+    def __init__(self, det: Network, rec: Network | None = None, characters: Sequence[str] = ()) -> None:
+        self.det, self.rec, self.characters = det, rec, characters
+
+    def read(self, bgr: np.ndarray, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
+        """Returns one output for each setting.
+
+        Args:
+            bgr: uint8 [height, width, 3].
+            configs: Settings.
+        """
+        maps: dict[Any, np.ndarray] = {}
+        boxes: dict[Any, list[Points]] = {}
+        matrices: dict[Any, np.ndarray] = {}
+        outputs = []
+        for config in configs:
+            map_key = _values(config, "det_limit", "det_mean", "det_std")
+            if map_key not in maps:
+                maps[map_key] = self.det.run(det_pre(bgr, config))
+            box_key = (map_key, _values(config, "det_", "box_"))
+            if box_key not in boxes:
+                boxes[box_key] = det_post(maps[map_key], bgr.shape[1], bgr.shape[0], config)
+            plates = []
+            for box in boxes[box_key] if self.rec else []:
+                rec_key = (box.tobytes(), _values(config, "rec_"))
+                if rec_key not in matrices:
+                    assert self.rec is not None
+                    matrices[rec_key] = self.rec.run(rec_pre(crop_plate(bgr, box), config))
+                text, score = rec_post(matrices[rec_key], self.characters, config)
+                if keep_text(text, score, config):
+                    plates.append(Plate(box, text, score))
+            outputs.append(PhotoOutput(tuple(boxes[box_key]), tuple(plates)))
+        return outputs
+
+    def read_crop(self, crop: np.ndarray, configs: Sequence[PipelineConfig]) -> list[tuple[str, float]]:
+        """Returns text and score of a crop for each setting, filters not applied."""
+        assert self.rec is not None
+        matrices: dict[Any, np.ndarray] = {}
+        answers = []
+        for config in configs:
+            key = _values(config, "rec_")
+            if key not in matrices:
+                matrices[key] = self.rec.run(rec_pre(crop, config))
+            answers.append(rec_post(matrices[key], self.characters, config))
+        return answers
+
+
+def _values(config: PipelineConfig, *prefixes: str) -> tuple[Any, ...]:
+    return tuple(value for key, value in vars(config).items() if key.startswith(prefixes))
+
+
+def photo_outputs(
+    sources: Mapping[str, Source],
+    samples: Sequence[Sample],
+    configs: Sequence[PipelineConfig],
+    *,
+    jobs: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> list[list[PhotoOutput]]:
+    """Reads photos under each setting.
+
+    Args:
+        sources: `det`, and `rec` where texts are wanted.
+        samples: Photos.
+        configs: Settings.
+        jobs: Processes.
+        progress: Called with photos done and photos in all.
+
+    Returns:
+        For each sample one output for each setting.
+
+    Raises:
+        EdgeError: What a photo or a model says.
+    """
+    return list(_spread(sources, [(sample.path, None) for sample in samples], configs, jobs, progress))
+
+
+def crop_outputs(
+    sources: Mapping[str, Source],
+    samples: Sequence[Sample],
+    configs: Sequence[PipelineConfig],
+    *,
+    jobs: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> tuple[list[str], list[list[tuple[str, float]]]]:
+    """Reads crops: files that are crops, and of photos every labelled plate, cut out by its corners.
+
+    Args:
+        sources: `rec`.
+        samples: Crops or photos; illegible plates are left out.
+        configs: Settings.
+        jobs: Processes.
+        progress: Called with crops done and crops in all.
+
+    Returns:
+        The true texts, and for each of them text and score for each setting.
+    """
+    items: list[tuple[Path, np.ndarray | None]] = []
+    texts = []
+    for sample in samples:
+        if not sample.plates:
+            items.append((sample.path, np.zeros(0)))
+            texts.append(sample.text)
+        for plate in sample.plates:
+            if not plate.ignored:
+                items.append((sample.path, plate.quad))
+                texts.append(plate.text)
+    return texts, list(_spread(sources, items, configs, jobs, progress))
+
+
+def _spread(
+    sources: Mapping[str, Source],
+    items: Sequence[tuple[Path, np.ndarray | None]],
+    configs: Sequence[PipelineConfig],
+    jobs: int,
+    progress: Progress,
+) -> Iterator[Any]:
+    jobs = min(jobs, len(items))
+    if jobs <= 1:
+        reader = open_reader(sources)
+        answers: Iterable[Any] = (_work(reader, item, configs) for item in items)
+        yield from _counted(answers, len(items), progress)
+        return
+    # Fresh processes: a runtime's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start, (dict(sources), tuple(configs))) as pool:
+        try:
+            yield from _counted(pool.map(_work_here, items, chunksize=2), len(items), progress)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _counted(answers: Iterable[Any], total: int, progress: Progress) -> Iterator[Any]:
+    for done, answer in enumerate(answers, 1):
+        progress(done, total)
+        yield answer
+
+
+def open_reader(sources: Mapping[str, Source]) -> SharedReader:
+    """Opens the models of a reader; without a detector it reads crops only."""
+    opened = {task: open_source(source) for task, source in sources.items()}
+    rec = opened.get("rec")
+    det = opened["det"].network if "det" in opened else _NoDetector()
+    return SharedReader(det, rec.network if rec else None, (rec.characters or ()) if rec else ())
+
+
+class _NoDetector:
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        raise AssertionError("this reader reads crops only")
+
+
+def _work(reader: SharedReader, item: tuple[Path, np.ndarray | None], configs: Sequence[PipelineConfig]) -> Any:
+    path, quad = item
+    bgr = load_image(path)
+    if quad is None:
+        return reader.read(bgr, configs)
+    return reader.read_crop(crop_plate(bgr, quad) if quad.size else bgr, configs)
+
+
+_state: dict[str, Any] = {}
+
+
+def _start(sources: dict[str, Source], configs: tuple[PipelineConfig, ...]) -> None:
+    # As many processes as cores: their own threads would only get in each other's way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _state.update(reader=open_reader(sources), configs=configs)
+
+
+def _work_here(item: tuple[Path, np.ndarray | None]) -> Any:
+    return _work(_state["reader"], item, _state["configs"])
+
+
+def det_figures(samples: Sequence[Sample], outputs: Sequence[PhotoOutput]) -> dict[str, DetFigures]:
+    """Returns detection figures: of `all`, and of photos of each kind of plate."""
+    metrics: dict[str, DetMetric] = {"all": DetMetric()}
+    for sample, output in zip(samples, outputs, strict=True):
+        truth = [plate.quad for plate in sample.plates]
+        ignored = [plate.ignored for plate in sample.plates]
+        for kind in ("all", *_kinds(sample)):
+            metrics.setdefault(kind, DetMetric()).add(output.boxes, truth, ignored)
+    return {kind: metric.result() for kind, metric in metrics.items()}
+
+
+def e2e_figures(
+    samples: Sequence[Sample], outputs: Sequence[PhotoOutput], mistakes: list[dict[str, Any]] | None = None
+) -> dict[str, EndToEndFigures]:
+    """Returns end-to-end figures: of `all`, and of photos of each kind of plate.
+
+    Args:
+        samples: Photos with their truth.
+        outputs: One each.
+        mistakes: When given, receives the photos that were not read exactly.
+    """
+    metrics: dict[str, EndToEndMetric] = {"all": EndToEndMetric()}
+    for sample, output in zip(samples, outputs, strict=True):
+        truth = [(plate.quad, plate.text) for plate in sample.plates]
+        found = [(plate.box, plate.text) for plate in output.plates]
+        for kind in _kinds(sample):
+            metrics.setdefault(kind, EndToEndMetric()).add(found, truth)
+        hits = metrics["all"].add(found, truth)
+        wanted = [plate.text for plate in sample.plates if not plate.ignored]
+        if mistakes is not None and (hits < len(wanted) or len(found) > hits):
+            read = [{"text": plate.text, "score": round(plate.score, 4)} for plate in output.plates]
+            mistakes.append({"image": str(sample.path), "truth": wanted, "read": read})
+    return {kind: metric.result() for kind, metric in metrics.items()}
+
+
+def rec_figures(texts: Sequence[str], read: Sequence[str]) -> dict[str, RecFigures]:
+    """Returns recognition figures: of `all`, and of each kind of plate."""
+    metrics: dict[str, RecMetric] = {"all": RecMetric()}
+    for text, answer in zip(texts, read, strict=True):
+        for kind in ("all", *([KINDS[len(text)]] if len(text) in KINDS else [])):
+            metrics.setdefault(kind, RecMetric()).add(answer, text)
+    return {kind: metric.result() for kind, metric in metrics.items()}
+
+
+def _kinds(sample: Sample) -> list[str]:
+    lengths = {len(plate.text) for plate in sample.plates if not plate.ignored}
+    return [KINDS[length] for length in sorted(lengths) if length in KINDS] if len(lengths) == 1 else []
