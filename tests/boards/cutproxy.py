@@ -1,79 +1,88 @@
-"""A TCP proxy on loopback that cuts connections after a given number of bytes: a link that breaks on cue."""
+"""A TCP proxy that cuts its connections after so many bytes, as a bad cable or a lost Wi-Fi does."""
 
 from __future__ import annotations
 
 import socket
+import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 
 
 class CutProxy:
-    """Forwards to a loopback port.
+    """Forwards to a loopback port; every number of `cuts` is used up by one cut.
 
-    Args:
-        target: Port of the real server.
-        cuts: For the first connection, the second, ...: bytes from client to server after which both sides are cut;
-            None, and every connection after the last, is never cut.
+    Attributes:
+        port: Where it listens.
+        cuts: Bytes from the client after which the connection of the moment is cut; the first comes first.
+        done: How many cuts were made.
+        connections: How many were taken.
     """
 
-    def __init__(self, target: int, cuts: Iterable[int | None] = ()) -> None:
-        self.target = target
-        self.cuts = list(cuts)
-        self.connections = 0
-        self.sent: list[int] = []
+    def __init__(self, target: int, cuts: Sequence[int] = ()) -> None:
+        self.target, self.cuts, self.done, self.connections = target, list(cuts), 0, 0
+        self._lock = threading.Lock()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
         self._open: list[socket.socket] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Stops, cutting what is open."""
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self.cut()
 
     def cut(self) -> None:
         """Cuts all open connections now."""
         for sock in self._open:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+            _reset(sock)
         self._open.clear()
+
+    def close(self) -> None:
+        """Ends everything."""
+        with suppress(OSError):
+            # A blocked accept is only woken by a shutdown.
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.cut()
 
     def _accept(self) -> None:
         while True:
             try:
-                client, _ = self._listening.accept()
+                client, _ = self._server.accept()
             except OSError:
                 return
-            number = self.connections
             self.connections += 1
-            self.sent.append(0)
-            limit = self.cuts[number] if number < len(self.cuts) else None
             try:
-                server = socket.create_connection(("127.0.0.1", self.target))
+                board = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
-                client.close()
+                _reset(client)
                 continue
-            for sock in (client, server):
+            for sock in (client, board):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._open += [client, server]
-            threading.Thread(target=self._forward, args=(client, server, number, limit), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, number, None), daemon=True).start()
+            self._open += [client, board]
+            threading.Thread(target=self._up, args=(client, board), daemon=True).start()
+            threading.Thread(target=self._down, args=(client, board), daemon=True).start()
 
-    def _forward(self, source: socket.socket, sink: socket.socket, number: int, limit: int | None) -> None:
-        count = 0
+    def _up(self, client: socket.socket, board: socket.socket) -> None:
+        passed = 0
         with suppress(OSError):
-            while data := source.recv(65536):
-                if limit is not None and count + len(data) >= limit:
-                    sink.sendall(data[: limit - count])
-                    break
-                sink.sendall(data)
-                count += len(data)
-                if limit is not None:
-                    self.sent[number] = count
-        for sock in (source, sink):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            while data := client.recv(4096):
+                with self._lock:
+                    passed += len(data)
+                    if self.cuts and passed >= self.cuts[0]:
+                        self.cuts.pop(0)
+                        self.done += 1
+                        break
+                board.sendall(data)
+        _reset(client)
+        _reset(board)
+
+    def _down(self, client: socket.socket, board: socket.socket) -> None:
+        with suppress(OSError):
+            while data := board.recv(65536):
+                client.sendall(data)
+        _reset(client)
+
+
+def _reset(sock: socket.socket) -> None:
+    """Closes with a reset, not with a goodbye."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
