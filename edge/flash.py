@@ -17,9 +17,9 @@ from pathlib import Path
 
 from edge.boardlock import Lock, board_lock
 from edge.bundle import Bundle, tar_entry
-from edge.errors import DeviceError, EdgeError, VerifyError
+from edge.errors import EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
-from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, run_script
+from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk, run_script
 from edge.preflight import check_board
 from edge.release import SUMS_NAME, Release, damaged_files, look
 from edge.smoke import Answer, SmokeResult, smoke
@@ -158,8 +158,8 @@ class _Flash:
                 self._push(lock, folder, missing)
             self._step("verify on the board")
             self._verify(lock, folder)
-        except EdgeError as error:
-            self._give_room_back(lock, error)
+        except (EdgeError, OSError) as error:
+            self._explain(lock, error)
             raise
         self._step("smoke: try it on the board")
         lock.beat("smoke", lease=int(smoke_timeout * (len(self.manifest.variants) + 1)))
@@ -271,12 +271,13 @@ class _Flash:
                 "Check the board's disk and memory. The release that was running is still switched on.",
             )
 
-    def _give_room_back(self, lock: Lock, error: EdgeError) -> None:
-        """A disk that is full because of this attempt must not stay full because of it."""
-        if not isinstance(error, DeviceError) or "full" not in error.message.lower():
-            return
-        with suppress(EdgeError):
-            lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+    def _explain(self, lock: Lock, error: EdgeError | OSError) -> None:
+        """Names a full or read-only disk, and does not leave it full because of this attempt."""
+        said = (error.message if isinstance(error, EdgeError) else str(error)).lower()
+        if "no space" in said or "full" in said or "quota" in said:
+            with suppress(EdgeError):
+                lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+        explain_disk(said, self.transport.name)
 
     def _step(self, text: str) -> None:
         self._end()
