@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edge.errors import InputError
 from train.ccpd import parse_name, sort_vertices
+from train.labels_journal import find_image, label_roots
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -122,16 +123,18 @@ def _lines(labels: Path) -> list[tuple[Path, str]]:
     if not labels.is_file():
         raise InputError(f"{labels} is not a label file.", "Make labels with `edge train labels --ccpd DIR --out DIR`.")
     found = []
+    roots = label_roots(labels)
     for number, line in enumerate(labels.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         name, tab, text = line.rstrip("\r").partition("\t")
         if not tab or not text:
             raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
-        path = labels.parent / name
+        path = find_image(roots, name)
         if not path.is_file():
             raise InputError(
-                f"{labels}, line {number}: {path} is missing.", "Are the paths relative to the label file?"
+                f"{labels}, line {number}: {path} is missing.",
+                f"Paths may be relative to: {', '.join(str(root) for root in roots)}.",
             )
         found.append((path, text))
     return found

@@ -220,6 +220,11 @@ def label_roots(labels: Path) -> list[Path]:
     return list(dict.fromkeys((above, Path(state["source"]), folder)))
 
 
+def find_image(roots: list[Path], name: str) -> Path:
+    """Returns where an image named in a label file is: below the first of `label_roots` that has it, else the first."""
+    return next((root / name for root in roots if (root / name).is_file()), roots[0] / name)
+
+
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[Callable[[str], object]]:
     """Opens a text file that appears under its name only when the block ends without an error."""

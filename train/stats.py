@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.errors import InputError
 from train.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
-from train.labels_journal import label_roots
+from train.labels_journal import find_image, label_roots
 from train.labels_plan import PHOTO_SUFFIXES
 
 SCHEMA = "plate-edge/stats/1"
@@ -157,7 +157,7 @@ def _from_table(table: Path) -> Iterator[Plate]:
             try:
                 values = {name: float(row[name]) for name in MEASURES[2:]}
                 values["width"], values["height"] = float(row["crop_width"]), float(row["crop_height"])
-                yield Plate(row["text"], _find(roots, row["crop"]), None, values)
+                yield Plate(row["text"], find_image(roots, row["crop"]), None, values)
             except (KeyError, TypeError, ValueError):
                 raise InputError(f"{table}, line {number}: not a line of `edge train labels`.") from None
 
@@ -174,7 +174,7 @@ def _from_file(labels: Path, skipped: Counter[str]) -> Iterator[Plate]:
         name, tab, label = line.rstrip("\r").partition("\t")
         if not tab or not label:
             raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
-        image = _find(roots, name)
+        image = find_image(roots, name)
         if label.startswith("["):
             yield from _from_det(f"{labels}, line {number}", image, label, skipped)
         else:
@@ -213,7 +213,3 @@ def _measure(image: Path) -> dict[str, float] | None:
         return None
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
     return {"width": grey.shape[1], "height": grey.shape[0], "grey": float(grey.mean()), "sharpness": sharpness}
-
-
-def _find(roots: list[Path], name: str) -> Path:
-    return next((root / name for root in roots if (root / name).is_file()), roots[0] / name)

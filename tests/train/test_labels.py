@@ -19,6 +19,7 @@ from PIL import Image
 
 from edge.errors import EdgeError, InputError
 from train.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
+from train.dataset import read_crops, read_photos
 from train.labels import LabelOptions, make_labels
 from train.labels_journal import label_roots
 from train.labels_jpeg import shorten
@@ -239,6 +240,15 @@ def test_mixed_folders_and_odd_names_survive(ccpd, tmp_path):
                 assert any((root / path).is_file() for root in label_roots(labels)), line
 
 
+def test_training_reads_the_labels_from_where_they_lie(ccpd, tmp_path):
+    make_labels(ccpd, tmp_path / "out")
+    crops = read_crops(tmp_path / "out" / "train" / "rec.txt")
+    photos = read_photos(tmp_path / "out" / "train" / "det.txt")
+    assert len(crops) == len(photos) == 5
+    assert [crop.text for crop in crops] == [photo.plates[0].text for photo in photos]
+    assert photos[0].path.parent.resolve() == (ccpd / "train").resolve()
+
+
 def test_a_flat_folder_is_labelled_in_place_of_phases(ccpd, tmp_path):
     (summary,) = make_labels(ccpd / "train", tmp_path / "out")
     assert summary["phase"] == "" and summary["labelled"] == 5
@@ -353,6 +363,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(ccpd, small_
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
+from train.dataset import read_crops, read_photos
 from train.labels import LabelOptions, make_labels
 start = time.perf_counter()
 (summary,) = make_labels(Path(sys.argv[1]), Path(sys.argv[2]), LabelOptions(jobs=2))
