@@ -147,7 +147,9 @@ def parse_yaml(text: str, where: str) -> Table:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # A bracket that is never closed is noticed at the end of the file; where it was opened is what helps.
+        opened = error.context is not None and error.context.startswith("while parsing a flow")
+        mark = error.context_mark if opened else error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise InputError(f"{where}:{line}: malformed YAML: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
