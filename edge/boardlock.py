@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import DeviceError, EdgeError
-from edge.onboard import ACQUIRE, BEAT, BREAK, RELEASE, run_script
+from edge.onboard import ACQUIRE, BEAT, BREAK, RELEASE, SWEEP, run_script
 from edge.transport.base import Transport
 
 # Tokens of the locks that this process holds.
@@ -30,7 +30,7 @@ class BusyError(DeviceError):
     """Another flash is running on the board."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lock:
     """A held lock.
 
@@ -38,11 +38,17 @@ class Lock:
         transport: The board.
         root: The kit's folder on it.
         token: Random; proves to the scripts who holds the lock.
+        seen: What the board's folder looked like when the lock was taken (see `edge.release.parse_look`).
+        until: By this host's monotonic clock: how long nobody expects a sign of life.
+        given_back: The lock is no longer held.
     """
 
     transport: Transport
     root: str
     token: str
+    seen: list[str]
+    until: float = 0.0
+    given_back: bool = False
 
     def run(self, script: str, step: str, *arguments: str, lease: int = 60, timeout: float = 120.0) -> list[str]:
         """Runs a script of `edge.onboard` that begins by proving this lock.
@@ -63,11 +69,15 @@ class Lock:
         result = run_script(
             self.transport, script, self.root, self.token, str(lease), step, *arguments, timeout=timeout
         )
+        self.given_back = script is SWEEP
+        # A little less than the board counts, whose clock began earlier.
+        self.until = time.monotonic() + lease - 10
         return result.stdout.splitlines()
 
-    def beat(self, step: str, lease: int = 60) -> None:
-        """Gives a sign of life."""
-        self.run(BEAT, step, lease=lease)
+    def keep(self, step: str, seconds: int) -> None:
+        """Makes sure that nobody expects a sign of life for some seconds; asks the board only when it must."""
+        if self.until < time.monotonic() + seconds:
+            self.run(BEAT, step, lease=seconds + 30)
 
 
 @contextmanager
@@ -93,25 +103,27 @@ def board_lock(
         DeviceError: The folder cannot be written.
     """
     token = secrets.token_hex(8)
-    _acquire(transport, root, token, time.monotonic() + wait, force, report)
+    seen = _acquire(transport, root, token, time.monotonic() + wait, force, report)
     _HELD.add(token)
+    lock = Lock(transport, root, token, seen)
     try:
-        yield Lock(transport, root, token)
+        yield lock
     finally:
         _HELD.discard(token)
         # When the link is what broke, the lock stays behind; the next flash sees that nobody holds it.
-        with suppress(EdgeError):
-            run_script(transport, RELEASE, root, token, timeout=20)
+        if not lock.given_back:
+            with suppress(EdgeError):
+                run_script(transport, RELEASE, root, token, timeout=20)
 
 
 def _acquire(
     transport: Transport, root: str, token: str, until: float, force: bool, report: Callable[[str], None]
-) -> None:
+) -> list[str]:
     said = ""
     while True:
         other = _try(transport, root, token)
-        if other is None:
-            return
+        if isinstance(other, list):
+            return other
         stale = "forced" if force else _stale(transport, root, token, other)
         if stale:
             report(f"breaking the lock of {other.who}: {stale}")
@@ -149,11 +161,12 @@ class _Other:
         return self.owner.split(" start=")[0] or "an unknown process"
 
 
-def _try(transport: Transport, root: str, token: str) -> _Other | None:
+def _try(transport: Transport, root: str, token: str) -> _Other | list[str]:
+    """Takes the lock and returns what the board's folder looks like, or returns whose it is."""
     result = run_script(transport, ACQUIRE, root, token, _owner(), timeout=30)
     lines = result.stdout.splitlines()
     if "acquired" in lines[:1]:
-        return None
+        return lines
     facts = dict(line.split(" ", 1) for line in lines if " " in line and not line.startswith("file "))
     beat = (facts.get("beat", "").split() + [""] * 4)[:4]
     clock = (facts.get("clock", "").split() + [""] * 2)[:2]
@@ -182,7 +195,7 @@ def _stale(transport: Transport, root: str, token: str, other: _Other) -> str:
         return ""
     time.sleep(WATCH)
     later = _try(transport, root, token)
-    if later is None:
+    if isinstance(later, list):
         # It went away meanwhile, and now it is ours; give it back to the loop by way of breaking our own.
         run_script(transport, RELEASE, root, token)
         return ""

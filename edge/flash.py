@@ -19,11 +19,11 @@ from edge.boardlock import Lock, board_lock
 from edge.bundle import Bundle, tar_entry
 from edge.errors import EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
-from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk, run_script
+from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk
 from edge.preflight import check_board
-from edge.release import SUMS_NAME, Release, damaged_files, look
+from edge.release import SUMS_NAME, Release, damaged_files, look, parse_look
 from edge.smoke import Answer, SmokeResult, smoke
-from edge.transport.base import Progress, Transport
+from edge.transport.base import CommandError, Progress, Transport
 
 Report = Callable[[str], None]
 PACK_NAME = ".pack.tar"
@@ -115,12 +115,15 @@ class _Flash:
         self.report, self.progress = report, progress
         self.name = bundle.hash
         self.result = FlashResult(Release(f"{root}/releases/{self.name}", self.manifest))
+        self.lease = 0
         self._began: tuple[str, float] | None = None
 
     def run(
         self, expected: dict[str, Answer], *, force: bool, wait: float, break_lock: bool, smoke_timeout: float
     ) -> FlashResult:
         """Does everything; see `flash`."""
+        # The longest silence: the trial run of all variants.
+        self.lease = 60 + int(smoke_timeout * len(self.manifest.variants))
         self._step("look at the board")
         state = look(self.transport, self.root)
         self.result.previous = state.current
@@ -139,7 +142,7 @@ class _Flash:
 
     def _install(self, lock: Lock, expected: dict[str, Answer], force: bool, smoke_timeout: float) -> None:
         # Looked at again: another flash may have ended between the first look and the lock.
-        state = look(self.transport, self.root)
+        state = parse_look(lock.seen)
         self.result.previous = state.current
         installed = self.name in state.releases
         folder = self.result.release.path if installed else f"{self.root}/staging/{self.name}"
@@ -162,7 +165,7 @@ class _Flash:
             self._explain(lock, error)
             raise
         self._step("smoke: try it on the board")
-        lock.beat("smoke", lease=int(smoke_timeout * (len(self.manifest.variants) + 1)))
+        lock.keep("smoke", self.lease)
         trial = Release(folder, self.manifest)
         self.result.smoke = smoke(self.transport, trial, expected, timeout=smoke_timeout, force=force)
         self._step("publish: write everything to the disk")
@@ -170,7 +173,7 @@ class _Flash:
         self._step("switch")
         lock.run(SWITCH, "switch", self.name)
         self._step("sweep what earlier attempts left")
-        lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+        lock.run(SWEEP, "sweep", timeout=300, lease=300)
 
     def _reuse(self, lock: Lock, folder: str) -> list[BundleFile]:
         """Links what the board has; returns what has to be sent, each content once."""
@@ -191,20 +194,21 @@ class _Flash:
         small = [item for item in missing if item.size <= SMALL]
         with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
             pack = self._pack(Path(scratch) / PACK_NAME, small)
-            lock.beat("push", lease=60)
             self.transport.put(pack, f"{folder}/{PACK_NAME}")
-            if run_script(self.transport, UNPACK, folder, PACK_NAME, checked=False).code == 0:
-                self.result.sent_files += len(small)
-                self.result.sent_bytes += sum(item.size for item in small)
-            else:  # no tar on this board
+            try:
+                lock.run(UNPACK, "push", folder, PACK_NAME, lease=self.lease + 120)
+            except CommandError:  # no tar on this board
                 self._push_notes(folder, Path(scratch))
                 small = []
+            else:
+                self.result.sent_files += len(small)
+                self.result.sent_bytes += sum(item.size for item in small)
         done = sum(item.size for item in small)
         for item in missing:
             if item in small:
                 continue
             if item.size > SMALL:
-                lock.beat(f"push:{item.path.replace(' ', '_')}", lease=60 + item.size // 100_000)
+                lock.keep(f"push:{item.path.replace(' ', '_')}", 30 + item.size // 100_000)
             if self._send(item, folder, done, total):
                 self.result.sent_files += 1
                 self.result.sent_bytes += item.size
@@ -251,19 +255,19 @@ class _Flash:
 
     def _verify(self, lock: Lock, folder: str) -> None:
         """Compares every file; what differs is sent once more, and must then be right."""
-        lock.beat("verify", lease=600)
+        lock.keep("verify", self.lease)
         damaged = damaged_files(self.transport, folder, self.manifest, self.bundle.sources)
         if not damaged:
             return
         self.result.notes.append(f"{len(damaged)} damaged or missing files were sent again: {', '.join(damaged[:3])}.")
         files = {item.path: item for item in self.manifest.files}
         for path in damaged:
-            lock.beat("repair", lease=30 + files[path].size // 100_000)
+            lock.keep("repair", 30 + files[path].size // 100_000)
             # `put` renames a new file into the place, so that a hard link is cut from the damage that it shared.
             self._send(files[path], folder)
             self.result.sent_files += 1
             self.result.sent_bytes += files[path].size
-        lock.beat("verify", lease=600)
+        lock.keep("verify", self.lease)
         still = damaged_files(self.transport, folder, self.manifest, self.bundle.sources)
         if still:
             raise VerifyError(
@@ -276,7 +280,7 @@ class _Flash:
         said = (error.message if isinstance(error, EdgeError) else str(error)).lower()
         if "no space" in said or "full" in said or "quota" in said:
             with suppress(EdgeError):
-                lock.run(SWEEP, "sweep", "", timeout=300, lease=300)
+                lock.run(SWEEP, "sweep", timeout=300, lease=300)
         explain_disk(said, self.transport.name)
 
     def _step(self, text: str) -> None:

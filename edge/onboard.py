@@ -33,9 +33,37 @@ echo "$boot ${up%%.*} $lease $step" > "$root/lock/beat"
 """
 )
 
+_LOOK = """
+look() {
+echo "current $(readlink "$root/current" 2>/dev/null)"
+for folder in "$root"/releases/*/; do
+    [ -f "$folder/manifest.json" ] && folder=${folder%/} && echo "release ${folder##*/}"
+done
+[ -f "$root/history" ] && while read -r name; do echo "history $name"; done < "$root/history"
+[ -d "$root/lock" ] && echo "locked $(cat "$root/lock/owner" 2>/dev/null)"
+where=$root
+while [ ! -d "$where" ]; do where=${where%/*}; [ -n "$where" ] || where=/; done
+{ df -Pk "$where" 2>/dev/null || df -k "$where"; } | while read -r line; do echo "df $line"; done
+}
+"""
+
+LOOK = (
+    """
+root=$1
+"""
+    + _LOOK
+    + """
+look
+exit 0
+"""
+)
+
 ACQUIRE = (
     """
 root=$1 token=$2 owner=$3
+"""
+    + _LOOK
+    + """
 mkdir -p "$root/releases" "$root/staging" || exit 73
 """
     + _CLOCK
@@ -44,6 +72,7 @@ if mkdir "$root/lock" 2>/dev/null; then
     printf '%s\\n' "$owner" > "$root/lock/owner" && echo "$boot ${up%%.*} 60 start" > "$root/lock/beat" &&
         printf '%s' "$token" > "$root/lock/token" || { rm -rf "$root/lock"; exit 73; }
     echo "acquired"
+    look
 elif [ ! -d "$root/lock" ]; then
     exit 73
 else
@@ -76,20 +105,6 @@ exit 0
 
 BEAT = _HOLD
 
-LOOK = """
-root=$1
-echo "current $(readlink "$root/current" 2>/dev/null)"
-for folder in "$root"/releases/*/; do
-    [ -f "$folder/manifest.json" ] && folder=${folder%/} && echo "release ${folder##*/}"
-done
-[ -f "$root/history" ] && while read -r name; do echo "history $name"; done < "$root/history"
-[ -d "$root/lock" ] && echo "lock $(cat "$root/lock/owner" 2>/dev/null)"
-where=$root
-while [ ! -d "$where" ]; do where=${where%/*}; [ -n "$where" ] || where=/; done
-{ df -Pk "$where" 2>/dev/null || df -k "$where"; } | while read -r line; do echo "df $line"; done
-exit 0
-"""
-
 # Files of earlier releases and of broken-off attempts are linked (or copied) instead of sent again. They are found by
 # their SHA-256 in SHA256SUMS; whether they still have it is seen when everything is verified.
 REUSE = (
@@ -118,10 +133,13 @@ exit 0
 """
 )
 
-# $1 folder $2 archive in it. What comes out is verified with everything else.
-UNPACK = """
+# What comes out is verified with everything else.
+UNPACK = (
+    _HOLD
+    + """
 cd "$1" && tar xf "$2" && rm -f "$2"
 """
+)
 
 DIGEST = (
     """
@@ -189,14 +207,12 @@ exit 0
 """
 )
 
+# The last of a holder's scripts: it gives the lock back.
 SWEEP = (
     _HOLD
     + """
-keep=$1
-for folder in "$root"/staging/* "$root"/staging/.old.*; do
-    [ -e "$folder" ] && [ "${folder##*/}" != "$keep" ] && rm -rf "$folder"
-done
-rm -rf "$root"/lock.* "$root"/current.*
+rm -rf "$root"/staging/* "$root"/staging/.old.*
+rm -rf "$root"/lock.* "$root"/current.* "$root/lock"
 exit 0
 """
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,17 +111,22 @@ class BoardState:
 
 def look(transport: Transport, root: str) -> BoardState:
     """Looks at the kit's folder on a board; one round trip, changes nothing."""
+    return parse_look(run_script(transport, LOOK, root, timeout=60).stdout.splitlines())
+
+
+def parse_look(lines: Iterable[str]) -> BoardState:
+    """Reads what the script `LOOK` printed; taking the lock prints it too."""
     current, lock, free = "", "", -1
     releases: list[str] = []
     history: list[str] = []
-    for line in run_script(transport, LOOK, root, timeout=60).stdout.splitlines():
+    for line in lines:
         key, _, value = line.partition(" ")
         if key == "current":
             name = value.rpartition("/")[2]
             current = name if _NAME.fullmatch(name) else ""
         elif key in ("release", "history") and _NAME.fullmatch(value):
             (releases if key == "release" else history).append(value)
-        elif key == "lock":
+        elif key == "locked":
             lock = value or "unknown"
         elif key == "df":
             columns = value.split()
@@ -218,11 +223,11 @@ def rollback(
         VerifyError: The release to go back to is damaged; the current one stays.
     """
     with board_lock(transport, root, wait=wait, report=report) as lock:
-        state = look(transport, root)
+        state = parse_look(lock.seen)
         target = _choose(state, to)
         report(f"verifying {target} on the board")
         release = read_release(transport, root, target)
-        lock.beat("verify", lease=300)
+        lock.keep("verify", 300)
         damaged = damaged_files(transport, release.path, release.manifest)
         if damaged:
             raise VerifyError(
@@ -276,11 +281,10 @@ def clean(
     if keep < 1:
         raise UsageError(f"--keep {keep}: the current release always stays.", "Use 1 or more.")
     with board_lock(transport, root, wait=wait, report=report) as lock:
-        state = look(transport, root)
-        doomed = expendable(state, keep)
-        lock.run(SWEEP, "clean", "", timeout=300, lease=300)
+        doomed = expendable(parse_look(lock.seen), keep)
         if doomed:
             lock.run(REMOVE, "clean", *doomed, timeout=300, lease=300)
+        lock.run(SWEEP, "clean", timeout=300, lease=300)
     return doomed
 
 

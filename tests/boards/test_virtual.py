@@ -1,0 +1,181 @@
+"""The virtual ARM64 board: a real sshd in a real ARM userland. Flash, run, go back, and pull its plug."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from flashkit import make_release
+from virtual_board import use_virtual, virtual_board  # noqa: F401  (fixtures)
+
+from edge.board import find_device, load_profile
+from edge.bundle import Bundle
+from edge.commands.virtual import virtual
+from edge.errors import DeviceError, HostError, InputError, LinkError, UsageError
+from edge.flash import flash
+from edge.release import current_release, look, rollback
+from edge.transport import Transport, connect, device_root
+from edge.virtual import VirtualBoard, down, find_board, up
+from edge.virtual_root import ARCHS, check_host, cpuinfo
+
+Make = Callable[[str], Bundle]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    folder = tmp_path_factory.mktemp("releases")
+    made: dict[str, Bundle] = {}
+
+    def one(text: str) -> Bundle:
+        if text not in made:
+            made[text] = make_release(folder, text, board=load_profile("virtual"), abi="arm64")
+        return made[text]
+
+    return one
+
+
+@pytest.fixture
+def link(use_virtual: VirtualBoard, tmp_path: Path) -> tuple[Transport, str]:  # noqa: F811
+    device = find_device(use_virtual.name)
+    transport = connect(device)
+    return transport, f"{device_root(transport, device)}/{tmp_path.name}"
+
+
+def reads(transport: Transport, root: str) -> str:
+    release = current_release(transport, root)
+    assert release is not None
+    argv, env = release.command("test-fp32", "run", release.samples[0])
+    return str(json.loads(transport.run_check(argv, env=env, timeout=60).stdout)["plates"][0]["text"])
+
+
+def test_it_is_an_arm_board_of_its_own(link: tuple[Transport, str]) -> None:
+    transport, _ = link
+    script = "uname -m; id -un; cat /proc/cpuinfo; echo $QEMU_CPU; ps -e | wc -l; hostname"
+    machine, user, *info, cpu, processes, name = transport.run_check(["sh", "-c", script]).stdout.splitlines()
+    assert (machine, user, cpu) == ("aarch64", "board", "cortex-a72")
+    assert "CPU part\t: 0xd08" in info
+    assert not any("GenuineIntel" in line or "AuthenticAMD" in line for line in info)
+    assert int(processes) < 20
+    assert name.startswith("test-")
+
+
+def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -> None:
+    transport, root = link
+    first, second = make("皖A12345"), make("京B00000")
+    done = flash(transport, root, first)
+    assert done.sent_bytes == first.manifest.size
+    assert reads(transport, root) == "皖A12345"
+    began = time.monotonic()
+    again = flash(transport, root, first)
+    assert again.already and again.sent_files == 0
+    # Two commands; under emulation and on a busy machine a process costs a tenth of a second.
+    assert time.monotonic() - began < 8
+    model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
+    assert flash(transport, root, second).sent_bytes == model.size
+    assert reads(transport, root) == "京B00000"
+    rollback(transport, root)
+    assert reads(transport, root) == "皖A12345"
+
+
+def test_its_plug_is_pulled_between_verify_and_switch(
+    use_virtual: VirtualBoard, link: tuple[Transport, str], make: Make  # noqa: F811
+) -> None:
+    transport, root = link
+    flash(transport, root, make("皖A12345"))
+
+    def pull(text: str) -> None:
+        if text.startswith("publish"):
+            down(use_virtual.name, register=False)
+
+    with pytest.raises(LinkError):
+        flash(transport, root, make("京B00000"), report=pull)
+    began = time.monotonic()
+    board = up(use_virtual.name, register=False)
+    assert time.monotonic() - began < 20
+    # The same address and the same host key: nobody has to be told.
+    assert board.port == use_virtual.port
+    assert look(transport, root).current == make("皖A12345").hash
+    assert reads(transport, root) == "皖A12345"
+    flash(transport, root, make("京B00000"))
+    assert reads(transport, root) == "京B00000"
+    assert look(transport, root).lock == ""
+
+
+def test_a_32_bit_release_is_refused(link: tuple[Transport, str], tmp_path: Path) -> None:
+    transport, root = link
+    bundle = make_release(tmp_path, board=load_profile("generic-armhf"), abi="armhf")
+    with pytest.raises(DeviceError, match=r"The board runs arm64 programs.* the bundle is armhf"):
+        flash(transport, root, bundle)
+
+
+def test_commands_show_it(use_virtual: VirtualBoard) -> None:  # noqa: F811
+    def call(*arguments: str) -> str:
+        answer = CliRunner().invoke(virtual, arguments, catch_exceptions=False)
+        assert answer.exit_code == 0
+        return answer.stdout
+
+    name = use_virtual.name
+    boards = {item["name"]: item for item in json.loads(call("status", "--json"))}
+    assert boards[name]["running"]
+    assert f"port {use_virtual.port}" in call("status")
+    # On already: nothing is done, and quickly.
+    began = time.monotonic()
+    assert json.loads(call("up", name, "--json"))["pid"] == use_virtual.pid
+    assert time.monotonic() - began < 5
+    device = find_device(name)
+    assert (device.host, device.port, device.user, device.board.name) == (
+        "127.0.0.1",
+        use_virtual.port,
+        "board",
+        "virtual",
+    )
+
+
+def test_ssh_by_command(use_virtual: VirtualBoard, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    answer = CliRunner().invoke(virtual, ["ssh", use_virtual.name, "uname", "-m"])
+    assert answer.exit_code == 0
+    assert capfd.readouterr().out == "aarch64\n"
+    assert CliRunner().invoke(virtual, ["ssh", use_virtual.name, "--", "exit", "7"]).exit_code == 7
+
+
+def test_it_leaves_the_inventory_with_its_end(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge.virtual import _write
+
+    board = VirtualBoard("gone", "arm64", 54321)
+    board.folder.mkdir(parents=True)
+    _write(board)
+    inventory = own_cache.parent / "devices.yml"
+    entry = "  {}:\n    board: virtual\n    ssh: board@127.0.0.1:{}\n"
+    text = "schema: plate-edge/devices/1\ndevices:\n" + entry.format("gone", 54321) + entry.format("mine", 22)
+    inventory.write_text(text)
+    down("gone", remove=True, inventory=inventory)
+    assert "gone" not in inventory.read_text()
+    assert "mine" in inventory.read_text()
+    assert not board.folder.exists()
+    with pytest.raises(UsageError, match="no virtual board"):
+        find_board("gone")
+
+
+def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostError, match="needs root") as caught:
+        check_host(ARCHS["arm64"])
+    assert "sudo" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a b", "-x", "a/b", "x" * 60])
+def test_odd_names_are_refused(name: str, own_cache: Path) -> None:
+    with pytest.raises(InputError):
+        up(name)
+
+
+def test_cpuinfo_is_what_the_runtime_reads() -> None:
+    text = cpuinfo(ARCHS["arm64"], 4)
+    assert text.count("processor\t:") == 4
+    assert text.count("CPU part\t: 0xd08") == 4
+    assert "neon" in cpuinfo(ARCHS["armhf"], 1)
