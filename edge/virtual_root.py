@@ -18,6 +18,8 @@ from edge.paths import cache_dir
 
 Report = Callable[[str], None]
 SUITE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
+MIRROR_ENV = "PLATE_EDGE_DEBIAN_MIRROR"
 PACKAGES = ("openssh-server", "libstdc++6", "libgomp1", "procps")
 # Nothing on a board reads these, and they are a quarter of its files.
 LEAVE_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -146,8 +148,17 @@ def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch.name}"]
     command += [f"--include={','.join(PACKAGES)}", *(f"--dpkgopt=path-exclude={path}" for path in LEAVE_OUT)]
     report(f"making a Debian {SUITE} root for {arch.name}; this takes some minutes, once")
+    mirror = os.environ.get(MIRROR_ENV)
     try:
-        _run([*command, SUITE, str(temporary)], report)
+        try:
+            _run([*command, SUITE, str(temporary), *([mirror] if mirror else [])], report)
+        except HostError as error:
+            if mirror or "Failed to fetch" not in error.message:
+                raise
+            # The mirrors of updates change under one's hands; a board without them boots as well.
+            report("a mirror is being updated; making the root without the updates")
+            shutil.rmtree(temporary, ignore_errors=True)
+            _run([*command, SUITE, str(temporary), f"deb {MIRROR} {SUITE} main"], report)
         _prepare(temporary)
         try:
             temporary.rename(folder)
