@@ -389,7 +389,7 @@ def test_a_thousand_photos_take_little_time_and_memory(tmp_path):
 
     small, large = ours("few", "few labels")[1], ours("many", "many labels")[1]
     assert large - small < 30, "memory must not grow with the photos"
-    for attempt in range(4):  # Other work on the machine may disturb a measurement.
+    for attempt in range(6):  # Other work on the machine may disturb a measurement.
         start = time.perf_counter()
         note_labels(tmp_path / "some", tmp_path / f"note {attempt}", "all")
         note = time.perf_counter() - start

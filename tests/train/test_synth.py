@@ -57,6 +57,17 @@ def test_every_character_has_a_glyph_of_its_own():
     assert distance.min() > 0.03, f"{marks[first]} looks like {marks[second]}"
 
 
+def test_a_host_without_chinese_fonts_is_told_what_to_install(monkeypatch, tmp_path):
+    import train.synth.glyphs
+
+    monkeypatch.setattr(train.synth.glyphs, "_FONT_ROOT", tmp_path)
+    train.synth.glyphs.cjk_fonts.cache_clear()
+    with pytest.raises(EdgeError) as error:
+        train.synth.glyphs.text_mask("皖", 20)
+    train.synth.glyphs.cjk_fonts.cache_clear()
+    assert "apt-get install fonts-noto-cjk" in error.value.hint
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_texts_follow_the_grammar_of_plates(kind):
     random = rng(5)
