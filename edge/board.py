@@ -342,6 +342,11 @@ def _device(name: str, table: Table, where: str) -> Device:
     for group in groups:
         check_device_name(group, f"{table.where}:{table.lines['groups']}: ")
     key, jump = table.text("key", ""), table.text("jump", "")
+    for hop in jump.split(",") if jump else ():
+        try:
+            parse_ssh_address(hop.strip())
+        except InputError as error:
+            raise table.error("jump", error.message, error.hint) from error
     device = Device(name, board, transport, host, port, user, key, jump, serial, root, groups, where)
     table.finish()
     return device

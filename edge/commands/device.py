@@ -115,7 +115,8 @@ def trust(name: str, fingerprint: str | None, inventory: Path | None) -> None:
     if item.transport != "ssh":
         raise UsageError(f"{name} is reached by {item.transport}; only ssh has host keys.")
     seen = 0
-    while (refusal := hostkeys.refusal(item)) is not None:
+    # One for the board and one for each jump host on the way.
+    while seen <= item.jump.count(",") + 9 and (refusal := hostkeys.refusal(item)) is not None:
         seen += 1
         print_ = hostkeys.fingerprint(refusal.key)
         where = hostkeys.label(refusal.host, refusal.port)

@@ -12,6 +12,8 @@ from contextlib import suppress
 
 # How often to look whether a program ended while somebody it started still holds its output open (seconds).
 LOOK = 0.2
+# A program's last words fit into its pipes (at most 1 MiB each, pipe(7)); more comes from somebody it left behind.
+MOST_AFTER = 2 << 20
 # Takes a stream number (1 output, 2 error) and bytes; returns True when nothing more is wanted.
 Feed = Callable[[int, bytes], bool]
 
@@ -33,6 +35,7 @@ def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -
     """
     assert process.stdout is not None and process.stderr is not None
     with selectors.DefaultSelector() as selector:
+        after = 0
         selector.register(process.stdout, selectors.EVENT_READ, 1)
         selector.register(process.stderr, selectors.EVENT_READ, 2)
         while selector.get_map():
@@ -40,10 +43,12 @@ def pump(process: subprocess.Popen[bytes], feed: Feed, deadline: float | None) -
             ready = selector.select(wait)
             if deadline is not None and time.monotonic() >= deadline and process.poll() is None:
                 raise DeadlinePassed
-            if not ready and process.poll() is not None:
+            ended = process.poll() is not None
+            if ended and (not ready or after > MOST_AFTER):
                 return
             for key, _ in ready:
                 data = os.read(key.fd, 1 << 16)
+                after += len(data) if ended else 0
                 if not data:
                     selector.unregister(key.fileobj)
                 elif feed(key.data, data):

@@ -57,21 +57,32 @@ def fingerprint(key: paramiko.PKey) -> str:
     return str(key.fingerprint)
 
 
-def load_known(keys: HostKeys, user_files: Iterable[str] = USER_FILES) -> None:
-    """Adds all trusted keys to `keys`; the kit's own come first and win."""
-    for path in [own_known_hosts(), *(Path(name).expanduser() for name in user_files)]:
+def load_known(keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES) -> None:
+    """Adds the trusted keys of one host to `keys`; the kit's own come first and win."""
+    name = label(host, port)
+    for path in [own_known_hosts(), *(Path(file).expanduser() for file in user_files)]:
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
         for line in lines:
-            entry = _entry(line)
-            if entry is None:
+            words = line.split(maxsplit=1)
+            if not words or not any(_names(word, name) for word in words[0].split(",")):
                 continue
-            for name in entry.hostnames:
-                # `add` replaces a key of the same type, and the first one read is the one to keep.
-                if entry.key.get_name() not in (keys.lookup(name) or {}):
-                    keys.add(name, entry.key.get_name(), entry.key)
+            entry = _entry(line)
+            # `add` replaces a key of the same type, and the first one read is the one to keep.
+            if entry is not None and entry.key.get_name() not in (keys.lookup(name) or {}):
+                keys.add(name, entry.key.get_name(), entry.key)
+
+
+def _names(word: str, name: str) -> bool:
+    """Whether a name in `known_hosts`, plain or hashed, is this one."""
+    if not word.startswith("|1|"):
+        return word == name
+    try:
+        return bool(HostKeys.hash_host(name, word) == word)
+    except (ValueError, AssertionError):
+        return False
 
 
 def _entry(line: str) -> HostKeyEntry | None:

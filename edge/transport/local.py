@@ -15,6 +15,7 @@ from edge.paths import sha256_file
 from edge.transport.base import Lines, Progress, Result, check, check_argv, check_remote_path
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed, end, pump
+from edge.transport.transfer import write_error
 
 BLOCK = 1 << 20
 
@@ -87,6 +88,12 @@ class LocalTransport:
         """See `Transport.put`."""
         if not local.is_file():
             raise InputError(f"{local} is not a file.")
+        try:
+            return self._put(local, remote, mode, progress)
+        except OSError as error:
+            raise write_error(self.name, f"{error.filename or remote}: {error.strerror}") from error
+
+    def _put(self, local: Path, remote: str, mode: int, progress: Progress | None) -> bool:
         target = Path(check_remote_path(remote))
         same_size = target.is_file() and target.stat().st_size == local.stat().st_size
         if same_size and sha256_file(target) == sha256_file(local):

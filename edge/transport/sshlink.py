@@ -83,7 +83,8 @@ def _secure(device: Device, connection: fabric.Connection) -> None:
     # Fabric accepts every new host by default.
     connection.client.set_missing_host_key_policy(hostkeys.Refuse(device.name, connection.host, connection.port))
     files = str(connection.ssh_config.get("userknownhostsfile", "")).split()
-    hostkeys.load_known(connection.client.get_host_keys(), [*files, *hostkeys.USER_FILES])
+    known = connection.client.get_host_keys()
+    hostkeys.load_known(known, connection.host, int(connection.port), [*files, *hostkeys.USER_FILES])
     names = connection.connect_kwargs.get("key_filename")
     if names:
         # Files of ~/.ssh/config that do not exist are skipped, as ssh does; Paramiko would stop there.
@@ -118,7 +119,8 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
         return hostkeys.changed(device.name, error.hostname, port, error.key, error.expected_key)
     if isinstance(error, paramiko.PasswordRequiredException):
         return AccessError(f"The ssh key for {where} has a passphrase.", "Load it into the agent first: ssh-add FILE")
-    if isinstance(error, paramiko.AuthenticationException) and "transport shut down" not in str(error):
+    broke = "transport shut down" in str(error) or "timeout" in str(error).lower()
+    if isinstance(error, paramiko.AuthenticationException) and not broke:
         option = f" -p {port}" if port != 22 else ""
         return AccessError(
             f"{where} does not let {user!r} in with the keys at hand.",

@@ -230,15 +230,16 @@ def append_command(remote: str) -> str:
 def append_error(board: str, code: int, errors: str) -> EdgeError:
     """Returns the error for an append that the board ended with an exit code."""
     text = errors.strip().splitlines()[-1][-200:] if errors.strip() else f"exit code {code}"
-    return _write_error(board, text)
+    return write_error(board, text)
 
 
 def _refused(board: Carrier, answer: Result, path: str) -> EdgeError:
     text = answer.stderr.strip().splitlines()
-    return _write_error(board.name, text[-1][-300:] if text else f"{path}: exit code {answer.code}")
+    return write_error(board.name, text[-1][-300:] if text else f"{path}: exit code {answer.code}")
 
 
-def _write_error(board: str, text: str) -> EdgeError:
+def write_error(board: str, text: str) -> EdgeError:
+    """Returns the error for what a board said when it could not write, with the step that helps."""
     low = text.lower()
     if "no space" in low:
         return DeviceError(f"The disk of {board} is full: {text}", f"Free room: edge clean --device {board} --keep 1")

@@ -137,6 +137,7 @@ def test_many_at_once_are_all_kept(inventory: Path) -> None:
         ("adb: 0123456789", "adb: 0123456789\n    ssh: h", 13, "both 'ssh' and 'adb'"),
         ("adb: 0123456789", "adb: $(id)", 13, "not a serial number"),
         ("adb: 0123456789", "adb: 1\n    key: x", 14, "belongs to ssh"),
+        ("groups: [lab, outside]", "jump: a@b, c d", 9, "not an ssh address"),
         ("groups: [lab, outside]", "groups: lab", 9, "must be a list"),
         ("groups: [lab, outside]", "group: [lab]", 9, "did you mean 'groups'"),
         ("  phone:", "  gate:", 11, "given twice (first on line 6)"),
