@@ -1,0 +1,80 @@
+"""The real program, runtime and models on a real sshd, with the host as board: what `edge flash` is for."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from sshd_server import SshServer
+
+from edge.board import Device
+from edge.flash import flash
+from edge.install import build_bundle, ensure_installed, host_answers, is_installed
+from edge.release import Release, current_release, look
+from edge.transport import connect, device_root
+
+# The models and the build are shared with whoever runs the tests; `ssh_board` gives each test another HOME.
+CACHE = Path(os.environ.get("PLATE_EDGE_CACHE", Path.home() / ".cache" / "plate-edge"))
+
+
+@pytest.fixture
+def device(ssh_board: SshServer, monkeypatch: pytest.MonkeyPatch) -> Device:
+    for name in ("paddle", "rapidocr_onnxruntime"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"the published models need {name}")
+    monkeypatch.setenv("PLATE_EDGE_CACHE", str(CACHE))
+    return ssh_board.device("real")
+
+
+def read_sample(device: Device, release: Release) -> list[str]:
+    argv, env = release.command("ppocrv3-fp32", "run", release.samples[0])
+    answer = connect(device).run_check(argv, env=env, timeout=120)
+    return [plate["text"] for plate in json.loads(answer.stdout)["plates"]]
+
+
+def test_the_real_thing_from_nothing_to_plates(device: Device) -> None:
+    labels = json.loads((Path(__file__).parents[2] / "edge/samples/labels.json").read_text(encoding="utf-8"))
+    steps: list[str] = []
+    release = ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append)
+    assert any(step.startswith("smoke") for step in steps)
+    photo = Path(release.samples[0]).name
+    assert read_sample(device, release) == [plate["text"] for plate in labels[photo]]
+
+    # Nothing changed: no step of a flash is made.
+    steps.clear()
+    began = time.monotonic()
+    assert ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append).hash == release.hash
+    assert time.monotonic() - began < 5
+    assert not any(step.startswith(("push", "verify", "smoke")) for step in steps)
+
+    # The answer of the board was compared with this host's own.
+    bundle = build_bundle(device.board, ["ppocrv3"], ["fp32"])
+    transport = connect(device)
+    root = device_root(transport, device)
+    expected = host_answers(device, bundle, ["ppocrv3"], ["fp32"])
+    assert expected["ppocrv3-fp32"].texts == [plate["text"] for plate in labels[photo]]
+    began = time.monotonic()
+    assert flash(transport, root, bundle, expected=expected).already
+    assert time.monotonic() - began < 10
+
+    # A library is cut short behind our back: seen by its size, repaired, and nothing else is sent.
+    library = Path(root) / "current/lib/liblite_pybind.so"
+    os.truncate(library, 1000)
+    assert not is_installed(transport, root, bundle)
+    assert ensure_installed(device, ["ppocrv3"], ["fp32"], transport=transport).hash == release.hash
+    assert read_sample(device, release) == [plate["text"] for plate in labels[photo]]
+
+
+def test_settings_make_another_release(device: Device) -> None:
+    transport = connect(device)
+    root = device_root(transport, device)
+    small = ensure_installed(device, ["ppocrv3"], ["fp32"], settings={"det_limit_side": "384"}, transport=transport)
+    assert look(transport, root).current == small.hash
+    conf = transport.run_check(["cat", f"{small.path}/models/ppocrv3-fp32/plate.conf"]).stdout
+    assert "det_limit_side = 384" in conf.splitlines()
+    release = current_release(transport, root)
+    assert release is not None and release.variants == ["ppocrv3-fp32"]
