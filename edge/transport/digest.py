@@ -10,17 +10,23 @@ from edge.errors import DeviceError
 from edge.paths import sha256_file
 
 BLOCK = 1 << 20
-# Defines `digest`, which reads standard input. `cksum` is POSIX and always there, but 32 bits against accidents only.
+# Defines `digest SIZE`, which reads standard input of about so many bytes. For large files OpenSSL comes first: it uses
+# the processor's SHA instructions, which `sha256sum` often does not (3 to 8 times as fast), but starts more slowly.
+# `cksum` is POSIX and always there, but 32 bits against accidents only.
 FUNCTION = """
-if command -v sha256sum >/dev/null 2>&1; then digest() { sha256sum; }
-elif command -v shasum >/dev/null 2>&1; then digest() { shasum -a 256; }
-elif command -v openssl >/dev/null 2>&1; then digest() { openssl dgst -sha256; }
-elif busybox sha256sum </dev/null >/dev/null 2>&1; then digest() { busybox sha256sum; }
-elif toybox sha256sum </dev/null >/dev/null 2>&1; then digest() { toybox sha256sum; }
-elif command -v python3 >/dev/null 2>&1; then digest() {
+if command -v sha256sum >/dev/null 2>&1; then small() { sha256sum; }
+elif command -v shasum >/dev/null 2>&1; then small() { shasum -a 256; }
+elif command -v openssl >/dev/null 2>&1; then small() { openssl dgst -sha256; }
+elif busybox sha256sum </dev/null >/dev/null 2>&1; then small() { busybox sha256sum; }
+elif toybox sha256sum </dev/null >/dev/null 2>&1; then small() { toybox sha256sum; }
+elif command -v python3 >/dev/null 2>&1; then small() {
   python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
-else digest() { cksum; }
+else small() { cksum; }
 fi
+digest() {
+  if [ "$1" -gt 4000000 ] && command -v openssl >/dev/null 2>&1
+  then openssl dgst -sha256 2>/dev/null || small; else small; fi
+}
 """
 REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 

@@ -32,9 +32,9 @@ mkdir -p "$d" || exit 71
 if [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 72; fi
 if [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$3" ]; then
   chmod "$4" "$1" 2>/dev/null
-  echo "target $(digest <"$1")"
+  echo "target $(digest "$3" <"$1")"
 fi
-if [ -f "$2" ]; then echo "part $(wc -c <"$2") $(digest <"$2")"; fi
+if [ -f "$2" ]; then echo "part $(wc -c <"$2") $(digest "$3" <"$2")"; fi
 exit 0
 """
 )
@@ -44,8 +44,9 @@ WHOLE = (
     + """
 n=$(wc -c <"$2") || exit 73
 if [ "$n" -ne "$3" ]; then echo "short $n"; exit 0; fi
-sync "$2" 2>/dev/null || sync
-echo "whole $(digest <"$2")"
+{ sync "$2" 2>/dev/null || sync; } &
+echo "whole $(digest "$3" <"$2")"
+wait
 """
 )
 INSTALL = """
@@ -58,8 +59,9 @@ INSPECT = (
     FUNCTION
     + """
 if [ ! -f "$1" ]; then exit 72; fi
-wc -c <"$1" || exit 73
-digest <"$1"
+n=$(wc -c <"$1") || exit 73
+echo "$n"
+digest "$n" <"$1"
 """
 )
 

@@ -279,25 +279,27 @@ def test_program_ends_when_the_kit_is_killed(ssh_board: SshServer) -> None:
 
 
 def test_push_is_as_fast_as_scp(ssh_board: SshServer, tmp_path: Path) -> None:
-    """At least 0.8 times scp's rate on the same file, server and run; connecting included on both sides."""
+    """At least 0.8 times scp's rate on the same file, server and run, although the board's checksum is in it.
+
+    The fastest of four each, in turn, both with their connecting.
+    """
     source = tmp_path / "big"
-    source.write_bytes(os.urandom(1 << 20) * 48)
     known = tmp_path / "known"
     known.write_text(f"[127.0.0.1]:{ssh_board.port} {ssh_board.host_key}\n")
     options = ["-q", "-P", str(ssh_board.port), "-i", str(ssh_board.key), "-o", f"UserKnownHostsFile={known}"]
     target = f"{ssh_board.user}@127.0.0.1:{ssh_board.home}/by-scp"
-    ratios = []
-    for number in range(3):
+    by_scp, ours = [], []
+    for _ in range(4):
+        source.write_bytes(os.urandom(48 << 20))
         started = time.monotonic()
         subprocess.run(["scp", *options, "-o", "IdentitiesOnly=yes", str(source), target], check=True)
-        by_scp = time.monotonic() - started
-        # What scp does not do is left out: the board's own checksum and the flush to disk.
-        transport = connect(ssh_board.device())
+        by_scp.append(time.monotonic() - started)
         started = time.monotonic()
-        transport.send(source, 0, f"{ssh_board.home}/by-us-{number}", None)  # type: ignore[attr-defined]
-        ours = time.monotonic() - started
+        transport = connect(ssh_board.device())
+        assert transport.put(source, f"{ssh_board.home}/by-us") is True
+        ours.append(time.monotonic() - started)
         transport.close()
-        assert (ssh_board.home / f"by-us-{number}").stat().st_size == source.stat().st_size
-        (ssh_board.home / f"by-us-{number}").unlink()
-        ratios.append(by_scp / ours)
-    assert max(ratios) >= 0.8, f"push over scp: {[round(ratio, 2) for ratio in ratios]}"
+    (ssh_board.home / "by-us").unlink()
+    rate = min(by_scp) / min(ours)
+    print(f"push over ssh: {48.0 * 1.048576 / min(ours):.0f} MB/s, {rate:.2f} times scp")
+    assert rate >= 0.8, f"seconds by scp {by_scp}, by us {ours}"
