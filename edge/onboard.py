@@ -14,6 +14,7 @@ from edge.transport.base import Result, Transport, check
 from edge.transport.digest import FUNCTION, parse_digest
 
 LOCK_LOST = 75  # EX_TEMPFAIL
+LARGE = 50_000_000
 CANNOT_CREATE = 73  # EX_CANTCREAT
 
 _CLOCK = """
@@ -144,7 +145,9 @@ cd "$1" && tar xf "$2" && rm -f "$2"
 DIGEST = (
     """
 cd "$1" || exit 73
-shift
+large=$2; shift 2
+# openssl uses the processor's own instructions, which coreutils often does not: 4 times as fast on much data.
+if [ "$large" = yes ] && command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r "$@" && exit 0; fi
 if command -v sha256sum >/dev/null 2>&1; then exec sha256sum "$@"; fi
 """
     + FUNCTION
@@ -259,13 +262,16 @@ def explain_disk(said: str, board: str) -> None:
         raise DeviceError(f"{board}: permission denied: {said[-200:]}", "Give the device a `root` that its user owns.")
 
 
-def digests(transport: Transport, folder: str, paths: Sequence[str], timeout: float = 600.0) -> dict[str, str]:
+def digests(
+    transport: Transport, folder: str, paths: Sequence[str], size: int, timeout: float = 600.0
+) -> dict[str, str]:
     """Hashes files on the board, in one command.
 
     Args:
         transport: The board.
         folder: Absolute.
         paths: Below `folder`.
+        size: Bytes of all of them.
         timeout: Seconds.
 
     Returns:
@@ -273,9 +279,10 @@ def digests(transport: Transport, folder: str, paths: Sequence[str], timeout: fl
         that is not there or cannot be read is missing.
     """
     found: dict[str, str] = {}
+    large = "yes" if size > LARGE else "no"
     for chunk in _chunks(paths):
         arguments = [f"./{path}" for path in chunk]
-        result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, *arguments], timeout=timeout)
+        result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, large, *arguments], timeout=timeout)
         for line in result.stdout.splitlines():
             said, _, name = line.partition("\t") if "\t" in line else line.partition(" ")
             # Text mode marks the name by a second blank, binary mode by a star.

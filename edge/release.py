@@ -183,7 +183,7 @@ def damaged_files(
     Returns:
         Paths of the files that are missing or are not what the manifest says.
     """
-    found = digests(transport, folder, [item.path for item in manifest.files])
+    found = digests(transport, folder, [item.path for item in manifest.files], manifest.size)
     damaged = []
     for item in manifest.files:
         real = found.get(item.path, "")
