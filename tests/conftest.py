@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from edge.prepare import ModelPair
+    from train.dataset import Sample
+    from train.evaluate import PhotoOutput
+    from train.evaluate_ladder import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,3 +41,35 @@ def ocr_models() -> ModelPair:
     from edge.prepare import ensure_models
 
     return ensure_models("ppocrv3", ["fp32"], "x86")["fp32"]
+
+
+@dataclass(frozen=True)
+class RealReadings:
+    """What the Python reference reads in the photos of `full/test`, published fp32 models on Paddle Lite, min side 736.
+
+    Attributes:
+        samples: The photos with their truth.
+        outputs: For each photo what `PipelineConfig()` gives.
+        rows: The note's ladder.
+    """
+
+    samples: list[Sample]
+    outputs: list[PhotoOutput]
+    rows: list[Row]
+
+
+@pytest.fixture(scope="session")
+def real_readings(real_data: Path, ocr_models: ModelPair) -> RealReadings:
+    """See `RealReadings`; takes a minute, so everybody shares it."""
+    from edge.ocr.config import PipelineConfig
+    from train.dataset import read_photos
+    from train.evaluate import photo_outputs
+    from train.evaluate_ladder import make_rows, step_configs
+    from train.evaluate_models import find_sources
+
+    samples = read_photos(real_data / "full" / "test")
+    sources = find_sources([ocr_models.det.folder, ocr_models.rec.folder], ("det", "rec"))
+    configs = step_configs("published", sources, ("min", 736))
+    outputs = photo_outputs(sources, samples, configs, jobs=os.cpu_count() or 1)
+    default = configs.index(PipelineConfig())
+    return RealReadings(samples, [output[default] for output in outputs], make_rows("published", samples, outputs))

@@ -13,7 +13,7 @@ from typing import Any
 from edge.ocr.config import PipelineConfig
 from edge.ocr.settings import fit_inputs
 from train.dataset import Sample
-from train.evaluate import e2e_figures, photo_outputs
+from train.evaluate import PhotoOutput, e2e_figures, photo_outputs
 from train.evaluate_models import Source
 from train.metrics import EndToEndFigures
 
@@ -99,19 +99,42 @@ def climb(
     """
     rows = []
     for name, sources in models.items():
-        steps = [step for step in STEPS if step.models == name]
-        inputs = {task: source.input for task, source in sources.items()}
-        base = fit_inputs(PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1]), **inputs)
-        configs = [replace(base, **column, **step.settings) for step in steps for column in COLUMNS.values()]
 
         def shown(done: int, total: int, name: str = name) -> None:
             progress(name, done, total)
 
-        outputs = photo_outputs(sources, samples, configs, jobs=jobs, progress=shown)
-        for i, step in enumerate(steps):
-            figures = {}
-            for j, column in enumerate(COLUMNS):
-                chosen = [output[i * len(COLUMNS) + j] for output in outputs]
-                figures[column] = e2e_figures(samples, chosen)["all"]
-            rows.append(Row(step, figures))
+        outputs = photo_outputs(sources, samples, step_configs(name, sources, limit), jobs=jobs, progress=shown)
+        rows += make_rows(name, samples, outputs)
     return sorted(rows, key=lambda row: STEPS.index(row.step))
+
+
+def step_configs(name: str, sources: Mapping[str, Source], limit: tuple[str, int]) -> list[PipelineConfig]:
+    """Returns the settings of every step of some models, column by column.
+
+    Args:
+        name: As in `Step.models`.
+        sources: Detector and recogniser.
+        limit: `det_limit_type` and `det_limit_side`.
+    """
+    inputs = {task: source.input for task, source in sources.items()}
+    base = fit_inputs(PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1]), **inputs)
+    steps = [step for step in STEPS if step.models == name]
+    return [replace(base, **column, **step.settings) for step in steps for column in COLUMNS.values()]
+
+
+def make_rows(name: str, samples: Sequence[Sample], outputs: Sequence[Sequence[PhotoOutput]]) -> list[Row]:
+    """Counts what the settings of `step_configs` gave.
+
+    Args:
+        name: As in `Step.models`.
+        samples: Photos.
+        outputs: For each photo one output for each setting.
+    """
+    rows = []
+    for i, step in enumerate(step for step in STEPS if step.models == name):
+        figures = {}
+        for j, column in enumerate(COLUMNS):
+            chosen = [output[i * len(COLUMNS) + j] for output in outputs]
+            figures[column] = e2e_figures(samples, chosen)["all"]
+        rows.append(Row(step, figures))
+    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -171,4 +172,4 @@ def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
         percent = [f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
         plain = [f"{getattr(value, key):.2f}".removesuffix(".00") for key in _PLAIN[kind]]
         table.add_row(name, *percent, *plain)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,4 +126,4 @@ def show_rows(title: str, rows: Sequence[Any]) -> None:
         note = [f" ({value:.2f})" for value in row.step.note] or [""] * len(COLUMNS)
         cells = [f"{row.figures[name].fmeasure * 100:.2f}" for name in COLUMNS]
         table.add_row(row.step.name, *(f"{cell}{other}" for cell, other in zip(cells, note, strict=True)))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

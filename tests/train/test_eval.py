@@ -1,0 +1,215 @@
+"""`edge train eval`: the shared reader, opening models of every kind, figures, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import InputError, UsageError
+from edge.ocr.backends import open_backend
+from edge.ocr.config import PipelineConfig
+from edge.ocr.image import load_image
+from edge.ocr.reader import Plate, Reader
+from edge.prepare import ModelPair
+from train.dataset import Plate as TruePlate
+from train.dataset import Sample
+from train.evaluate import PhotoOutput, SharedReader, det_figures, e2e_figures, open_reader, photo_outputs, rec_figures
+from train.evaluate_models import find_sources, open_source
+
+SAMPLES = Path(__file__).resolve().parents[2] / "edge" / "samples"
+SMALL = PipelineConfig(det_limit_type="max", det_limit_side=640)
+VARIANTS = [
+    SMALL,
+    replace(SMALL, text_strip=""),
+    replace(SMALL, box_flip=False, box_grow=0.0, det_dilation=False, text_lengths=()),
+    replace(SMALL, decode="plate", rec_resize="stretch"),
+    replace(SMALL, det_limit_side=512),
+]
+
+
+class Counter:
+    """Counts the runs of a network."""
+
+    def __init__(self, network: object) -> None:
+        self.network, self.runs = network, 0
+
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        self.runs += 1
+        return self.network.run(tensor)  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture(scope="module")
+def label_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PP-OCR detection label file over the kit's own samples."""
+    folder = tmp_path_factory.mktemp("labels")
+    lines = []
+    for name, plates in json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8")).items():
+        shutil.copy(SAMPLES / name, folder)
+        label = [{"transcription": plate["text"], "points": plate["box"]} for plate in plates]
+        lines.append(f"{name}\t{json.dumps(label, ensure_ascii=False)}\n")
+    (folder / "det.txt").write_text("".join(lines), encoding="utf-8")
+    return folder / "det.txt"
+
+
+def run_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge", "train", "eval", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_sharing_changes_nothing_and_saves_runs(ocr_models: ModelPair) -> None:
+    backend = open_backend(ocr_models.det.folder, ocr_models.rec.folder)
+    det, rec = Counter(backend.det), Counter(backend.rec)
+    photo = load_image(SAMPLES / "green-day.jpg")
+    shared = SharedReader(det, rec, backend.characters).read(photo, VARIANTS)
+    assert det.runs == 2  # two input sizes
+    alone = [Reader(config, backend).read(photo) for config in VARIANTS]
+    assert rec.runs < sum(len(reading.boxes) for reading in alone)
+    for output, reading in zip(shared, alone, strict=True):
+        assert [plate.as_json() for plate in output.plates] == [plate.as_json() for plate in reading.plates]
+        assert [box.tolist() for box in output.boxes] == [box.tolist() for box in reading.boxes]
+    assert shared[0].plates and shared[1].plates != shared[0].plates
+
+
+def test_several_processes_give_the_same(ocr_models: ModelPair) -> None:
+    sources = find_sources([ocr_models.det.folder, ocr_models.rec.folder], ("det", "rec"))
+    samples = [Sample(SAMPLES / name) for name in ("blue-day.jpg", "green-day.jpg", "yellow-day.jpg")]
+    seen: list[int] = []
+    two = photo_outputs(sources, samples, [SMALL], jobs=2, progress=lambda done, total: seen.append(done))
+    one = photo_outputs(sources, samples, [SMALL])
+    assert seen == [1, 2, 3]
+    for a, b in zip(one, two, strict=True):
+        assert [plate.as_json() for plate in a[0].plates] == [plate.as_json() for plate in b[0].plates]
+
+
+def test_every_command_on_nb(ocr_models: ModelPair, label_file: Path) -> None:
+    det, rec = ocr_models.det.folder, ocr_models.rec.folder
+    sides = ("--set", "det_limit_type=max", "--set", "det_limit_side=640")
+    small = (*sides, "--jobs", 1, "--json", "--labels", label_file)
+    answer = run_eval("e2e", "--model", det, "--model", rec, "--mistakes", *small)
+    assert answer.returncode == 0, answer.stderr
+    document = json.loads(answer.stdout)
+    figures = document["figures"]["all"]
+    assert figures["truth"] == figures["images"] == 7
+    assert figures["recall"] >= 5 / 7 and figures["hits"] == 7 * figures["recall"]
+    missed = [item for item in document["mistakes"] if not set(item["truth"]) <= {p["text"] for p in item["read"]}]
+    assert len(missed) == 7 - figures["hits"]
+    assert {"blue", "green"} <= set(document["figures"])
+    assert [model["kind"] for model in document["models"]] == ["nb", "nb"]
+    answer = run_eval("det", "--model", det, *small)
+    assert 0.5 < json.loads(answer.stdout)["figures"]["all"]["recall"] <= 1, answer.stderr
+    answer = run_eval("rec", "--model", rec, *small)
+    document = json.loads(answer.stdout)
+    assert document["figures"]["all"]["count"] == 7 and document["figures"]["all"]["accuracy"] >= 5 / 7
+    assert document["decodings"]["raw"]["accuracy"] < document["decodings"]["dot"]["accuracy"]
+
+
+def test_a_table_for_people(ocr_models: ModelPair, label_file: Path) -> None:
+    answer = run_eval("rec", "--model", ocr_models.rec.folder, "--labels", label_file, "--first", 2, "--jobs", 1)
+    assert answer.returncode == 0, answer.stderr
+    assert "accuracy" in answer.stdout and "%" in answer.stdout and "raw" in answer.stdout
+
+
+def test_crops_by_label_file(ocr_models: ModelPair, label_file: Path, tmp_path: Path) -> None:
+    photo = load_image(SAMPLES / "blue-day.jpg")
+    truth = json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8"))["blue-day.jpg"][0]
+    box = np.array(truth["box"]).round().astype(int)
+    crop = photo[box[:, 1].min() : box[:, 1].max(), box[:, 0].min() : box[:, 0].max()]
+    cv2.imwrite(str(tmp_path / "crop.png"), crop)
+    (tmp_path / "rec.txt").write_text(f"crop.png\t{truth['text']}\n", encoding="utf-8")
+    answer = run_eval("rec", "--model", ocr_models.rec.folder, "--labels", tmp_path / "rec.txt", "--json")
+    assert json.loads(answer.stdout)["figures"]["all"] == {"accuracy": 1.0, "norm_edit": 1.0, "right": 1, "count": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "message", "code"),
+    [("empty", "holds no model", 3), ("rec", "No det model", 2), ("text.pdparams", "text.pdparams", 3)],
+)
+def test_what_is_no_model_is_refused(
+    ocr_models: ModelPair, label_file: Path, tmp_path: Path, model: str, message: str, code: int
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.pdparams").write_text("no weights")
+    path = ocr_models.rec.folder if model == "rec" else tmp_path / model
+    answer = run_eval("det", "--model", path, "--labels", label_file)
+    assert answer.returncode == code and message in answer.stderr and "Traceback" not in answer.stderr, answer.stderr
+
+
+def test_models_are_found_by_what_they_are(ocr_models: ModelPair, tmp_path: Path) -> None:
+    det, rec = ocr_models.det.folder, ocr_models.rec.folder
+    for task, folder in (("det", det), ("rec", rec)):
+        shutil.copytree(folder, tmp_path / "pair" / task)
+    pair = find_sources([tmp_path / "pair"], ("det", "rec"))
+    assert {task: source.kind for task, source in pair.items()} == {"det": "nb", "rec": "nb"}
+    assert find_sources([rec, det], ("det",))["det"].name == ocr_models.det.card.name
+    with pytest.raises(UsageError, match="More than one det"):
+        find_sources([det, tmp_path / "pair"], ("det",))
+    with pytest.raises(InputError, match="holds no model"):
+        find_sources([tmp_path], ("det",))
+
+
+@pytest.mark.paddle
+def test_checkpoints_inference_models_and_nb_agree(ocr_models: ModelPair, tmp_path: Path) -> None:
+    import zlib  # noqa: F401
+
+    paddle = pytest.importorskip("paddle")
+    from train.export import Facts, export_layer
+    from train.weights_published import load_published
+
+    published = load_published("rec")
+    assert published.characters is not None
+    paddle.save(published.net.state_dict(), str(tmp_path / "rec.pdparams"))
+    (tmp_path / "dict.txt").write_text("".join(f"{c}\n" for c in published.characters), encoding="utf-8")
+    (tmp_path / "recipe.yml").write_text("task: rec\nmodel: {width: 160}\n")
+    export_layer(published.net, "rec", tmp_path / "inference", Facts("rec"), characters=published.characters)
+    sources = [
+        find_sources([path], ("rec",))["rec"]
+        for path in (tmp_path / "rec.pdparams", tmp_path / "inference", ocr_models.rec.folder)
+    ]
+    assert [source.kind for source in sources] == ["checkpoint", "inference", "nb"]
+    assert [source.input.width for source in sources] == [160, 0, 0]
+    tensor = np.random.default_rng(1).uniform(-1, 1, (1, 3, 48, 160)).astype(np.float32)
+    outputs = [open_source(source).network.run(tensor) for source in sources]
+    assert outputs[0].shape == (1, 20, 6625)
+    for output in outputs[1:]:
+        assert np.abs(output - outputs[0]).max() < 1e-4
+    assert open_source(sources[0]).characters == published.characters
+    (tmp_path / "recipe.yml").unlink()
+    assert find_sources([tmp_path / "rec.pdparams"], ("rec",))["rec"].task == "rec"
+    reader = open_reader({"rec": sources[0]})
+    crop = np.zeros((48, 160, 3), np.uint8)
+    assert reader.read_crop(crop, [PipelineConfig(rec_width=160)])[0][0] == ""
+
+
+BOX = np.array([[10.0, 10], [50, 10], [50, 22], [10, 22]])
+
+
+def photo(text: str) -> Sample:
+    return Sample(Path(f"{text}.jpg"), (TruePlate(BOX, text),))
+
+
+def test_figures_by_kind_of_plate() -> None:
+    samples = [photo("皖A12345"), photo("皖AD12345"), photo("###"), Sample(Path("none.jpg"))]
+    outputs = [
+        PhotoOutput((BOX,), (Plate(BOX, "皖A12345", 1.0),)),
+        PhotoOutput((BOX + 30,), (Plate(BOX, "皖AD12346", 1.0),)),
+        PhotoOutput((BOX,), (Plate(BOX, "无", 1.0),)),
+        PhotoOutput((), ()),
+    ]
+    mistakes: list[dict[str, object]] = []
+    e2e = e2e_figures(samples, outputs, mistakes)
+    assert (e2e["all"].hits, e2e["all"].truth, e2e["all"].images) == (1, 2, 4)
+    assert (e2e["blue"].fmeasure, e2e["green"].fmeasure) == (1.0, 0.0)
+    assert [item["truth"] for item in mistakes] == [["皖AD12345"], []]
+    det = det_figures(samples, outputs)
+    assert (det["all"].matched, det["all"].found, det["all"].truth) == (1, 2, 2)
+    assert (det["blue"].hmean, det["green"].hmean) == (1.0, 0.0)
+    rec = rec_figures(["皖A12345", "皖AD12345"], ["皖A12345", "皖AD1234"])
+    assert (rec["all"].accuracy, rec["blue"].accuracy, rec["green"].accuracy) == (0.5, 1.0, 0.0)
