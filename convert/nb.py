@@ -12,6 +12,7 @@ from pathlib import Path
 from convert.graph import Graph
 from convert.opt import OptResult, run_opt
 from convert.opt_environment import DEFAULT_VERSION
+from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
 from edge.errors import InputError, ModelError
 from edge.models import CARD_NAME, Card, Model, load_model, save_model
@@ -73,6 +74,8 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
 def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list[Change]]:
     source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
     graph = Graph.load(source, parameters)
+    # An int8 model keeps its int8 weights on x86, but computes in float; see `convert.quantised`.
+    int8_weights = options.target == "x86" and options.rewrite and is_quantised(graph)
     with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
         changes: list[Change] = []
         if options.rewrite:
@@ -85,6 +88,7 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
             nb,
             options.target,
             fp16=options.fp16,
+            int8_weights=int8_weights,
             tailor=options.tailor,
             version=options.version,
         )
@@ -96,6 +100,7 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
     before = sum(item.bytes for item in card.files if item.path.startswith("inference."))
     parent = {item.path: item.sha256 for item in card.files}
     precision = "fp16" if options.fp16 else card.precision
+    rewrites = {change.name: change.count for change in changes}
     return replace(
         card,
         name=f"{card.name.removesuffix('-fp32')}-fp16-{options.target}" if options.fp16 else f"{card.name}-{options.target}",
@@ -109,7 +114,8 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
             "bytes_before": before,
             "bytes_after": nb.stat().st_size,
             "sha256": sha256_file(nb),
-            "rewrites": {change.name: change.count for change in changes},
+            "rewrites": rewrites,
+            "arithmetic": "fp32" if "x86-float-arithmetic" in rewrites else precision,
         },
     )
 

@@ -60,6 +60,7 @@ def run_opt(
     target: str,
     *,
     fp16: bool = False,
+    int8_weights: bool = False,
     tailor: bool = False,
     version: str = DEFAULT_VERSION,
 ) -> OptResult:
@@ -71,6 +72,7 @@ def run_opt(
         out: The `.nb` file to write.
         target: `arm`, `x86` or `opencl`.
         fp16: Compute in half precision (Arm v8.2 with `asimdhp` only).
+        int8_weights: Store the weights of float operators as int8; the runtime turns them to float when it loads.
         tailor: Also record which operators and kernels the model needs.
         version: Which opt; another than the installed one gets an environment of its own.
 
@@ -94,6 +96,7 @@ def run_opt(
             *([["enable_fp16"]] if fp16 else []),
             ["set_valid_places", _VALID_TARGETS[target]],
             *([["record_model_info", True]] if tailor else []),
+            *([["set_quant_model", True], ["set_quant_type", "QUANT_INT8"]] if int8_weights else []),
             ["run"],
         ]
         started = time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
+from convert.quantised import QUANTISABLE, dequantise, drop_rounding
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ def rewrite(graph: Graph, target: str) -> list[Change]:
         ("identities", drop_identities),
         ("bias-shape", flatten_bias),
         ("swish-beta", add_swish_beta),
-        *([("x86-direct-conv", avoid_direct_conv)] if target == "x86" else []),
+        *([("x86-float-arithmetic", _float_arithmetic), ("x86-direct-conv", avoid_direct_conv)] if target == "x86" else []),
+        ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
     ]
     changes = [Change(name, step(graph)) for name, step in steps]
     return [change for change in changes if change.count]
+
+
+def _float_arithmetic(graph: Graph) -> int:
+    return dequantise(graph, QUANTISABLE) + drop_rounding(graph)
 
 
 def drop_identities(graph: Graph) -> int:
@@ -70,6 +76,28 @@ def _is_identity(operator: Any) -> bool:
         plain = attribute(operator, "scale", 1.0) == 1.0 and attribute(operator, "bias", 0.0) == 0.0
         return plain and not arguments(operator.inputs, "ScaleTensor")
     return True
+
+
+# Attributes of other backends (oneDNN, cuDNN), of training, and of Paddle's error messages: Paddle Lite reads none of them,
+# and stores each with every operator, which made up a third of a small int8 model.
+UNUSED = frozenset(
+    "op_callstack op_namescope op_role op_role_var op_device with_quant_attr use_mkldnn mkldnn_data_type use_quantizer"
+    " use_cudnn use_addto exhaustive_search workspace_size_MB force_fp32_output fuse_alpha fuse_beta fuse_activation"
+    " fuse_residual_connection fuse_relu_before_depthwise_conv Scale_in Scale_in_eltwise Scale_out Scale_weights Scale_x"
+    " Scale_y quantization_type is_mkldnn trainable_statistics use_global_stats Input_scale max_range".split()
+)
+
+
+def drop_attributes(graph: Graph) -> int:
+    """Removes attributes that Paddle Lite does not read."""
+    count = 0
+    for operator in graph.block.ops:
+        kept = [item for item in operator.attrs if item.name not in UNUSED]
+        count += len(operator.attrs) - len(kept)
+        if len(kept) != len(operator.attrs):
+            del operator.attrs[:]
+            operator.attrs.extend(kept)
+    return count
 
 
 def flatten_bias(graph: Graph) -> int:
