@@ -1,7 +1,8 @@
 #include "plate/ctc.h"
 
 #include <array>
-#include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace plate {
@@ -28,7 +29,18 @@ std::size_t argmax(const float* values, std::size_t count) {
     return 0;
 }
 
-bool decode_greedy(const float* probabilities, std::size_t steps, std::size_t classes,
+bool all_finite(const float* values, std::size_t count) {
+    std::uint32_t bad = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::uint32_t bits = 0;
+        std::memcpy(&bits, values + i, sizeof(bits));
+        // All exponent bits set: infinite or not a number.
+        bad |= static_cast<std::uint32_t>((bits & 0x7F800000U) == 0x7F800000U);
+    }
+    return bad == 0;
+}
+
+void decode_greedy(const float* probabilities, std::size_t steps, std::size_t classes,
                    const std::vector<std::string>& dictionary, Reading& out) {
     out.text.clear();
     out.score = 0;
@@ -38,7 +50,6 @@ bool decode_greedy(const float* probabilities, std::size_t steps, std::size_t cl
     for (std::size_t step = 0; step < steps; ++step) {
         const float* row = probabilities + step * classes;
         const std::size_t label = argmax(row, classes);
-        if (!std::isfinite(row[label])) return false;
         if (label != 0 && label != previous) {
             out.text += dictionary[label - 1];
             sum += static_cast<double>(row[label]);
@@ -47,7 +58,6 @@ bool decode_greedy(const float* probabilities, std::size_t steps, std::size_t cl
         previous = label;
     }
     if (kept > 0) out.score = sum / static_cast<double>(kept);
-    return true;
 }
 
 }  // namespace plate

@@ -77,7 +77,8 @@ Pipeline::Pipeline(const Config& config)
       det_norm_(Normalisation::from(config.det_mean, config.det_std)),
       rec_norm_(Normalisation::from(config.rec_mean, config.rec_std)),
       dictionary_(read_dictionary(config.dict)),
-      strip_(characters(config.text_strip)) {
+      strip_(characters(config.text_strip)),
+      plate_decoder_(dictionary_, strip_) {
     const Time start = now();
     detector_ = std::make_unique<Predictor>(config.det_model, config.threads, config.power_mode);
     const Time middle = now();
@@ -137,8 +138,12 @@ void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock,
                                           config_.dict + " gives " + std::to_string(dictionary_.size() + 1) +
                                           " (blank + " + std::to_string(dictionary_.size()) + " characters)");
     }
-    if (!decode_greedy(out.data, static_cast<std::size_t>(out.shape[1]), classes, dictionary_, reading)) {
-        throw not_finite(recogniser_->path(), path);
+    const auto steps = static_cast<std::size_t>(out.shape[1]);
+    if (!all_finite(out.data, steps * classes)) throw not_finite(recogniser_->path(), path);
+    if (config_.decode == "plate") {
+        plate_decoder_.decode(out.data, steps, classes, reading);
+    } else {
+        decode_greedy(out.data, steps, classes, dictionary_, reading);
     }
 }
 

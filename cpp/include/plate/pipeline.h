@@ -13,6 +13,7 @@
 #include "plate/db_post.h"
 #include "plate/decode.h"
 #include "plate/geometry.h"
+#include "plate/grammar.h"
 #include "plate/image.h"
 #include "plate/predictor.h"
 #include "plate/resize.h"
@@ -82,6 +83,7 @@ class Pipeline {
     Normalisation rec_norm_;
     std::vector<std::string> dictionary_;
     std::vector<std::string> strip_;
+    PlateDecoder plate_decoder_;
 
     double detector_ms_ = 0;
     double recogniser_ms_ = 0;

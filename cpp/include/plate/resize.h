@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plate/image.h"
+#include "plate/row_ops.h"
 
 namespace plate {
 
@@ -28,14 +29,18 @@ class Resizer {
     void run(const Image& in, int width, int height, int stride, const Normalisation& norm, float* out);
 
   private:
-    // For each output pixel its lower neighbour in the input and the weights of that one and the next.
+    // For each output row or column its two neighbours in the input and their weights of 11 bits.
+    struct Tap {
+        int index;
+        int next;
+        std::uint16_t low;
+        std::uint16_t high;
+    };
     struct Taps {
         int from = -1;
         int to = -1;
-        std::vector<int> index;
-        std::vector<std::uint16_t> low;
-        std::vector<std::uint16_t> high;
-        void prepare(int new_from, int new_to);
+        std::vector<Tap> taps;
+        bool prepare(int new_from, int new_to);  // true when anything changed
     };
     // One input row in output columns, four channels, 15 bits.
     struct Row {
@@ -47,6 +52,7 @@ class Resizer {
 
     Taps columns_;
     Taps rows_;
+    std::vector<ColumnTap> column_taps_;  // `columns_` in the form that the inner loop reads
     std::array<Row, 2> wide_;
     std::vector<std::uint8_t> padded_;  // an input row and its last pixel once more
     std::vector<std::uint8_t> pixels_;  // an output row, four channels

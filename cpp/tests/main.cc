@@ -1,0 +1,43 @@
+// plate_tests [--list | --fingerprint | PART]: runs the tests whose name contains PART, all without it.
+#include <cstring>
+#include <exception>
+
+#include "harness.h"
+
+namespace plate::test {
+
+int failures = 0;
+
+std::vector<Case>& cases() {
+    static std::vector<Case> all;
+    return all;
+}
+
+}  // namespace plate::test
+
+int main(int argc, char** argv) {
+    using namespace plate::test;
+    const std::string wanted = argc > 1 ? argv[1] : "";
+    if (wanted == "--fingerprint") {
+        print_fingerprint();
+        return 0;
+    }
+    int run = 0;
+    for (const Case& test : cases()) {
+        if (wanted == "--list") {
+            std::puts(test.name);
+            continue;
+        }
+        if (std::strstr(test.name, wanted.c_str()) == nullptr) continue;
+        const int before = failures;
+        try {
+            test.run();
+        } catch (const std::exception& error) {
+            fail(test.name, 0, std::string("threw: ") + error.what());
+        }
+        if (failures != before) std::fprintf(stderr, "FAILED: %s\n", test.name);
+        ++run;
+    }
+    std::printf("%d tests, %d failed checks\n", run, failures);
+    return failures == 0 && (run > 0 || wanted == "--list") ? 0 : 1;
+}
