@@ -107,7 +107,8 @@ def parse_cores(lines: Sequence[str], info: str) -> tuple[Core, ...]:
     # 32-bit kernels of old list the features once, after all cores.
     common = tuple(name for name in FEATURES if name in field(info, "Features").split())
     cores = []
-    for line in lines:
+    # Containers and emulated boards have no /sys; then the online cores are all there is to know.
+    for line in lines if any(line[:1].isdigit() for line in lines) else [str(number) for number in details]:
         index, online, governor, high, limit, now, governors = (line.split("|") + [""] * 7)[:7]
         if not index.isdigit():
             continue

@@ -134,6 +134,11 @@ def test_phone() -> None:
     assert "dot" not in found and "abi" not in found and "libc" not in found
 
 
+def test_board_without_sys() -> None:
+    truth = rk3399(cpus=["*||||||"])
+    assert [(item.core, item.count) for item in truth.clusters] == [("cortex-a72", 2), ("cortex-a53", 4)]
+
+
 def test_core_that_is_off_or_held_back() -> None:
     cpus = sections(RK3399)["cpus"]
     cpus[0] = "0|0|||||"
