@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge.errors import InputError
 from edge.models import CARD_NAME, Card, Charset, Input, Model, save_model
 from edge.paths import sha256_file, write_atomic
+from train.arch import load_paddle
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -160,9 +161,7 @@ def strip_program(path: Path) -> None:
 
     They are two thirds of the file, and they make equal models differ.
     """
-    import train.arch  # noqa: F401  (before paddle)
-    from paddle.base.proto import framework_pb2
-
+    framework_pb2 = load_paddle("paddle.base.proto.framework_pb2")
     program = framework_pb2.ProgramDesc()
     program.ParseFromString(path.read_bytes())
     for block in program.blocks:

@@ -1,4 +1,4 @@
-"""Putting weights into the kit's networks, strictly: what is missing, unexpected or misshaped is an error that names it.
+"""Puts weights into the kit's networks, strictly: what is missing, unexpected or misshaped is named.
 
 A checkpoint that does not fit must never pass silently: PaddleOCR only logs "params ... not in model", and people
 evaluate a half-loaded network for days.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.errors import InputError, ModelError
+from train.arch import load_paddle
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -38,7 +39,7 @@ def build(task: str, classes: int | None = None, *, guide: bool = False) -> nn.L
     Returns:
         A `Detector` or `Recognizer`, in training mode.
     """
-    import train.arch  # noqa: F401  (before paddle)
+    load_paddle()
     from paddle.utils import unique_name
 
     with unique_name.guard():
@@ -132,15 +133,12 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     file = path if path.is_file() else path.with_name(path.name + ".pdparams")
     if not file.is_file():
         raise InputError(f"{path} is not a checkpoint file.", "Give a `.pdparams` file.")
-    import train.arch  # noqa: F401  (before paddle)
-    import paddle
-
     try:
-        state = paddle.load(str(file), return_numpy=True)
+        state = load_paddle().load(str(file), return_numpy=True)
     except (ValueError, EOFError, KeyError, OSError, RuntimeError, pickle.UnpicklingError, AttributeError) as error:
         raise InputError(f"{file} is not a Paddle checkpoint: {error}.", "Is the download complete?") from error
     if not isinstance(state, dict) or not state:
-        raise InputError(f"{file} holds no parameters.", "A `.pdopt` file is an optimiser's state; give the `.pdparams`.")
+        raise InputError(f"{file} holds no parameters.", "A `.pdopt` holds an optimiser's state; give the `.pdparams`.")
     values = {str(name): value for name, value in state.items() if isinstance(value, np.ndarray)}
     for prefix in STUDENTS:
         student = {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}

@@ -1,8 +1,8 @@
 """The published PP-OCRv3 weights, out of the ONNX files that `rapidocr-onnxruntime` 1.2.3 carries.
 
-The ONNX files are conversions of PaddleOCR's inference models: their weights are `Constant` nodes that keep Paddle's own
-parameter names, which count layers by kind in the order of their creation (`conv2d_57.w_0` is the weight of the 58th
-convolution). So the map to the kit's networks is a matter of counting in PaddleOCR's order of creation.
+The ONNX files are conversions of PaddleOCR's inference models: their weights are `Constant` nodes that keep Paddle's
+own parameter names, which count layers by kind in the order of their creation (`conv2d_57.w_0` is the weight of the
+58th convolution). So the map to the kit's networks is a matter of counting in PaddleOCR's order of creation.
 """
 
 from __future__ import annotations

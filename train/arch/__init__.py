@@ -1,7 +1,7 @@
 """PP-OCRv3's detector and recogniser as Paddle layers, with PaddleOCR's parameter names.
 
 Importing a module of this package imports paddle. This file does not; it prepares for it, so every function of the kit
-that imports paddle imports `train.arch` first:
+that needs paddle takes it from `load_paddle`:
 
 - zlib comes first, since `libpaddle.so` 2.6.2 exports a zlib of its own, and Python's zlib module breaks when it is
   loaded after it;
@@ -12,5 +12,22 @@ from __future__ import annotations
 
 import os
 import zlib as _zlib  # noqa: F401
+from importlib import import_module
+from typing import Any
+
+from edge.errors import HostError
 
 os.environ.setdefault("GLOG_minloglevel", "2")
+
+
+def load_paddle(module: str = "paddle") -> Any:
+    """Imports paddle, or a module of it or on it such as `paddleslim.quant`, after zlib and quietly.
+
+    Raises:
+        HostError: It is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        hint = "Install the extra: `pip install plate-edge-kit[train]` (CPython 3.10)."
+        raise HostError(f"This needs {error.name}, which is not installed.", hint) from error

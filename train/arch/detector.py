@@ -177,7 +177,7 @@ class DBHead(nn.Layer):
         self.thresh = MapHead(channels)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Maps features to the shrink map `[N, 1, H, W]`; in training to shrink, threshold and binary maps (3 channels)."""
+        """Maps features to the shrink map `[N, 1, H, W]`; in training also threshold and binary map (3 channels)."""
         shrink = self.binarize(x)
         if not self.training:
             return shrink

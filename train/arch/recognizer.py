@@ -217,8 +217,8 @@ class MultiHead(nn.Layer):
 class Recognizer(nn.Layer):
     """PP-OCRv3's recogniser.
 
-    Maps float32 `[N, 3, 48, W]` (BGR in -1..1, W a multiple of 8) to `[N, W / 8, classes]`: probabilities in evaluation,
-    logits in training; class 0 is the CTC blank.
+    Maps float32 `[N, 3, 48, W]` (BGR in -1..1, W a multiple of 8) to `[N, W / 8, classes]`: probabilities in
+    evaluation, logits in training; class 0 is the CTC blank.
 
     Args:
         classes: Characters of the dictionary + 1.
