@@ -134,7 +134,9 @@ def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any]) -> Res
         )
         try:
             out.mkdir(parents=True, exist_ok=True)
-            return session.run()
+            result = session.run()
+            _keep_photos(result, target, out)
+            return result
         except (EdgeError, KeyboardInterrupt, OSError) as error:
             _keep(out, error)
             raise
@@ -142,6 +144,16 @@ def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any]) -> Res
         watch.close()
         if target is not None:
             close_target(target)
+
+
+def _keep_photos(result: Result, target: Target, out: Path) -> None:
+    """Small copies of the photos for the report; a report without photos is better than none."""
+    from bench.report.photos import keep_photos
+
+    try:
+        keep_photos(result, out, {photo.sha256: photo.local for photo in target.photos})
+    except (EdgeError, OSError) as error:
+        click.echo(f"the photos are not in the report: {error}", err=True)
 
 
 def _keep(out: Path, error: BaseException) -> None:

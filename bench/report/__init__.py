@@ -6,8 +6,30 @@ from pathlib import Path
 
 from bench.result import Result
 from bench.summary import ResultSummary
+from edge.paths import write_atomic
 
 
 def write_reports(result: Result, summary: ResultSummary, out: Path) -> list[Path]:
-    """Writes all reports."""
-    return []
+    """Writes `report.md`, `report.csv` and `report.html`.
+
+    Args:
+        result: What was measured.
+        summary: Its figures.
+        out: Folder; small copies of the photos are looked for in `out/photos`.
+
+    Returns:
+        The files, the page last.
+    """
+    from bench.report.markdown import markdown
+    from bench.report.page import page
+    from bench.report.photos import load_pictures
+    from bench.report.sheet import sheet
+
+    texts = {
+        "report.md": markdown(result, summary),
+        "report.csv": sheet(result, summary),
+        "report.html": page(result, summary, load_pictures(result, out)),
+    }
+    for name, text in texts.items():
+        write_atomic(out / name, text)
+    return [out / name for name in texts]

@@ -1,0 +1,39 @@
+"""`bench report`: write the reports of a result again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edge.errors import UsageError
+
+
+@click.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: beside the result]")
+@click.option("--force", is_flag=True, help="Replace reports that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
+    """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""
+    from bench.report import write_reports
+    from bench.result import load_result
+    from bench.summary import summarise_result
+
+    loaded = load_result(result)
+    beside = result if result.is_dir() else result.parent
+    folder = out or beside
+    existing = [name for name in ("report.md", "report.csv", "report.html") if (folder / name).exists()]
+    if existing and not force:
+        raise UsageError(f"{folder / existing[0]} exists.", "Give another folder with --out, or --force to replace it.")
+    if folder != beside and (beside / "photos").is_dir():
+        import shutil
+
+        shutil.copytree(beside / "photos", folder / "photos", dirs_exist_ok=True)
+    files = write_reports(loaded, summarise_result(loaded), folder)
+    if as_json:
+        click.echo(json.dumps({"files": [str(path) for path in files]}))
+        return
+    for path in files:
+        click.echo(str(path))

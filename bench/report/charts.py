@@ -1,0 +1,240 @@
+"""The pictures of the report; each says in words what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from bench.report.facts import settings, sizes, span_text
+from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text
+from bench.result import Process, Result
+from bench.summary import OTHER, ROWS, CellSummary, ResultSummary
+from bench.table import STAGE_TITLES, figure, megabytes
+from edge.treemap import squarify
+
+MOST_DOTS = 1200
+_BAR = 34
+
+
+def stage_bars(summary: ResultSummary) -> str:
+    """Stacked bars: where the time of one photo goes, all combinations on one scale."""
+    items = [item for item in summary.cells if item.total is not None]
+    if not items:
+        return ""
+    widest = max(max(_parts_sum(item), item.total.median) for item in items if item.total)
+    scale = Scale(0.0, widest)
+    content: list[str] = []
+    said = []
+    for number, item in enumerate(items):
+        assert item.total is not None
+        top = number * 70.0
+        words = f"{item.cell.label}, {settings(item)}"
+        content += [
+            text(0, top + 14, words, "label"),
+            text(100, top + 14, f"{figure(item.total.median)} ms", "label strong", "end"),
+        ]
+        x = 0.0
+        parts = []
+        for row in ROWS[:-1]:
+            if row not in item.stages:
+                continue
+            value = max(0.0, item.stages[row].median)
+            width = scale.at(value)
+            tip = f"{STAGE_TITLES[row]}: {figure(value)} ms ({value / item.total.median:.1%})"
+            content.append(rect(x, top + 22, width, _BAR, f"stage {row}", tip))
+            if width >= 14:
+                content.append(clipped(x, top + 27, width, 24, [f"{STAGE_TITLES[row]} {figure(value)}"], "inside"))
+            parts.append(f"{STAGE_TITLES[row]} {figure(value)}")
+            x += width
+        said.append(f"{words}: total {figure(item.total.median)} ms; {', '.join(parts)}")
+    bottom = len(items) * 70.0 - 8
+    content = [*axis(scale, bottom, 22, "ms"), *content]
+    return chart(bottom + 22, content, name="Time of one photo by stage", text=". ".join(said) + ".", identity="bars")
+
+
+def legend() -> str:
+    """Colours of the stages."""
+    shown = [row for row in ROWS if row != "total"]
+    keys = "".join(
+        f'<li><svg width="14" height="14" aria-hidden="true"><rect width="14" height="14" rx="3" class="stage {row}"/>'
+        f"</svg>{STAGE_TITLES[row]}</li>"
+        for row in shown
+    )
+    return f'<ul class="legend">{keys}</ul>'
+
+
+def distribution(result: Result, item: CellSummary, identity: str) -> str:
+    """Histogram of the totals, and every process as a row of dots with its median."""
+    processes = result.of(item.cell.key)
+    if not processes or item.total is None:
+        return ""
+    pooled = np.concatenate([np.asarray(process.ms["total"]) for process in processes])
+    # The axis ends where nearly all values are; what lies beyond is counted in words and never dropped from figures.
+    high = float(np.quantile(pooled, 0.99)) if pooled.size >= 200 else float(pooled.max())
+    low = float(pooled.min())
+    margin = max((high - low) * 0.04, high * 0.002)
+    scale = Scale(max(0.0, low - margin), high + margin)
+    beyond = int((pooled > scale.high).sum())
+    style = item.cell.precision
+    content = _histogram(pooled, scale, style)
+    top = 84.0
+    step = 14.0 if len(processes) <= 12 else 8.0
+    every = max(1, -(-pooled.size // MOST_DOTS))
+    generator = np.random.default_rng(0)
+    for number, process in enumerate(processes):
+        y = top + number * step + step / 2
+        values = np.sort(np.asarray(process.ms["total"]))
+        shown = values[::every]
+        shift = generator.uniform(-step / 3.2, step / 3.2, shown.size)
+        content += [
+            dot(scale.at(float(v)), y + float(s), 2.2, f"dot {style}") for v, s in zip(shown, shift, strict=True)
+        ]
+        middle = scale.at(float(np.median(values)))
+        content.append(line(middle, y - step / 2 + 1, middle, y + step / 2 - 1, "median"))
+    bottom = top + len(processes) * step + 4
+    interval = item.total.interval
+    if interval is not None:
+        left, right = scale.at(interval.low), scale.at(interval.high)
+        content.insert(0, rect(left, 8, right - left, bottom - 8, "band", "95 % interval of the median"))
+    middle = scale.at(item.total.median)
+    content.append(line(middle, 8, middle, bottom, "overall"))
+    content = [*axis(scale, bottom, 8, "ms"), *content]
+    words = (
+        f"{item.total.n} photos in {len(processes)} processes: median {figure(item.total.median)} ms, "
+        f"from {figure(item.total.minimum)} to {figure(item.total.maximum)} ms"
+        + (f", 95 % interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
+        + (f"; {beyond} slower than the axis shows" if beyond else "")
+    )
+    caption = f"<figcaption><strong>{item.cell.label}</strong>, {settings(item)}. {words}.</figcaption>"
+    name = f"Distribution of photo times, {item.cell.label}"
+    drawing = chart(bottom + 22, content, name=name, text=words, identity=identity)
+    return f"<figure>{caption}{drawing}</figure>"
+
+
+def timeline(result: Result, summary: ResultSummary) -> str:
+    """Every photo's time over the session, with temperature, clock, power and load below where they were recorded."""
+    processes = [process for process in result.processes if process.times]
+    if not processes:
+        return ""
+    end = max(process.offset_s + max(process.seconds, process.times[-1] / 1000) for process in processes)
+    scale = Scale(0.0, max(end, 1.0))
+    content: list[str] = []
+    top = _points(result, summary, processes, scale, content)
+    said = [f"{sum(len(process.times) for process in processes)} photos over {end:.0f} s"]
+    for title, unit, key, factor in (
+        ("temperature", "°C", "temperatures", 1.0),
+        ("clock", "MHz", "frequencies", 1e-3),
+        ("power", "W", "power_w", 1.0),
+        ("load average", "", "load", 1.0),
+    ):
+        series = _series(result, key, factor)
+        if len(series) >= 2:
+            values = [value for _, value in series]
+            said.append(f"{title} {span_text(values)} {unit}".strip())
+            top = _curve(series, title, unit, scale, content, top)
+    grid = axis(scale, top, 18, "s")
+    return chart(top + 22, [*grid, *content], name="Session over time", text="; ".join(said) + ".", identity="time")
+
+
+def size_map(summary: ResultSummary) -> str:
+    """Treemap of the model files: areas are bytes, all on one scale."""
+    rows = sizes(summary)
+    total = sum(det + rec for _, det, rec in rows)
+    if not total:
+        return ""
+    height, wide = 170.0, 700.0
+    content = []
+    x = 0.0
+    said = []
+    for label, det, rec in rows:
+        share = 100 * (det + rec) / total
+        inner = wide * share / 100
+        precision = label.rsplit(" ", 1)[1]
+        for cell in squarify([rec, det], inner, height - 24):
+            name, count = (("recogniser", rec), ("detector", det))[cell.index]
+            left, width = x + 100 * cell.x / wide, 100 * cell.width / wide
+            style = f"tile {precision} {name}"
+            content.append(rect(left, 24 + cell.y, width, cell.height, style, f"{label} {name}: {count:,} bytes"))
+            content.append(clipped(left, 24 + cell.y, width, cell.height, [name, megabytes(count)], "inside"))
+        content.append(clipped(x, 0, share, 22, [f"{label} {megabytes(det + rec)}"], "label strong"))
+        said.append(f"{label}: detector {det:,} bytes, recogniser {rec:,} bytes")
+        x += share
+    return chart(height, content, name="Sizes of the models", text="; ".join(said) + ".", identity="sizes")
+
+
+def _parts_sum(item: CellSummary) -> float:
+    return sum(max(0.0, item.stages[row].median) for row in ROWS if row != "total" and row in item.stages)
+
+
+def _histogram(pooled: np.ndarray[Any, np.dtype[np.float64]], scale: Scale, style: str) -> list[str]:
+    bins = int(min(60, max(8, np.sqrt(pooled.size) * 1.5)))
+    counts, edges = np.histogram(pooled, bins=bins, range=(scale.low, scale.high))
+    tallest = max(1, int(counts.max()))
+    content = []
+    for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
+        if count:
+            size = 66.0 * count / tallest
+            tip = f"{figure(float(left))} to {figure(float(right))} ms: {count} photos"
+            width = scale.at(float(right)) - scale.at(float(left))
+            content.append(rect(scale.at(float(left)), 78 - size, width * 0.94, size, f"bar {style}", tip))
+    return content
+
+
+def _points(
+    result: Result, summary: ResultSummary, processes: Sequence[Process], scale: Scale, content: list[str]
+) -> float:
+    every = max(1, -(-sum(len(process.times) for process in processes) // MOST_DOTS))
+    highest = max(float(np.quantile(process.ms["total"], 0.99)) for process in processes) * 1.08
+    height = 150.0
+    content.append(text(0, 14, "ms a photo", "label"))
+    content.append(text(100, 14, f"top: {figure(highest)} ms", "tick", "end"))
+    for process in processes:
+        style = result.cell(process.cell).precision
+        for at, total in list(zip(process.times, process.ms["total"], strict=True))[::every]:
+            y = 18 + height * (1 - min(1.0, total / highest))
+            content.append(dot(scale.at(process.offset_s + at / 1000), y, 2.0, f"dot {style}"))
+    content.append(line(0, 18 + height, 100, 18 + height, "base"))
+    return 18 + height
+
+
+def _series(result: Result, key: str, factor: float) -> list[tuple[float, float]]:
+    series = [(float(sample["t"]), _highest(sample[key]) * factor) for sample in result.samples if sample.get(key)]
+    for process in result.processes:
+        for at, look in ((process.offset_s, process.before), (process.offset_s + process.seconds, process.after)):
+            if look and look.get(key):
+                series.append((at, _highest(look[key]) * factor))
+    return sorted(series)
+
+
+def _highest(value: Any) -> float:
+    return float(max(value.values()) if isinstance(value, dict) else value)
+
+
+def _curve(
+    series: Sequence[tuple[float, float]], title: str, unit: str, scale: Scale, content: list[str], top: float
+) -> float:
+    height, head = 46.0, 24.0
+    values = [value for _, value in series]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    content.append(text(0, top + 18, title, "label"))
+    content.append(text(100, top + 18, f"{span_text(values)} {unit}".strip(), "tick", "end"))
+    step = max(1, len(series) // 400)
+    places = [(scale.at(at), top + head + height * (1 - (value - low) / span)) for at, value in series[::step]]
+    for (x1, y1), (x2, y2) in pairwise(places):
+        content.append(line(x1, y1, x2, y2, "curve"))
+    bottom = top + head + height + 4
+    content.append(line(0, bottom, 100, bottom, "base"))
+    return bottom
+
+
+def stage_share(item: CellSummary) -> str:
+    """The two largest stages in words, for people who do not see the bars."""
+    if item.total is None:
+        return ""
+    rows = [(item.stages[row].median, row) for row in ROWS[:-1] if row in item.stages and row != OTHER]
+    largest = sorted(rows, reverse=True)[:2]
+    return " and ".join(f"{STAGE_TITLES[row]} {value / item.total.median:.0%}" for value, row in largest)

@@ -1,0 +1,213 @@
+"""Photos in the report: small copies kept beside the result, with the plates drawn over them, failures first."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from bench.accuracy import accuracy, answers_of
+from bench.result import Photo, Result
+from bench.summary import ResultSummary
+from edge.errors import EdgeError
+from edge.paths import sha256_file, write_atomic
+
+FOLDER = "photos"
+INDEX = "index.json"
+LONGEST = 960
+QUALITY = 78
+MOST = 12
+SAMPLES = Path(__file__).resolve().parent.parent.parent / "edge" / "samples"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small copy of a photo.
+
+    Attributes:
+        jpeg: The copy.
+        width: Of the photo itself, pixels; boxes are in these.
+        height: Likewise.
+    """
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def keep_photos(result: Result, out: Path, originals: Mapping[str, Path]) -> None:
+    """Writes small copies of the photos that a report will show to `out/photos`.
+
+    Args:
+        result: Its photos and answers.
+        out: Folder of the session.
+        originals: SHA-256 to the photo on this host.
+    """
+    import cv2
+
+    from edge.ocr.image import load_image
+
+    folder = out / FOLDER
+    index: dict[str, Any] = {}
+    for number in order(result)[:MOST]:
+        digest = result.photos[number].sha256
+        path = originals.get(digest)
+        if path is None or not path.is_file():
+            continue
+        try:
+            image = load_image(path)
+        except EdgeError:
+            continue
+        height, width = image.shape[:2]
+        factor = min(1.0, LONGEST / max(height, width))
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else image
+        good, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        if good:
+            write_atomic(folder / f"{digest[:20]}.jpg", data.tobytes())
+            index[digest] = {"file": f"{digest[:20]}.jpg", "width": width, "height": height}
+    if index:
+        write_atomic(folder / INDEX, json.dumps(index, indent=1) + "\n")
+
+
+def load_pictures(result: Result, out: Path) -> dict[int, Picture]:
+    """Reads the small copies; where there are none and the photos are the kit's samples, makes them.
+
+    Returns:
+        Photo index to its copy.
+    """
+    if not (out / FOLDER / INDEX).is_file():
+        samples = {sha256_file(path): path for path in SAMPLES.glob("*.jpg")}
+        if any(photo.sha256 in samples for photo in result.photos):
+            try:
+                keep_photos(result, out, samples)
+            except OSError:
+                return {}
+    try:
+        index = json.loads((out / FOLDER / INDEX).read_text(encoding="utf-8"))
+        pictures = {}
+        for number, photo in enumerate(result.photos):
+            entry = index.get(photo.sha256)
+            if entry is not None and Path(entry["file"]).name == entry["file"]:
+                data = (out / FOLDER / entry["file"]).read_bytes()
+                pictures[number] = Picture(data, int(entry["width"]), int(entry["height"]))
+        return pictures
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def order(result: Result) -> list[int]:
+    """Photo indices: misread ones first, then those on which combinations disagree, then the rest."""
+    answers = [answers_of(result, cell.key) for cell in result.cells]
+    wrong: set[int] = set()
+    for answer in answers:
+        found = accuracy(result.photos, answer)
+        wrong |= set(found.wrong) if found else set()
+
+    def rank(number: int) -> int:
+        texts = {tuple(sorted(str(p.get("text")) for p in answer[number])) for answer in answers if number in answer}
+        return 0 if number in wrong else 1 if len(texts) > 1 else 2
+
+    answered = [number for number in range(len(result.photos)) if any(number in answer for answer in answers)]
+    return sorted(answered, key=lambda number: (rank(number), number))
+
+
+def photo_cards(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]) -> str:
+    """Cards of the photos, or "" when no photo was answered."""
+    answers = {cell.key: answers_of(result, cell.key) for cell in result.cells}
+    cards = []
+    numbers = order(result)
+    for number in numbers[:MOST]:
+        said = [
+            (item.cell.precision, item.cell.label, answers[item.cell.key][number])
+            for item in summary.cells
+            if number in answers[item.cell.key]
+        ]
+        cards.append(_card(number, result.photos[number], said, pictures.get(number)))
+    if not cards:
+        return ""
+    more = len(numbers) - len(cards)
+    rest = (
+        f'<p class="muted">{more} further photos were read; those shown come first by what went wrong.</p>'
+        if more
+        else ""
+    )
+    return f'<div class="photos">{"".join(cards)}</div>{rest}'
+
+
+def _card(
+    number: int, photo: Photo, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture | None
+) -> str:
+    truth = [str(plate["text"]) for plate in photo.truth] if photo.truth is not None else None
+    lines = []
+    good = True
+    for precision, label, plates in said:
+        texts = [str(plate.get("text")) for plate in plates]
+        right = accuracy([photo], {0: plates})
+        passed = right is None or not right.wrong
+        good &= passed
+        mark = "" if right is None else "read right" if passed else "wrong"
+        lines.append(
+            f'<li><span class="key {escape(precision)}" aria-hidden="true"></span>{escape(label)}: '
+            f'<strong lang="zh">{escape(", ".join(texts) or "nothing")}</strong>'
+            f'<span class="{"ok" if passed else "bad"}"> {mark}</span></li>'
+        )
+    words = f"Photo {photo.name}. " + "; ".join(
+        f"{label} read {', '.join(str(plate.get('text')) for plate in plates) or 'nothing'}"
+        for _, label, plates in said
+    )
+    known = (
+        f'<p class="muted">on the plate: <span lang="zh">{escape(", ".join(truth) or "none")}</span></p>'
+        if truth is not None
+        else ""
+    )
+    drawing = (
+        _drawing(number, photo, said, picture, words) if picture else '<p class="muted">The photo is not at hand.</p>'
+    )
+    state = "" if good else " failed"
+    return (
+        f'<figure class="card{state}">{drawing}<figcaption><p class="name">{escape(photo.name)}</p>'
+        f"<ul>{''.join(lines)}</ul>{known}</figcaption></figure>"
+    )
+
+
+def _drawing(
+    number: int, photo: Photo, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture, words: str
+) -> str:
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    width, height = picture.width, picture.height
+    outlines = []
+    boxes = []
+    for plate in photo.truth or ():
+        outlines.append(f'<polygon points="{_points(plate["box"])}" class="truth"/>')
+        boxes.append(plate["box"])
+    for precision, _, plates in said:
+        for plate in plates:
+            box = plate.get("box")
+            if isinstance(box, list) and len(box) == 4:
+                outlines.append(f'<polygon points="{_points(box)}" class="box {escape(precision)}"/>')
+                boxes.append(box)
+    identity = f"photo{number}"
+    scene = (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{identity}-t" class="scene">'
+        f'<title id="{identity}-t">{escape(words)}</title>'
+        f'<g id="{identity}"><image href="data:image/jpeg;base64,{data}" width="{width}" height="{height}"/>'
+        f"{''.join(outlines)}</g></svg>"
+    )
+    if not boxes:
+        return scene
+    xs = [float(x) for box in boxes[:1] for x, _ in box]
+    ys = [float(y) for box in boxes[:1] for _, y in box]
+    pad = 0.25 * (max(xs) - min(xs)) + 8
+    view = (
+        f"{min(xs) - pad:.0f} {min(ys) - pad:.0f} {max(xs) - min(xs) + 2 * pad:.0f} {max(ys) - min(ys) + 2 * pad:.0f}"
+    )
+    zoom = f'<svg viewBox="{view}" class="zoom" aria-hidden="true"><use href="#{identity}"/></svg>'
+    return scene + zoom
+
+
+def _points(box: Sequence[Sequence[float]]) -> str:
+    return " ".join(f"{float(x):.1f},{float(y):.1f}" for x, y in box)
