@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -219,6 +220,8 @@ _state: dict[str, Any] = {}
 
 
 def _start(sources: dict[str, Source], configs: tuple[PipelineConfig, ...]) -> None:
+    # Ctrl-C is for the parent, which ends its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # As many processes as cores: their own threads would only get in each other's way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _state.update(reader=open_reader(sources), configs=configs)
