@@ -1,8 +1,7 @@
 """Quantisation-aware training by PaddleSlim: short fine-tuning with int8 rounding in the loop, then an int8 model.
 
 It starts from the best weights of a float run, in the deployed form (`train.arch.deploy`), so that what is trained is
-exactly what is exported. Activations are scaled by a moving average of their largest value, weights by a channel's
-largest value.
+exactly what is exported. Weights are scaled by a channel's largest value, activations as `qat.scales` says.
 """
 
 from __future__ import annotations
@@ -17,15 +16,18 @@ import yaml
 from edge.errors import InputError, ModelError
 from edge.models import Model, read_dictionary
 from edge.paths import write_atomic
-from train.checkpoint import BEST
+from train.checkpoint import BEST, LAST
 from train.fit.recipe import QatPart, Recipe, parse_recipe, recipe_document
+from train.quantize_scales import best_scales
 
 if TYPE_CHECKING:
     from train.export import Facts
     from train.fit.loop import Fit, Report
 
 CALIBRATION = 12
-"""Batches run through the network before the first step, so that the moving averages forget their start."""
+"""Batches run through the network before the first step, to find the scales of activations."""
+UNSEEN = 10_000_000
+"""Number of the first calibration batch: training, which begins at 0, does not see it."""
 
 
 def prepare_qat(net: Any, qat: QatPart) -> Any:
@@ -104,9 +106,6 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
     characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
     plain = build(recipe.task, len(characters) + 1 if characters else None)
     assign(plain, load_checkpoint(best), str(best))
-    net = deployed(plain)
-    prepare_qat(net, recipe.qat)
-    net.train()
     task: Task
     if characters:
         task = RecTask(recipe, characters)
@@ -116,26 +115,40 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
 
         task = DetTask(recipe)
     write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
+    net = deployed(plain)
+    fresh = not (out / LAST).is_file()
+    batches = [task.arrays(task.batch(UNSEEN + index))["images"] for index in range(CALIBRATION)] if fresh else []
+    scales = best_scales(net, batches) if recipe.qat.scales == "mse" else {}
+    prepare_qat(net, recipe.qat)
     accelerate(net)
     fit = Fit(recipe, net, task, out, report)
-    if not (out / "last.ckpt").is_file():
-        _calibrate(fit)
+    _settle(fit, batches, scales)
     return fit
 
 
-def _calibrate(fit: Fit) -> None:
+def _settle(fit: Fit, batches: list[np.ndarray], scales: dict[str, float]) -> None:
+    """Gives every scale its first value, and holds those that training must not move."""
     import paddle
+    from paddle.nn.quant.quant_layers import FakeQuantMovingAverageAbsMax, MovingAverageAbsMaxScale
 
+    norms = [layer for layer in fit.net.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
     fit.net.train()
-    for layer in fit.net.sublayers():
-        if isinstance(layer, paddle.nn.BatchNorm2D):
-            layer.eval()
+    for layer in norms:
+        layer.eval()
     with paddle.no_grad():
-        for index in range(CALIBRATION):
-            # Batches that training does not see: its own begin at 0.
-            fit.net(paddle.to_tensor(fit.task.arrays(fit.task.batch(10_000_000 + index))["images"]))
-    for name, value in fit.average.items():
-        value.set_value(fit.state[name])
+        for images in batches:
+            fit.net(paddle.to_tensor(images))
+    for name, scale in scales.items():
+        for inside in (f"{name}._layer", name):
+            value = fit.state.get(f"{inside}._fake_quant_input._scale")
+            if value is not None:
+                value.set_value(np.array([scale], np.float32).reshape(value.shape))
+    if batches:
+        for name, value in fit.average.items():
+            value.set_value(fit.state[name])
+    if fit.recipe.qat.scales == "mse":
+        kinds = (FakeQuantMovingAverageAbsMax, MovingAverageAbsMaxScale)
+        fit.held = [layer for layer in fit.net.sublayers() if isinstance(layer, kinds)]
 
 
 def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Model:
@@ -180,7 +193,7 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
     quantization = {
         "method": "qat",
         "weights": "channel_wise_abs_max",
-        "activations": "moving_average_abs_max",
+        "activations": {"mse": "fixed, least squared error", "moving": "moving_average_abs_max"}[recipe.qat.scales],
         "layers": list(recipe.qat.layers),
         "skip": list(recipe.qat.skip),
         "pact": recipe.qat.pact,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ class Fit:
         out: The run's folder, see `train.checkpoint`.
         report: Called with each logged row (for progress).
         rank: 0 writes files and validates; others only train (paddle.distributed).
+        held: Layers kept in evaluation mode while the others train.
     """
 
     recipe: Recipe
@@ -43,6 +44,7 @@ class Fit:
     out: Path
     report: Report = lambda row: None
     rank: int = 0
+    held: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -135,7 +137,7 @@ class Fit:
     def _validate(self) -> dict[str, float]:
         with self.averaged() as net:
             figures = self.task.validate(net)
-            if figures["score"] > self.best.get("score", -math.inf):
+            if figures["score"] >= self.best.get("score", -math.inf):
                 self.best = {"step": self.step, **figures}
                 save_best(self.out, self.weights(), self.best)
         return figures
@@ -162,6 +164,10 @@ class Fit:
             loss.backward()
         self.optimiser.step()
         self.optimiser.clear_grad()
+        for value in self.state.values():
+            if value.stop_gradient:
+                # Fake quantisation writes its scales as outputs of the graph; they would keep every step's graph alive.
+                value.detach_()
         self._move_average()
         return parts, rate
 
@@ -188,6 +194,8 @@ class Fit:
         import paddle
 
         self.net.train()
+        for layer in self.held:
+            layer.eval()
         if self.recipe.model.freeze_norm:
             for layer in self.net.sublayers():
                 if isinstance(layer, paddle.nn.BatchNorm2D):

@@ -52,7 +52,7 @@ class DataPart:
         strength: Of all augmentation; 0 for none.
         shrink_ratio: Of DB's shrink map.
         eval_side: Longer side in pixels of a detector's validation photos (`det_limit_side`, type `max`).
-        eval_unclip: Unclip ratio of the validation; 2.0 undoes a shrink ratio of 0.4 on a plate (1.5 is DB's default).
+        eval_unclip: Unclip ratio of the validation (1.5 is DB's default).
     """
 
     root: str = ""
@@ -69,7 +69,7 @@ class DataPart:
     strength: float = 1.0
     shrink_ratio: float = 0.4
     eval_side: int = 512
-    eval_unclip: float = 2.0
+    eval_unclip: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,14 @@ class QatPart:
         layers: Kinds of layers to quantise.
         skip: Parts of layer names that stay float, such as `head.ctc_head`.
         pact: Learn the activations' clipping (PACT, Choi et al. 2018).
+        scales: Of activations: `mse`, fixed before training where the mean squared error of rounding and clipping is
+            least; or `moving`, a moving average of the largest value, which one outlier can spoil.
     """
 
-    layers: tuple[str, ...] = ("Conv2D", "Linear", "Conv2DTranspose")
+    layers: tuple[str, ...] = ("Conv2D", "Linear")
     skip: tuple[str, ...] = ()
     pact: bool = False
+    scales: str = "mse"
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,8 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "optim.schedule": optim.schedule in ("constant", "cosine"),
         "optim.ema": 0 <= optim.ema < 1,
         "optim.accumulate": optim.accumulate >= 1,
+        "qat.scales": recipe.qat.scales in ("mse", "moving"),
+        "qat.layers": set(recipe.qat.layers) <= {"Conv2D", "Linear", "Conv2DTranspose"},
     }
     for key, good in rules.items():
         if not good:

@@ -47,6 +47,7 @@ class DetTask:
             det_limit_type="max",
             det_limit_side=self.recipe.data.eval_side,
             det_unclip_ratio=self.recipe.data.eval_unclip,
+            det_dilation=False,
         )
         metric = DetMetric()
         overlaps: list[float] = []
