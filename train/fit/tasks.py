@@ -21,7 +21,7 @@ class Task(Protocol):
         ...
 
     def validate(self, net: Any) -> dict[str, float]:
-        """Measures a network in evaluation mode on the held-out samples; the greatest `score` is best, of equals the last."""
+        """Measures a network in evaluation mode on the held-out samples; the greatest `score` is best."""
         ...
 
     def arrays(self, batch: Any) -> dict[str, np.ndarray]:
