@@ -7,6 +7,7 @@ changed all of it costs a second.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from edge.transport import Transport, connect, device_root
 from edge.transport.base import Progress
 
 Report = Callable[[str], None]
+_MAKING = threading.Lock()
 
 
 def build_bundle(
@@ -51,10 +53,12 @@ def build_bundle(
     Raises:
         EdgeError: What the failing part says.
     """
-    program, chosen = build_for(board, report, runtime=runtime)
-    pairs = []
-    for name in sets:
-        pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
+    # Boards of a fleet are flashed in threads; what one of them makes, the others then find.
+    with _MAKING:
+        program, chosen = build_for(board, report, runtime=runtime)
+        pairs = []
+        for name in sets:
+            pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
     return make_bundle(board, program, chosen, pairs, samples=samples, settings=settings, force=force)
 
 

@@ -80,6 +80,9 @@ def read_choice(
         kinds = {model.card.precision for model in pair}
         own = ModelPair("own", kinds.pop() if len(kinds) == 1 else "mixed", *pair)
     sets = () if own else tuple(_split(models) or model_sets()[:1])
+    for name in sets:
+        if name not in model_sets():  # said before anything is built
+            raise UsageError(f"there is no model set {name!r}.", f"Sets: {', '.join(model_sets())}.")
     precisions = tuple(_split(precision))
     for name in precisions:
         if name not in PRECISIONS:
