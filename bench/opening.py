@@ -23,8 +23,8 @@ from edge.transport.base import Progress
 Report = Callable[[str], None]
 SAMPLES = Path(__file__).resolve().parent.parent / "edge" / "samples"
 HOST_NOTE = (
-    "Measured on the host computer, not on a board: these times say nothing about an ARM board, and the x86 runtime "
-    "has no fast int8 path, so that int8 is slower than fp32 here."
+    "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "
+    "fast int8 path; int8 beside fp32 here is neither a gain nor a loss of any board."
 )
 
 

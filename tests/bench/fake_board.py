@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan import PRESETS, Plan
-from bench.result import Result
+from bench.result import Photo, Result
 from bench.session import Session
 from bench.target import Target, push_photos
 from edge.transport.local import LocalTransport
@@ -73,3 +73,36 @@ def run(folder: Path, environment: Mapping[str, str] | None = None, **changes: A
     """Runs a small plan on the fake board."""
     target = fake_target(folder, environment)
     return Session(target, fake_plan(**changes), folder / "out", sample_seconds=0).run()
+
+
+def shown_result(folder: Path) -> Result:
+    """A result with two of the kit's sample photos, the second misread by int8, and conditions while it ran."""
+    from dataclasses import replace
+
+    from bench.target import read_labels
+    from edge.paths import sha256_file
+
+    samples = Path(__file__).resolve().parents[2] / "edge" / "samples"
+    labels = read_labels(samples / "labels.json")
+    photos = tuple(
+        Photo(path.name, sha256_file(path), path.stat().st_size, labels[path.name])
+        for path in sorted(samples.glob("*.jpg"))[:2]
+    )
+    result = run(folder, processes=5, repeats=20)
+    processes = []
+    for process in result.processes:
+        answers = {str(number): list(photo.truth or ()) for number, photo in enumerate(photos)}
+        if "int8" in process.cell:
+            answers["1"] = [{**plate, "text": "京<script>1"} for plate in answers["1"]]
+        processes.append(replace(process, answers=answers))
+    samples_read = tuple(
+        {
+            "t": 0.1 * i,
+            "process": i % 10,
+            "temperatures": {"cpu": 40.0 + i},
+            "frequencies": {"0": 1_800_000},
+            "load": 0.5,
+        }
+        for i in range(12)
+    )
+    return replace(result, photos=photos, processes=tuple(processes), samples=samples_read)
