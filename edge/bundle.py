@@ -54,6 +54,22 @@ class Bundle:
         """The release's name."""
         return self.manifest.hash
 
+    def source(self, item: BundleFile, *, verify: bool = False) -> Path:
+        """Returns a file's place on this host.
+
+        Args:
+            item: One of the manifest's files.
+            verify: Compare the content, not only the size.
+
+        Raises:
+            VerifyError: It is not the file any more from which the bundle was made.
+        """
+        path = self.sources[item.path]
+        same = path.is_file() and path.stat().st_size == item.size
+        if not same or (verify and sha256_file(path) != item.sha256):
+            raise VerifyError(f"{path} was changed on this host meanwhile.", "Run the same command again.")
+        return path
+
 
 def elf_abi(board: Board) -> str:
     """Returns a board's ABI as `edge.elf` names it; `host` is what this Python itself runs on."""
@@ -270,7 +286,7 @@ def save_bundle(bundle: Bundle, out: Path) -> Path:
             text = bundle.manifest.dump().encode()
             tar.addfile(tar_entry(MANIFEST_NAME, len(text), 0o644), io.BytesIO(text))
             for item in bundle.manifest.files:
-                with bundle.sources[item.path].open("rb") as stream:
+                with bundle.source(item, verify=True).open("rb") as stream:
                     tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
         temporary.replace(out)
     finally:

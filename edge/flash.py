@@ -177,11 +177,7 @@ class _Flash:
 
     def _reuse(self, lock: Lock, folder: str) -> list[BundleFile]:
         """Links what the board has; returns what has to be sent, each content once."""
-        wanted: list[str] = []
-        for item in self.manifest.files:
-            wanted += [item.sha256, f"{item.mode:o}", item.path]
-        lines = lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
-        missing = {line[8:] for line in lines if line.startswith("missing ")}
+        missing = self._link(lock, folder)
         unique: dict[str, BundleFile] = {}
         for item in self.manifest.files:
             if item.path in missing:
@@ -214,7 +210,7 @@ class _Flash:
                 self.result.sent_bytes += item.size
             done += item.size
         if len({item.sha256 for item in self.manifest.files}) < len(self.manifest.files):
-            self._reuse_twins(lock, folder)
+            self._link(lock, folder)  # files whose content was sent under another name
 
     def _pack(self, out: Path, small: list[BundleFile]) -> Path:
         """Small files travel together: a round trip each would cost more than their bytes."""
@@ -222,7 +218,7 @@ class _Flash:
             for name, text in ((SUMS_NAME, self._sums()), (MANIFEST_NAME, self.manifest.dump())):
                 tar.addfile(tar_entry(name, len(text.encode()), 0o644), io.BytesIO(text.encode()))
             for item in small:
-                with self.bundle.sources[item.path].open("rb") as stream:
+                with self.bundle.source(item).open("rb") as stream:
                     tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
         return out
 
@@ -243,15 +239,15 @@ class _Flash:
             def tell(sent: int, size: int) -> None:
                 outer(done + sent, total)
 
-        source = self.bundle.sources[item.path]
-        return self.transport.put(source, f"{folder}/{item.path}", mode=item.mode, progress=tell)
+        return self.transport.put(self.bundle.source(item), f"{folder}/{item.path}", mode=item.mode, progress=tell)
 
-    def _reuse_twins(self, lock: Lock, folder: str) -> None:
-        """Links files whose content was sent under another name."""
+    def _link(self, lock: Lock, folder: str) -> set[str]:
+        """Links every file whose content lies somewhere on the board; returns the paths of the others."""
         wanted: list[str] = []
         for item in self.manifest.files:
             wanted += [item.sha256, f"{item.mode:o}", item.path]
-        lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
+        lines = lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
+        return {line[8:] for line in lines if line.startswith("missing ")}
 
     def _verify(self, lock: Lock, folder: str) -> None:
         """Compares every file; what differs is sent once more, and must then be right."""
@@ -270,6 +266,7 @@ class _Flash:
         lock.keep("verify", self.lease)
         still = damaged_files(self.transport, folder, self.manifest, self.bundle.sources)
         if still:
+            self.bundle.source(files[still[0]], verify=True)
             raise VerifyError(
                 f"{still[0]} arrived damaged on {self.transport.name}, twice.",
                 "Check the board's disk and memory. The release that was running is still switched on.",

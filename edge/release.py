@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -294,8 +294,4 @@ def expendable(state: BoardState, keep: int) -> list[str]:
     for name in [*reversed(state.history), *state.releases]:
         if name in state.releases and name not in order:
             order.append(name)
-    return _rest(order, keep)
-
-
-def _rest(order: Sequence[str], keep: int) -> list[str]:
-    return list(order[keep:])
+    return order[keep:]

@@ -118,6 +118,45 @@ def test_damage_does_not_spread_by_reuse(board: tuple[Transport, str], make: Mak
     assert flash(transport, root, make("京B00000")).already
 
 
+def test_photos_with_odd_names_and_twins_arrive(ssh_board: SshServer, tmp_path: Path) -> None:
+    from flashkit import compile_program, local_board, make_pair, make_runtime
+
+    from edge.bundle import make_bundle
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    # Large ones go by themselves, small ones together; the two twins have the same content.
+    contents = {"a 车牌 'x' \"y\" $(touch evil);&.jpg": 300_000, "-rf.jpg": 10, "twin one.jpg": 270_000}
+    for number, (name, size) in enumerate(contents.items()):
+        (photos / name).write_bytes(bytes([number]) * size)
+    (photos / "twin two.jpg").write_bytes((photos / "twin one.jpg").read_bytes())
+    program, library = compile_program(tmp_path / "program")
+    bundle = make_bundle(
+        local_board(), program, make_runtime(library), [make_pair(tmp_path / "m")], samples=sorted(photos.iterdir())
+    )
+    root = tmp_path / "board"
+    transport = connect(ssh_board.device())
+    done = flash(transport, str(root), bundle)
+    assert done.sent_files == len(bundle.manifest.files) - 1
+    for name in (*contents, "twin two.jpg"):
+        assert (root / "current/samples" / name).read_bytes() == (photos / name).read_bytes()
+    assert flash(transport, str(root), bundle).already
+    assert not list(tmp_path.rglob("evil")) and not Path("evil").exists()
+
+
+def test_a_file_that_changes_under_our_hands(board: tuple[Transport, str], tmp_path: Path) -> None:
+    transport, root = board
+    bundle = make_release(tmp_path)
+
+    def change(text: str) -> None:
+        if text.startswith("push"):
+            bundle.sources["models/test-fp32/rec.nb"].write_bytes(b"another model")
+
+    with pytest.raises(VerifyError, match="changed on this host"):
+        flash(transport, root, bundle, report=change)
+    assert not (Path(root) / "current").exists()
+
+
 def test_rollback_refuses_a_damaged_release(board: tuple[Transport, str], make: Make) -> None:
     transport, root = board
     with pytest.raises(UsageError, match="no earlier release"):
