@@ -33,7 +33,7 @@ def stage_bars(summary: ResultSummary) -> str:
         top = number * 70.0
         words = f"{item.cell.label}, {settings(item)}"
         content += [
-            text(0, top + 14, words, "label"),
+            clipped(0, top - 2, 76, 20, [words], "label", 0),
             text(100, top + 14, f"{figure(item.total.median)} ms", "label strong", "end"),
         ]
         x = 0.0
@@ -159,7 +159,7 @@ def size_map(summary: ResultSummary) -> str:
             style = f"tile {precision} {name}"
             content.append(rect(left, 24 + cell.y, width, cell.height, style, f"{label} {name}: {count:,} bytes"))
             content.append(clipped(left, 24 + cell.y, width, cell.height, [name, megabytes(count)], "inside"))
-        content.append(clipped(x, 0, share, 22, [f"{label} {megabytes(det + rec)}"], "label strong"))
+        content.append(clipped(x, 0, share, 22, [f"{label} {megabytes(det + rec)}"], "label strong", 0))
         said.append(f"{label}: detector {det:,} bytes, recogniser {rec:,} bytes")
         x += share
     return chart(height, content, name="Sizes of the models", text="; ".join(said) + ".", identity="sizes")

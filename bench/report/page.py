@@ -132,7 +132,7 @@ def _conditions(result: Result) -> str:
 
 
 def _times(summary: ResultSummary) -> str:
-    heads = ["", *(f"{item.cell.label}<br>{escape(settings(item))}" for item in summary.cells)]
+    heads = ["", *(f"{item.cell.label}<br>{escape(settings(item)).replace(', ', '<br>')}" for item in summary.cells)]
     body = []
     for row in ROWS:
         values = [pair(item.stages.get(row)) for item in summary.cells]

@@ -77,6 +77,8 @@ td.words,th.words{text-align:left}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 .scroll table{min-width:min-content}
 .scroll td,.scroll thead th{white-space:nowrap}
+.scroll tbody th,.scroll thead td:first-child{position:sticky;left:0;background:var(--card);min-width:104px}
+.scroll tr.note th{background:var(--soft)}
 figure{margin:16px 0}
 figcaption{font-size:14px;margin:4px 0}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;list-style:none;padding:0;margin:10px 0 4px;font-size:13px}

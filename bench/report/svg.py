@@ -77,10 +77,12 @@ def text(x: float, y: float, words: str, style: str = "", anchor: str = "start",
     return f'<text {place} class="{style}">{escape(words)}</text>'
 
 
-def clipped(x: float, y: float, width: float, height: float, lines: Sequence[str], style: str) -> str:
-    """Lines of text inside a rectangle, cut off at its edge."""
+def clipped(
+    x: float, y: float, width: float, height: float, lines: Sequence[str], style: str, indent: float = 6
+) -> str:
+    """Lines of text inside a rectangle, `indent` pixels from its left, cut off at its edge."""
     inner = "".join(
-        f'<text x="6" y="{16 + 15 * number}" class="{style}">{escape(words)}</text>'
+        f'<text x="{indent:g}" y="{16 + 15 * number}" class="{style}">{escape(words)}</text>'
         for number, words in enumerate(lines)
     )
     place = f'x="{pct(x)}" y="{y:.1f}" width="{pct(width)}" height="{height:.1f}"'
