@@ -5,6 +5,7 @@
 
 #include "plate/commands.h"
 #include "plate/crash.h"
+#include "plate/process.h"
 
 namespace plate {
 namespace {
@@ -48,6 +49,7 @@ int run_program(int argc, char** argv) {
     // A reader that goes away is an error of writing, not a reason to be killed.
     std::signal(SIGPIPE, SIG_IGN);
     install_crash_handlers();
+    prepare_process();
     try {
         const std::string command = argc > 1 ? argv[1] : "";
         return static_cast<int>(dispatch(command, Words(argv + (argc > 1 ? 2 : 1), argv + argc)));
