@@ -15,6 +15,7 @@ from edge.models import Model, load_model, read_dictionary
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor
 from edge.ocr.reader import Backend, Network
+from edge.process import prepare_process
 
 _TRIAL = """
 import sys
@@ -39,6 +40,7 @@ class LiteNetwork:
     """
 
     def __init__(self, path: Path, *, trusted: bool = False) -> None:
+        prepare_process()
         try:
             from paddlelite import lite
         except ImportError as error:
@@ -86,6 +88,7 @@ class InferenceNetwork:
     """
 
     def __init__(self, program: Path, weights: Path, threads: int = 1) -> None:
+        prepare_process()
         # libpaddle.so brings a zlib of its own; Python's must be there first.
         import zlib  # noqa: F401
 

@@ -11,36 +11,24 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+import edge.process
 from edge.paths import cache_dir
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("depthwise.cc", "norm.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-
-
 def prepare_process(threads: int = 0) -> None:
-    """Sets what must be set before Paddle is imported; harmless where it does nothing.
+    """Makes the settings of `edge.process`, and Paddle's own.
 
-    * `MKL_DEBUG_CPU_TYPE=5` lets the MKL inside Paddle use AVX2 on AMD processors (2.2x on a matrix product).
-    * glibc keeps freed memory: Paddle's CPU allocator returns every tensor to the system and takes it back, zeroed
-      page by page, at the next step (batch norm 35 -> 8 ms, hard-swish 28 -> 13 ms on a [16, 256, 12, 80] tensor).
     * `import zlib` first, or Python's zlib binds to Paddle's own and breaks.
 
     Args:
         threads: OpenMP threads, 0 for the environment's choice.
     """
-    os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+    edge.process.prepare_process()
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     import zlib  # noqa: F401
-
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, -1)  # Never.
-        libc.mallopt(_M_TOP_PAD, 256 << 20)
 
 
 @lru_cache(maxsize=1)
