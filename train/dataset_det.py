@@ -83,12 +83,21 @@ class DetData:
             sample = pool[int(rng.integers(len(pool)))]
             image = _cached(sample.path)
             quads, illegible = [plate.quad for plate in sample.plates], [plate.ignored for plate in sample.plates]
+            for quad in quads:
+                if rng.random() < data.swap:
+                    image = _swapped(image, quad, rng)
         square, placed, cut = square_crop(image, quads, rng, data.size, data.scale, data.strength)
         for effect, chance in CHANCES:
             if rng.random() < chance * data.strength:
                 square = effect(square, rng)
         ignored = [one or other for one, other in zip(illegible, cut, strict=True)]
         return square, target_maps(square.shape[:2], placed, ignored, data.shrink_ratio)
+
+
+def _swapped(image: Image, quad: Points, rng: Random) -> Image:
+    from train.augment_swap import swap_plate
+
+    return swap_plate(image, quad, rng)[0]
 
 
 @lru_cache(maxsize=RENDERED)

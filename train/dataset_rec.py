@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge.errors import InputError
 from train.augment import photometric
 from train.augment_geometry import cut_box, jittered_box, moved_corners, whole
-from train.dataset import Image, Random, Sample, read_crops, read_image, read_photos, split
+from train.dataset import Image, Points, Random, Sample, read_crops, read_image, read_photos, split
 from train.fit.recipe import DataPart, Recipe
 
 HEIGHT = 48
@@ -115,8 +115,10 @@ class RecData:
         sample = pool[int(rng.integers(len(pool)))]
         plates = [plate for plate in sample.plates if not plate.ignored]
         plate = plates[int(rng.integers(len(plates)))]
-        box = jittered_box(plate.quad, rng, self.data.strength)
-        return self._finish(_cached(sample.path), box, rng), plate.text
+        image, text = _cached(sample.path), plate.text
+        if rng.random() < self.data.swap:
+            image, text = _swapped(image, plate.quad, rng)
+        return self._finish(image, jittered_box(plate.quad, rng, self.data.strength), rng), text
 
     def _rendered(self, rng: Random) -> tuple[Image, str]:
         from train.synth.crop import render_crop
@@ -130,6 +132,12 @@ class RecData:
 def rec_shares(data: DataPart) -> str:
     """Returns one line for the log: which sources are drawn how often."""
     return f"crops {data.crops_share:g} : photos {data.photos_share:g} : rendered {data.synth_share:g}"
+
+
+def _swapped(image: Image, quad: Points, rng: Random) -> tuple[Image, str]:
+    from train.augment_swap import swap_plate
+
+    return swap_plate(image, quad, rng)
 
 
 def _readable(samples: list[Sample]) -> list[Sample]:

@@ -43,7 +43,8 @@ class DataPart:
         crops_share: Chance weight of a crop.
         photos_share: Chance weight of a photo (its plate, for a recogniser).
         synth_share: Chance weight of a rendered plate or scene; 0 for none.
-        green_share: Among photos and rendered plates, the chance to ask for a green one.
+        green_share: Among photos, the chance to ask for one with a green plate.
+        swap: The chance that a photo's plate is replaced by a rendered one (any province, mostly green).
         holdout: Part of the samples kept for validation, by a hash of the plate's text, so that the same plate is never
             on both sides.
         holdout_seed: Salt of that hash.
@@ -62,6 +63,7 @@ class DataPart:
     photos_share: float = 1.0
     synth_share: float = 0.0
     green_share: float = 0.2
+    swap: float = 0.0
     holdout: float = 0.1
     holdout_seed: int = 1
     size: int = 480
@@ -197,6 +199,7 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "data.holdout": 0 <= data.holdout < 1,
         "data.size": data.size >= 64 and data.size % 32 == 0,
         "data.scale": len(data.scale) == 2 and 32 <= data.scale[0] <= data.scale[1],
+        "data.swap": 0 <= data.swap <= 1,
         "data.strength": 0 <= data.strength <= 2,
         "data.shrink_ratio": 0 < data.shrink_ratio < 1,
         "data.crops_share": min(data.crops_share, data.photos_share, data.synth_share) >= 0,
