@@ -27,7 +27,7 @@ from edge.models import Model, read_dictionary
 from edge.nbheader import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.ocr.settings import fit_cards, override
-from edge.paths import KIT_ROOT, cache_dir, sha256_file, write_atomic
+from edge.paths import cache_dir, kit_source, sha256_file, write_atomic
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
 
@@ -245,7 +245,7 @@ def variant_config(board: Board, pair: ModelPair, settings: Mapping[str, str]) -
 
 
 def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:
-    licence = KIT_ROOT / "LICENSE"
+    licence = kit_source("LICENSE")
     if licence.is_file():
         sources["LICENSE"] = (licence, "licence")
     place = "LICENSE" if licence.is_file() else ""

@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import click
 
-from edge import __version__
 from edge.errors import EdgeError, ExitCode
 from edge.lazy import LazyGroup
 
@@ -93,8 +92,19 @@ def _os_error(error: OSError, where: str) -> EdgeError:
     return wrapped
 
 
+def _print_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    """Prints the versions of the kit, of Paddle Lite and of the model sets, and ends; looks nothing up before."""
+    if not asked or ctx.resilient_parsing:
+        return
+    from edge.versions import version_lines
+
+    click.echo("\n".join(version_lines()))
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="edge")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+              help="Show the versions of the kit, Paddle Lite and the models.")  # fmt: skip
 def edge() -> None:
     """Train, quantise, convert, flash and benchmark PP-OCRv3 licence plate models on ARM boards."""
 

@@ -9,6 +9,26 @@ from pathlib import Path
 KIT_ROOT = Path(__file__).resolve().parent.parent
 
 
+def kit_source(name: str) -> Path:
+    """Returns where something of the checkout's top folder lies, such as `cpp`, `LICENSE` or `NOTICE`.
+
+    An installed kit has no such folder; `setup.py` puts copies into the wheel as `edge/_kit/`.
+
+    Args:
+        name: Path relative to the top folder.
+
+    Returns:
+        The path in the checkout when it is one, else in the installed package; it need not exist.
+    """
+    installed = Path(__file__).resolve().parent / "_kit"
+    return installed / name if installed.is_dir() else KIT_ROOT / name
+
+
+def cpp_dir() -> Path:
+    """Returns the folder of the C++ program's sources, in a checkout or an installed kit."""
+    return kit_source("cpp")
+
+
 def cache_dir(kind: str) -> Path:
     """Returns (and makes) the folder for one kind of cached thing.
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import BuildError, HostError, InputError, UsageError
-from edge.paths import KIT_ROOT, cache_dir, write_atomic
+from edge.paths import cache_dir, cpp_dir, write_atomic
 
-SOURCE = KIT_ROOT / "cpp"
+SOURCE = cpp_dir()
 ABIS = ("x86_64", "arm64", "armhf", "android-arm64", "android-armv7")
 LIBRARY_NAMES = ("libpaddle_light_api_shared.so", "liblite_pybind.so")
 STAMP = "built.json"
@@ -233,7 +233,7 @@ def _key(source: Path, abi: str, options: dict[str, str], compiler: str, content
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(source)}\0".encode())
         digest.update(path.read_bytes())
-    digest.update((KIT_ROOT / "edge" / "__init__.py").read_bytes())
+    digest.update(Path(__file__).with_name("__init__.py").read_bytes())
     facts = {"abi": abi, "options": options, "compiler": compiler, "ndk": os.environ.get("ANDROID_NDK_HOME", "")}
     if content is not None:
         status = content.stat()

@@ -1,0 +1,133 @@
+"""The sdist and the wheel: reproducible, complete, and at work outside a checkout."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+EPOCH = "1700000000"
+needs_build = pytest.mark.skipif(importlib.util.find_spec("build") is None, reason="needs the package `build`")
+
+
+def copy_checkout(target: Path, source: Path = REPO) -> Path:
+    """Copies what git would carry (and what is not yet committed) to another folder."""
+    unwanted = (
+        ".git", ".venv", ".uv", "build", "dist", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis",
+    )  # fmt: skip
+    return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns(*unwanted)))
+
+
+def build(source: Path, out: Path, umask: int) -> dict[str, bytes]:
+    """Builds an sdist, and from that the wheel, as `python -m build` does; returns name to content."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, umask=umask, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    build(copy_checkout(folder / "one"), folder / "dist", 0o022)
+    return folder / "dist"
+
+
+@needs_build
+def test_the_same_checkout_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    """Another folder, another umask and other file times change nothing."""
+    first = {path.name: path.read_bytes() for path in built.iterdir()}
+    source = copy_checkout(tmp_path / "a longer name", built.parent / "one")
+    now = time.time()
+    for path in source.rglob("*"):
+        os.utime(path, (now, now))
+    again = build(source, tmp_path / "dist", 0o077)
+    assert sorted(first) == sorted(again) and len(first) == 2
+    for name, content in first.items():
+        assert again[name] == content, f"{name} differs"
+
+
+@needs_build
+def test_wheel_holds_everything_that_runs(built: Path) -> None:
+    """Every data file of the packages, the C++ sources and the licences are in the wheel; tests and results are not."""
+    wheel, checkout = next(built.glob("*.whl")), built.parent / "one"
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for package in ("bench", "convert", "edge", "train"):
+        for path in (checkout / package).rglob("*"):
+            relative = path.relative_to(checkout)
+            if path.is_dir() or "__pycache__" in relative.parts or relative.parts[:2] == ("train", "results"):
+                continue
+            assert relative.as_posix() in names, relative
+    for path in (checkout / "cpp").rglob("*"):
+        if path.is_file():
+            assert f"edge/_kit/{path.relative_to(checkout).as_posix()}" in names
+    assert {"edge/_kit/LICENSE", "edge/_kit/NOTICE"} <= names
+    strangers = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert strangers == {"bench", "convert", "edge", "train"}
+    assert not [name for name in names if name.startswith("train/results/") or name.endswith(".pyc")]
+
+
+@needs_build
+def test_sdist_can_run_test_and_document_itself(built: Path) -> None:
+    """What `make run`, `make test` and `make docs` need is in the sdist, with no owner and one time."""
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        members = archive.getmembers()
+    names = {member.name.partition("/")[2] for member in members}
+    wanted = {"Makefile", "setup.py", "setup.cfg", "scripts/setup.sh", "tests/conftest.py", "mkdocs.yml"}
+    assert wanted <= names, wanted - names
+    assert {(member.mtime, member.uid, member.uname) for member in members} == {(int(EPOCH), 0, "")}
+
+
+@needs_build
+def test_wheel_works_outside_a_checkout(built: Path, tmp_path: Path) -> None:
+    """Installed elsewhere, the kit finds its sources, profiles, samples and recipes there and nothing in a checkout."""
+    target = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*command, str(next(built.glob("*.whl")))], check=True, capture_output=True)
+    program = """
+import json, edge, edge.board, edge.toolchain, edge.paths, edge.bundle, bench.cli, convert.cli, train.cli
+import train.fit.recipe
+found = {
+    "edge": edge.__file__, "cpp": str(edge.toolchain.SOURCE), "licence": str(edge.paths.kit_source("LICENSE")),
+    "boards": str(edge.board.BOARDS_DIR), "samples": str(edge.bundle.SAMPLES), "recipes": str(train.fit.recipe.RECIPES),
+}
+print(json.dumps(found))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(target), "PLATE_EDGE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for what, place in json.loads(done.stdout).items():
+        assert Path(place).is_relative_to(target), (what, place)
+        assert Path(place).exists(), (what, place)
+    # CMakeLists.txt reads the version from here.
+    assert (target / "edge" / "_kit" / "cpp" / ".." / "edge" / "__init__.py").is_file()
+    listed = subprocess.run(
+        [sys.executable, "-m", "edge", "device", "list", "--profiles", "--json"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert listed.returncode == 0, listed.stderr
+    assert "rk3399" in listed.stdout
+
+
+def test_version_names_kit_runtime_and_models() -> None:
+    """`edge --version` says everything that a bug report needs."""
+    command = [sys.executable, "-m", "edge", "--version"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+    kit, runtime, *models = done.stdout.splitlines()
+    assert kit.startswith("edge, version ")
+    assert runtime == "Paddle Lite 2.13rc0"
+    assert any("ppocrv3" in line for line in models)
