@@ -2,12 +2,13 @@
 VENV := .venv/bin
 OUT := out/local
 
-.PHONY: help run test setup lint format clean
+.PHONY: help run test setup setup-test lint docs clean
 
 help:
 	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
 	@echo "make test   set up and run all tests"
 	@echo "make setup  only set up     make lint   ruff, mypy, import directions"
+	@echo "make docs   the documentation as pages in build/site"
 	@echo "make clean  remove what make made in this folder (caches: ~/.cache/plate-edge)"
 
 run: setup
@@ -27,6 +28,10 @@ lint: setup-test
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-timing 2>/dev/null || $(VENV)/lint-imports
+
+docs: setup-test
+	@$(VENV)/mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 clean:
 	rm -rf .venv .uv build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
