@@ -11,6 +11,7 @@ that needs paddle takes it from `load_paddle`:
 from __future__ import annotations
 
 import os
+import warnings
 import zlib as _zlib  # noqa: F401
 from importlib import import_module
 from typing import Any
@@ -27,7 +28,9 @@ def load_paddle(module: str = "paddle") -> Any:
         HostError: It is not installed.
     """
     try:
-        return import_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of setuptools, about its own distutils
+            return import_module(module)
     except ModuleNotFoundError as error:
         hint = "Install the extra: `pip install plate-edge-kit[train]` (CPython 3.10)."
         raise HostError(f"This needs {error.name}, which is not installed.", hint) from error
