@@ -5,6 +5,7 @@ Each rewrite is exact but for rounding, is counted in the model card, and is lef
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
-from convert.quantised import QUANTISABLE, dequantise, drop_rounding
+from convert.quantised import QUANTISABLE, dequantise, drop_rounding, is_quantised
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,41 @@ def rewrite(graph: Graph, target: str) -> list[Change]:
         ("identities", drop_identities),
         ("bias-shape", flatten_bias),
         ("swish-beta", add_swish_beta),
-        *([("x86-float-arithmetic", _float_arithmetic), ("x86-direct-conv", avoid_direct_conv)] if target == "x86" else []),
+        *(_x86_steps(graph) if target == "x86" else []),
         ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
     ]
     changes = [Change(name, step(graph)) for name, step in steps]
     return [change for change in changes if change.count]
+
+
+def _x86_steps(graph: Graph) -> list[tuple[str, Rewrite]]:
+    steps: list[tuple[str, Rewrite]] = [("x86-direct-conv", avoid_direct_conv)]
+    if is_quantised(graph):
+        steps += [("x86-float-arithmetic", _float_arithmetic), ("matmul-to-mul", matmul_to_mul)]
+    return steps
+
+
+def matmul_to_mul(graph: Graph) -> int:
+    """Turns `matmul_v2` with a weight into the older `mul`.
+
+    Paddle Lite stores int8 weights of both for float arithmetic, but turns only those of `mul` back to float when it
+    loads (`light_api.cc`, DequantizeWeight): a `matmul_v2` reads the int8 bytes as float, and gives NaN.
+    """
+    count = 0
+    for operator in graph.of_type("matmul_v2"):
+        weight = graph.params.get(arguments(operator.inputs, "Y")[0])
+        rank = len(graph.shape(arguments(operator.inputs, "X")[0]) or ())
+        if weight is None or weight.ndim != 2 or rank < 2:
+            continue
+        if attribute(operator, "trans_x", False) or attribute(operator, "trans_y", False):
+            continue
+        operator.type = "mul"
+        del operator.attrs[:]
+        set_attribute(operator, "x_num_col_dims", INT, rank - 1)
+        set_attribute(operator, "y_num_col_dims", INT, 1)
+        count += 1
+    return count
 
 
 def _float_arithmetic(graph: Graph) -> int:
@@ -71,33 +101,41 @@ def drop_identities(graph: Graph) -> int:
 def _is_identity(operator: Any) -> bool:
     if operator.type == "dropout":
         kept = attribute(operator, "dropout_implementation", "downgrade_in_infer") == "upscale_in_train"
-        return kept or attribute(operator, "dropout_prob", 0.5) == 0.0
+        return bool(kept or attribute(operator, "dropout_prob", 0.5) == 0.0)
     if operator.type == "scale":
-        plain = attribute(operator, "scale", 1.0) == 1.0 and attribute(operator, "bias", 0.0) == 0.0
+        plain = bool(attribute(operator, "scale", 1.0) == 1.0 and attribute(operator, "bias", 0.0) == 0.0)
         return plain and not arguments(operator.inputs, "ScaleTensor")
     return True
 
 
-# Attributes of other backends (oneDNN, cuDNN), of training, and of Paddle's error messages: Paddle Lite reads none of them,
-# and stores each with every operator, which made up a third of a small int8 model.
-UNUSED = frozenset(
-    "op_callstack op_namescope op_role op_role_var op_device with_quant_attr use_mkldnn mkldnn_data_type use_quantizer"
-    " use_cudnn use_addto exhaustive_search workspace_size_MB force_fp32_output fuse_alpha fuse_beta fuse_activation"
-    " fuse_residual_connection fuse_relu_before_depthwise_conv Scale_in Scale_in_eltwise Scale_out Scale_weights Scale_x"
-    " Scale_y quantization_type is_mkldnn trainable_statistics use_global_stats Input_scale max_range".split()
+# Attributes of other backends (oneDNN, cuDNN), of training, of calibration and of Paddle's error messages. Paddle Lite
+# reads none of them and stores each with every operator: they were a third of a small int8 model.
+UNUSED = re.compile(
+    r"op_(callstack|namescope|role|role_var|device)|with_quant_attr|quantization_type|use_mkldnn|is_mkldnn"
+    r"|mkldnn_data_type|use_quantizer|use_cudnn|use_addto|exhaustive_search|workspace_size_MB|force_fp32_output"
+    r"|fuse_(alpha|beta|activation|residual_connection|relu_before_depthwise_conv)"
+    r"|Scale_(in|in_eltwise|out|weights|x|y)|Input_scale|max_range|trainable_statistics|use_global_stats"
+    r"|out_threshold|[A-Z][A-Za-z]*\d_threshold"
 )
+# Attributes whose value is what Paddle Lite takes when they are missing.
+DEFAULTS = {"data_format": "NCHW", "padding_algorithm": "EXPLICIT"}
 
 
 def drop_attributes(graph: Graph) -> int:
-    """Removes attributes that Paddle Lite does not read."""
+    """Removes attributes that Paddle Lite does not read or would take the same value for."""
     count = 0
     for operator in graph.block.ops:
-        kept = [item for item in operator.attrs if item.name not in UNUSED]
+        # max_range is the scale of a per-tensor dequantisation, the one operator that needs it.
+        kept = [item for item in operator.attrs if not _is_unused(item) or operator.type == "fake_dequantize_max_abs"]
         count += len(operator.attrs) - len(kept)
         if len(kept) != len(operator.attrs):
             del operator.attrs[:]
             operator.attrs.extend(kept)
     return count
+
+
+def _is_unused(item: Any) -> bool:
+    return bool(UNUSED.fullmatch(item.name)) or DEFAULTS.get(item.name, "?") == item.s
 
 
 def flatten_bias(graph: Graph) -> int:
@@ -134,9 +172,9 @@ def add_swish_beta(graph: Graph) -> int:
 def avoid_direct_conv(graph: Graph) -> int:
     """Keeps Paddle Lite's x86 runtime off its direct 3x3 kernels, by a 3x4 kernel whose last column is zero.
 
-    Those kernels (`lite/kernels/x86/conv_direct.cc`) fix their sizes at the first run, and compute wrong values, silently,
-    when a later input has another size. The 3x4 kernel with one column more of padding gives the same sums (at stride 2:
-    on even widths), and takes the general path. ARM's kernels adapt, so only x86 files carry this.
+    Those kernels (`lite/kernels/x86/conv_direct.cc`) fix their sizes at the first run, and compute wrong values,
+    silently, when a later input has another size. The 3x4 kernel with one column more of padding gives the same sums
+    (at stride 2: on even widths), and takes the general path. ARM's kernels adapt, so only x86 files carry this.
     """
     count = 0
     for operator in graph.of_type("conv2d"):
