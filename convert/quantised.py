@@ -96,3 +96,31 @@ def _restore(graph: Graph, operator: Any, weight: str, quantize: Any, dequantize
     for index in reversed(range(len(operator.attrs))):
         if operator.attrs[index].name in ("enable_int8", "bit_length", "quantization_type", "quantize_weight_bits"):
             del operator.attrs[index]
+
+
+def drop_linear(graph: Graph) -> int:
+    """Turns a model of the ONNX format (`quantize_linear`, `dequantize_linear`) back to float, weights rounded.
+
+    Returns:
+        How many weights were turned back.
+    """
+    count = 0
+    for operator in graph.of_type("quantize_linear"):
+        graph.replace_reads(arguments(operator.outputs, "Y")[0], arguments(operator.inputs, "X")[0])
+    for operator in graph.of_type("dequantize_linear"):
+        source = arguments(operator.inputs, "X")[0]
+        result = arguments(operator.outputs, "Y")[0]
+        if source in graph.params:
+            values = graph.params[source].astype(np.float32)
+            scale = graph.params[arguments(operator.inputs, "Scale")[0]]
+            axis = attribute(operator, "quant_axis", -1)
+            if axis >= 0 and scale.size > 1:
+                shape = [1] * values.ndim
+                shape[axis] = -1
+                scale = scale.reshape(shape)
+            graph.set_param(f"{source}.float", values * (scale / (2 ** (attribute(operator, "bit_length", 8) - 1) - 1)))
+            source = f"{source}.float"
+            count += 1
+        graph.replace_reads(result, source)
+    graph.remove(graph.of_type("quantize_linear", "dequantize_linear"))
+    return count

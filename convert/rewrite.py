@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
-from convert.quantised import QUANTISABLE, dequantise, drop_rounding, is_quantised
+from convert.quantised import QUANTISABLE, dequantise, drop_linear, drop_rounding, is_quantised
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def rewrite(graph: Graph, target: str) -> list[Change]:
 
 
 def _x86_steps(graph: Graph) -> list[tuple[str, Rewrite]]:
-    steps: list[tuple[str, Rewrite]] = [("x86-direct-conv", avoid_direct_conv)]
+    steps: list[tuple[str, Rewrite]] = []
     if is_quantised(graph):
         steps += [("x86-float-arithmetic", _float_arithmetic), ("matmul-to-mul", matmul_to_mul)]
-    return steps
+    return [*steps, ("x86-direct-conv", avoid_direct_conv)]
 
 
 def matmul_to_mul(graph: Graph) -> int:
@@ -79,7 +79,7 @@ def matmul_to_mul(graph: Graph) -> int:
 
 
 def _float_arithmetic(graph: Graph) -> int:
-    return dequantise(graph, QUANTISABLE) + drop_rounding(graph)
+    return dequantise(graph, QUANTISABLE) + drop_rounding(graph) + drop_linear(graph)
 
 
 def drop_identities(graph: Graph) -> int:
