@@ -30,7 +30,7 @@ lint: setup-test
 	@$(VENV)/lint-imports --no-timing 2>/dev/null || $(VENV)/lint-imports
 
 docs: setup-test
-	@$(VENV)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 	@echo build/site/index.html
 
 clean:
