@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "plate/args.h"
@@ -52,8 +53,8 @@ void write_floats(const std::string& path, const Tensor& tensor) {
 }
 
 void write_statistics(const Tensor& tensor, Json& json) {
-    double least = INFINITY;
-    double most = -INFINITY;
+    double least = std::numeric_limits<double>::infinity();
+    double most = -least;
     double sum = 0;
     std::int64_t nan = 0;
     for (std::int64_t i = 0; i < tensor.count(); ++i) {
@@ -68,7 +69,7 @@ void write_statistics(const Tensor& tensor, Json& json) {
     }
     const std::int64_t good = tensor.count() - nan;
     json.key("min").number(least, 9).key("max").number(most, 9);
-    json.key("mean").number(good > 0 ? sum / static_cast<double>(good) : NAN, 9).item("nan", nan);
+    json.key("mean").number(good > 0 ? sum / static_cast<double>(good) : std::nan(""), 9).item("nan", nan);
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ DbOptions db_options(const Config& c) {
 }
 
 Error not_finite(const std::string& model, const std::string& photo) {
-    return Error(ExitCode::kModel, "the output of " + model + " for " + photo +
-                                       " holds values that are no numbers (NaN): the model is broken on this target");
+    return {ExitCode::kModel, "the output of " + model + " for " + photo +
+                                  " holds values that are no numbers (NaN): the model is broken on this target"};
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
