@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import Accuracy, Agreement, accuracy, agreement, answers_of
+from bench.bootstrap import Array, Groups, Ratio, ratio_of_medians
 from bench.events import KEYS, STAGES
 from bench.result import Process, Result, ResultCell
-from bench.statistics import Array, Drift, Modes, Ratio, Summary, ratio_of_medians, summarise
-from bench.verdict import Verdict, drift_of, judge_cell, modes_of, overall
+from bench.statistics import Summary, summarise
+from bench.trend import Drift, Modes
+from bench.verdict import Verdict, drift_of, judge_cell, modes_of, other_share, overall
 
 OTHER = "other"
 ROWS = (*STAGES, OTHER, "total")
@@ -115,6 +117,11 @@ def column(processes: list[Process], row: str) -> list[Array]:
     return [np.asarray(process.ms[row], dtype=np.float64) for process in processes]
 
 
+def photos(processes: list[Process]) -> list[Groups]:
+    """Photo index of every iteration, one array a process."""
+    return [np.asarray(process.images, dtype=np.int64) for process in processes]
+
+
 def summarise_result(result: Result) -> ResultSummary:
     """Computes everything; about a tenth of a second for a default run."""
     cells = tuple(_summarise_cell(result, cell) for cell in result.cells)
@@ -128,16 +135,12 @@ def summarise_result(result: Result) -> ResultSummary:
 
 def _summarise_cell(result: Result, cell: ResultCell) -> CellSummary:
     processes = result.of(cell.key)
-    images = [np.asarray(process.images, dtype=np.int64) for process in processes]
+    images = photos(processes)
     stages = {}
     for row in ROWS:
         summary = summarise(column(processes, row), groups=images)
         if summary is not None:
             stages[row] = summary
-    other = None
-    if processes:
-        total = np.concatenate(column(processes, "total"))
-        other = float(np.median(np.concatenate(column(processes, OTHER)) / total))
     total_summary = stages.get("total")
     return CellSummary(
         cell=cell,
@@ -151,12 +154,12 @@ def _summarise_cell(result: Result, cell: ResultCell) -> CellSummary:
         },
         rec_per_plate=summarise(_per_plate(processes)),
         hwm_kb=max((value for process in processes for value in process.hwm_kb.values() if value), default=None),
-        other_share=other,
+        other_share=other_share(processes),
         drift=drift_of(processes),
         modes=modes_of(processes),
         accuracy=accuracy(result.photos, answers_of(result, cell.key)),
         millijoules=_energy(result, processes, total_summary),
-        verdict=judge_cell(result, cell, total_summary, other),
+        verdict=judge_cell(result, cell, total_summary),
     )
 
 
@@ -193,7 +196,7 @@ def _pair(result: Result, fp32: ResultCell, int8: ResultCell) -> PairSummary:
     for row in KEYS:
         before, after = column(a, row), column(b, row)
         if all((np.median(values) > 0) for values in (*before, *after)):
-            ratios[row] = ratio_of_medians(before, after, paired=paired)
+            ratios[row] = ratio_of_medians(before, after, groups=(photos(a), photos(b)), paired=paired)
     return PairSummary(
         fp32.key,
         int8.key,

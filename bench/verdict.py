@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.bootstrap import Array, normalised
+from bench.events import STAGES
 from bench.result import Process, Result, ResultCell
-from bench.statistics import Array, Drift, Modes, Summary, drift, normalised, two_modes
+from bench.statistics import Summary
+from bench.trend import Drift, Modes, drift, two_modes
 
 VALID, NOISY, INVALID = "VALID", "NOISY", "INVALID"
 
@@ -23,8 +26,6 @@ MAX_OTHER = 0.05
 MAX_FREQUENCY_DROP = 0.05
 MIN_PROCESSES = 5
 MIN_ITERATIONS = 50
-MODE_SEPARATION = 5.0
-MODE_SHARE = 0.10
 MODE_RATIO = 1.05
 
 
@@ -61,32 +62,19 @@ class _Findings:
         return Verdict(level, tuple(self.invalid), tuple(self.noisy), tuple(self.notes))
 
 
-def judge_cell(result: Result, cell: ResultCell, total: Summary | None, other: float | None) -> Verdict:
+def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdict:
     """Judges one cell.
 
     Args:
         result: All of it.
         cell: The one to judge.
         total: Summary of its totals; None when nothing was measured.
-        other: Part of the total that no stage explains (median), None when nothing was measured.
     """
     found = _Findings()
-    every = [process for process in result.processes if process.cell == cell.key]
     measured = result.of(cell.key)
-    planned = int(result.plan.get("processes", 0))
-    whole = [process for process in every if process.complete]
-    if len(whole) < planned:
-        reasons = dict.fromkeys(process.why for process in every if process.why)
-        said = f" ({'; '.join(reasons)})" if reasons else ""
-        found.invalid.append(f"{len(whole)} of {planned} processes ran to their end{said}")
-    _judge_kind(result, found)
+    _judge_soundness(result, cell, measured, found)
     if total is None:
         return found.verdict()
-    _judge_processes(cell, measured, found)
-    if other is not None and abs(other) > MAX_OTHER:
-        found.invalid.append(
-            f"the stages add up to {1 - other:.0%} of the total, so {abs(other):.0%} of the time is not explained"
-        )
     _judge_noise(total, measured, found)
     _judge_conditions(result, cell, measured, found)
     if total.processes < MIN_PROCESSES:
@@ -95,6 +83,23 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None, other: f
     if fewest < MIN_ITERATIONS:
         found.noisy.append(f"only {fewest} iterations in a process; {MIN_ITERATIONS} are asked for")
     return found.verdict()
+
+
+def invalid_reasons(result: Result, cell: ResultCell) -> tuple[str, ...]:
+    """Only the reasons that make a cell INVALID; cheaper than a whole verdict."""
+    found = _Findings()
+    _judge_soundness(result, cell, result.of(cell.key), found)
+    return tuple(found.invalid)
+
+
+def other_share(processes: Sequence[Process]) -> float | None:
+    """Median of (total - sum of the stages) / total; None when nothing was measured."""
+    shares = [
+        1 - np.sum([process.ms[stage] for stage in STAGES], axis=0) / np.asarray(process.ms["total"])
+        for process in processes
+        if process.times
+    ]
+    return float(np.median(np.concatenate(shares))) if shares else None
 
 
 def overall(verdicts: Iterable[Verdict]) -> str:
@@ -109,9 +114,7 @@ def modes_of(processes: Sequence[Process]) -> Modes | None:
     if not totals:
         return None
     modes = two_modes(normalised(np.concatenate(totals), np.concatenate(images)))
-    if modes is None or modes.separation < MODE_SEPARATION or modes.ratio < MODE_RATIO:
-        return None
-    return modes if MODE_SHARE <= modes.share <= 1 - MODE_SHARE else None
+    return modes if modes is not None and modes.apart and modes.ratio >= MODE_RATIO else None
 
 
 def drift_of(processes: Sequence[Process]) -> Drift | None:
@@ -134,6 +137,25 @@ def _judge_kind(result: Result, found: _Findings) -> None:
         found.invalid.append("the replay runtime of the tests stood in for Paddle Lite: its times are nobody's")
     elif kind == "host":
         found.notes.append("measured on the host computer, not on a board")
+
+
+def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
+    every = [process for process in result.processes if process.cell == cell.key]
+    planned = int(result.plan.get("processes", 0))
+    whole = [process for process in every if process.complete]
+    if len(whole) < planned:
+        reasons = dict.fromkeys(process.why for process in every if process.why)
+        said = f" ({'; '.join(reasons)})" if reasons else ""
+        found.invalid.append(f"{len(whole)} of {planned} processes ran to their end{said}")
+    _judge_kind(result, found)
+    _judge_processes(cell, measured, found)
+    other = other_share(measured)
+    if other is not None and abs(other) > MAX_OTHER:
+        found.invalid.append(
+            f"the stages add up to {1 - other:.0%} of the total, so {abs(other):.0%} of the time is not explained"
+        )
+    if _throttled(_looks(result, measured)):
+        found.invalid.append("the board throttled while it ran (heat or supply voltage)")
 
 
 def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
@@ -192,18 +214,20 @@ def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Proce
         early, late = float(np.median(speeds[:third])), float(np.median(speeds[-third:]))
         if late < (1 - MAX_FREQUENCY_DROP) * early:
             found.noisy.append(f"the clock fell from {early / 1000:.0f} to {late / 1000:.0f} MHz while it ran")
-    looks: list[dict[str, object]] = []
-    for process in measured:
-        looks += [look for look in (process.before, process.after) if look]
-    looks += [sample for sample in result.samples if sample.get("process") in indices]
-    if _throttled(looks):
-        found.invalid.append("the board throttled while it ran (heat or supply voltage)")
     loads = [float(process.before.get("load") or 0.0) for process in measured if process.before]
     cores = result.facts.get("cores") or 1
     # Our own program adds its threads to the load average of the minute.
     busy = [load for load in loads if load > 0.5 * cores + cell.threads]
     if busy:
         found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {cores} cores")
+
+
+def _looks(result: Result, measured: Sequence[Process]) -> list[dict[str, object]]:
+    indices = {process.index for process in measured}
+    looks: list[dict[str, object]] = []
+    for process in measured:
+        looks += [look for look in (process.before, process.after) if look]
+    return looks + [sample for sample in result.samples if sample.get("process") in indices]
 
 
 def _throttled(looks: Sequence[dict[str, object]]) -> bool:

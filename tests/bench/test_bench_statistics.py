@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import (
-    MIN_SAMPLES,
-    coefficient,
-    drift,
-    median_interval,
-    percentile,
-    ratio_of_medians,
-    student_t,
-    summarise,
-    two_modes,
-)
+from bench.bootstrap import bootstrap_medians, median_interval, ratio_of_medians, student_t
+from bench.statistics import MIN_SAMPLES, coefficient, percentile, summarise
+from bench.trend import drift, two_modes
 
 PROCESSES, ITERATIONS = 5, 50
 
@@ -58,8 +50,6 @@ def test_interval_covers_the_true_median_in_93_to_97_of_100_runs() -> None:
 
 def test_plain_percentile_interval_would_not_cover() -> None:
     # What the calibration is for: five processes and the textbook's percentile interval.
-    from bench.statistics import bootstrap_medians
-
     rng = np.random.default_rng(3)
     hits = 0
     for number in range(300):

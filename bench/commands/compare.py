@@ -1,0 +1,105 @@
+"""`bench compare`: compare two results, gate regressions."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.errors import InputError, NotValidError, UsageError
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+    from bench.result import Result
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--fail-if", metavar="5%", help="Exit with 10 on a regression larger than this.")
+@click.option("--confirm", is_flag=True, help="Measure B's release again on its device; only what shows twice counts.")
+@click.option("--force", is_flag=True, help="Compare although the results are of different kinds.")
+@click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML.")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False), help="Write Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def compare(
+    a: Path,
+    b: Path,
+    fail_if: str | None,
+    confirm: bool,
+    force: bool,
+    junit_file: Path | None,
+    markdown_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare result B with the baseline A (result.json files or their folders).
+
+    A regression is larger than the limit and beyond noise. Exit codes: 0 no regression or no --fail-if, 3 the results
+    cannot be compared, 10 regression.
+    """
+    from rich.console import Console
+
+    from bench.compare import DEFAULT_THRESHOLD
+    from bench.compare import compare as compare_results
+    from bench.compare_output import junit, markdown, print_comparison, sentence
+    from bench.result import load_result
+    from edge.paths import write_atomic
+
+    threshold = parse_limit(fail_if) if fail_if else DEFAULT_THRESHOLD
+    baseline, candidate = load_result(a), load_result(b)
+    found = compare_results(baseline, candidate, threshold=threshold, force=force)
+    if confirm and found.regressions:
+        found = _confirmed(found, baseline, candidate, b if b.is_dir() else b.parent, threshold)
+    if junit_file:
+        write_atomic(junit_file, junit(found))
+    if markdown_file:
+        write_atomic(markdown_file, markdown(found))
+    if as_json:
+        click.echo(json.dumps(found.document(), ensure_ascii=False))
+    else:
+        print_comparison(found, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+    if found.obstacles and not found.changes:
+        raise InputError(
+            f"{a} and {b} cannot be compared: {found.obstacles[0]}.",
+            "Measure both on the same board with the same photos and settings; --force compares all the same.",
+        )
+    if fail_if and found.regressions:
+        raise NotValidError(sentence(found), "The baseline stays as it is; see the table for every stage.")
+
+
+def parse_limit(text: str) -> float:
+    """Reads `5%`, `5 %` or `0.05`.
+
+    Raises:
+        UsageError: Anything else, or a limit outside 0 to 100 %.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    limit = float(match[1]) / (100 if match[2] else 1) if match else -1.0
+    if not 0 <= limit <= 1:
+        raise UsageError(f"--fail-if {text!r} is no limit.", "Write 5% or 0.05.")
+    return limit
+
+
+def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold: float) -> Comparison:
+    """Measures B once more; keeps as regressions only what shows both times."""
+    from dataclasses import replace
+
+    from bench.compare import SAME
+    from bench.compare import compare as compare_results
+    from bench.confirm import measure_again
+
+    second = compare_results(a, measure_again(b, folder), threshold=threshold)
+    again = {(change.cell, change.what) for change in second.regressions}
+    changes = tuple(
+        replace(change, verdict=SAME)
+        if change.verdict == "regression" and change.unit == "ms" and (change.cell, change.what) not in again
+        else change
+        for change in found.changes
+    )
+    dropped = len(found.regressions) - sum(change.verdict == "regression" for change in changes)
+    note = f"measured again: {len(found.regressions) - dropped} of {len(found.regressions)} regressions are confirmed"
+    return replace(found, changes=changes, notes=(*found.notes, note, *second.obstacles))
