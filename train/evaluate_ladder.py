@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from edge.ocr.config import PipelineConfig
-from edge.ocr.settings import fit_inputs
 from train.dataset import Sample
 from train.evaluate import PhotoOutput, e2e_figures, photo_outputs
-from train.evaluate_models import Source
+from train.evaluate_models import Source, source_settings
 from train.metrics import EndToEndFigures
 
 _PLAIN = {"text_lengths": (), "det_dilation": False, "box_flip": False, "box_grow": 0.0}
@@ -114,10 +113,10 @@ def step_configs(name: str, sources: Mapping[str, Source], limit: tuple[str, int
     Args:
         name: As in `Step.models`.
         sources: Detector and recogniser.
-        limit: `det_limit_type` and `det_limit_side`.
+        limit: `det_limit_type` and `det_limit_side`, for models whose cards ask for none.
     """
-    inputs = {task: source.input for task, source in sources.items()}
-    base = fit_inputs(PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1]), **inputs)
+    start = PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1])
+    base = replace(source_settings(start, sources), decode="greedy", score_thresh=0.0)
     steps = [step for step in STEPS if step.models == name]
     return [replace(base, **column, **step.settings) for step in steps for column in COLUMNS.values()]
 

@@ -6,8 +6,8 @@ processes: the runtimes' networks belong to the process that made them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import yaml
 from edge.errors import InputError, UsageError
 from edge.models import CARD_NAME, TASKS, Input, load_model, read_dictionary
 from edge.ocr.backends import open_network
+from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
+from edge.ocr.settings import fit_inputs, override
 from train.checkpoint import BEST, LAST, load_state
 
 RECIPE, DICTIONARY = "recipe.yml", "dict.txt"
@@ -34,6 +36,7 @@ class Source:
         name: For people: the card's name, or the checkpoint's path.
         bytes: Size of the model's files, without its dictionary.
         input: The network's input.
+        pipeline: Settings that its card asks for; a checkpoint has none.
     """
 
     task: str
@@ -42,6 +45,7 @@ class Source:
     name: str
     bytes: int
     input: Input
+    pipeline: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """What a result says about the model."""
@@ -55,6 +59,17 @@ class Opened:
     source: Source
     network: Network
     characters: list[str] | None
+
+
+def source_settings(config: PipelineConfig, sources: Mapping[str, Source]) -> PipelineConfig:
+    """Returns settings as models want them: their inputs, then what their cards ask for.
+
+    Raises:
+        UsageError: A card names an unknown setting or a malformed value.
+    """
+    fitted = fit_inputs(config, **{task: source.input for task, source in sources.items()})
+    asked = {key: value for source in sources.values() for key, value in source.pipeline.items()}
+    return override(fitted, asked)
 
 
 def find_sources(paths: Sequence[Path], tasks: Sequence[str]) -> dict[str, Source]:
@@ -88,7 +103,7 @@ def _sources(path: Path) -> list[Source]:
     if path.is_dir():
         if (path / CARD_NAME).is_file():
             card = load_model(path).card
-            return [Source(card.task, path, card.format, card.name, card.bytes, card.input)]
+            return [Source(card.task, path, card.format, card.name, card.bytes, card.input, card.pipeline)]
         inside = [item for task in TASKS if (path / task / CARD_NAME).is_file() for item in _sources(path / task)]
         if inside:
             return inside

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError, UsageError
+from edge.models import save_model
 from edge.ocr.backends import open_backend
 from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
@@ -22,7 +23,7 @@ from edge.prepare import ModelPair
 from train.dataset import Plate as TruePlate
 from train.dataset import Sample
 from train.evaluate import PhotoOutput, SharedReader, det_figures, e2e_figures, open_reader, photo_outputs, rec_figures
-from train.evaluate_models import find_sources, open_source
+from train.evaluate_models import find_sources, open_source, source_settings
 
 SAMPLES = Path(__file__).resolve().parents[2] / "edge" / "samples"
 SMALL = PipelineConfig(det_limit_type="max", det_limit_side=640)
@@ -213,3 +214,17 @@ def test_figures_by_kind_of_plate() -> None:
     assert (det["blue"].hmean, det["green"].hmean) == (1.0, 0.0)
     rec = rec_figures(["皖A12345", "皖AD12345"], ["皖A12345", "皖AD1234"])
     assert (rec["all"].accuracy, rec["blue"].accuracy, rec["green"].accuracy) == (0.5, 1.0, 0.0)
+
+
+def test_a_model_is_measured_with_the_settings_of_its_card(
+    ocr_models: ModelPair, label_file: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(ocr_models.rec.folder, tmp_path / "rec")
+    card = replace(ocr_models.rec.card, pipeline={"rec_resize": "stretch", "decode": "plate"})
+    save_model(tmp_path / "rec", card, [item.path for item in card.files])
+    sources = find_sources([tmp_path / "rec"], ["rec"])
+    settings = source_settings(PipelineConfig(rec_resize="pad", decode="greedy"), sources)
+    assert (settings.rec_resize, settings.decode) == ("stretch", "plate")
+    answer = run_eval("rec", "--model", tmp_path / "rec", "--labels", label_file, "--json", "--set", "decode=greedy")
+    used = json.loads(answer.stdout)["settings"]
+    assert used["rec_resize"] == "stretch" and used["decode"] == "greedy", "an option wins over the card"

@@ -56,12 +56,11 @@ def evaluate(
     """
     from edge.install import parse_settings
     from edge.ocr.config import PipelineConfig
-    from edge.ocr.settings import fit_inputs, override
-    from train.evaluate_models import find_sources
+    from edge.ocr.settings import override
+    from train.evaluate_models import find_sources, source_settings
 
     sources = find_sources(models, TASKS[task])
-    inputs = {name: source.input for name, source in sources.items()}
-    config = override(fit_inputs(PipelineConfig(), **inputs), parse_settings(pairs))
+    config = override(source_settings(PipelineConfig(), sources), parse_settings(pairs))
     samples = load_samples(task, labels)[:first]
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
