@@ -71,9 +71,22 @@ void check_parameters(Reader& reader) {
     if (reader.left() != 0) reader.fail();
 }
 
+// Operators name their kernel as `conv2d/def/4/1/1` with an end of string behind it: operator, variant, target,
+// precision, layout. Counts the targets 2 (x86) and 4 (ARM).
+void count_kernels(const std::string& program, NbFile& out) {
+    for (std::size_t at = program.find('/'); at != std::string::npos; at = program.find('/', at + 1)) {
+        int target = 0;
+        int length = 0;
+        if (std::sscanf(program.c_str() + at, "/%2d/%*2d/%*2d%n", &target, &length) != 1 || length == 0) continue;
+        if (program[at + static_cast<std::size_t>(length)] != '\0') continue;
+        out.x86_kernels += target == 2 ? 1 : 0;
+        out.arm_kernels += target == 4 ? 1 : 0;
+    }
+}
+
 }  // namespace
 
-std::string check_nb_file(const std::string& path) {
+NbFile check_nb_file(const std::string& path) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
     if (!file) throw Error(ExitCode::kModel, "cannot open model " + path + ": " + std::strerror(errno));
     Reader reader(path, file.get());
@@ -87,10 +100,30 @@ std::string check_nb_file(const std::string& path) {
     if (format == 0) {
         throw Error(ExitCode::kModel, path + " has the format of Paddle Lite before 2.7: convert the model again");
     }
-    reader.skip(reader.number<std::uint64_t>());
-    if (reader.left() == 0) reader.fail();
+    NbFile out;
+    out.opt_version = version;
+    const auto length = reader.number<std::uint64_t>();
+    if (length >= reader.left()) reader.fail();
+    std::string program(static_cast<std::size_t>(length), '\0');
+    reader.bytes(program.data(), program.size());
+    count_kernels(program, out);
     if (format == 2) check_parameters(reader);
-    return version;
+    return out;
+}
+
+void check_nb_target(const std::string& path, const NbFile& file) {
+#if defined(__x86_64__)
+    constexpr const char* kHere = "x86";
+    const int foreign = file.arm_kernels;
+    constexpr const char* kThere = "arm";
+#else
+    constexpr const char* kHere = "arm";
+    const int foreign = file.x86_kernels;
+    constexpr const char* kThere = "x86";
+#endif
+    if (foreign == 0) return;
+    throw Error(ExitCode::kModel, path + " was made for " + kThere + ", and this program runs on " + kHere +
+                                      ": convert the model with --target " + kHere);
 }
 
 }  // namespace plate

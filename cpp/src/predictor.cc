@@ -91,8 +91,9 @@ std::int64_t Tensor::count() const {
 
 Predictor::Predictor(const std::string& path, int threads, const std::string& power_mode)
     : library_(std::make_unique<Library>()), path_(path) {
-    check_nb_file(path);
-    guarded("loading " + path + " (was it made for this target, by the opt tool of this version?)", [&] {
+    const NbFile file = check_nb_file(path);
+    check_nb_target(path, file);
+    guarded("loading " + path + " (made by opt " + file.opt_version + ")", [&] {
         lite::MobileConfig config;
         config.set_model_from_file(path);
         config.set_power_mode(mode_of(power_mode));
@@ -129,6 +130,7 @@ const Tensor& Predictor::run() {
         }
         output_.shape = library_->output->shape();
         output_.data = library_->output->data<float>();
+        if (output_.data == nullptr || output_.count() <= 0) throw Error(ExitCode::kModel, path_ + " gave no output");
         return output_;
     });
 }
