@@ -251,7 +251,7 @@ def load_plan(name: str) -> Plan:
         return PRESETS[name]
     path = Path(name)
     if not path.is_file():
-        raise UsageError(f"{name!r} is no plan.", f"Use {', '.join(PRESETS)}, or a YAML file (docs/bench.md).")
+        raise UsageError(f"{name!r} is no plan.", f"Use {', '.join(PRESETS)}, or a YAML file (docs/measuring.md).")
     import yaml
 
     try:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.bootstrap import Array, Groups, Interval, median_interval, normalised
 
-# Samples from which MLPerf's loadgen bounds a percentile at 99 % confidence (early stopping; see docs/statistics.md).
+# Samples from which MLPerf's loadgen bounds a percentile at 99 % confidence (early stopping; see docs/measuring.md).
 MIN_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
 
 

@@ -58,7 +58,7 @@ def _section(path: str, command: click.Command) -> str:
     context = click.Context(command, info_name=path)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     lines = [f"## `{path}`", "", _help(command), "", "```text", usage, "```", ""]
-    rows = [row for parameter in command.get_params(context) if (row := _row(parameter, context))]
+    rows = [row for parameter in command.params if (row := _row(parameter, context))]
     if rows:
         lines += ["| option | what it does |", "| --- | --- |", *rows, ""]
     return "\n".join(lines)
@@ -68,9 +68,8 @@ def _row(parameter: click.Parameter, context: click.Context) -> str:
     record = parameter.get_help_record(context)
     if record is None:
         return ""
-    names, text = record
-    names = names.replace("|", "\\|")
-    return f"| `{names}` | {html.escape(text, quote=False).replace('|', chr(92) + '|')} |"
+    names, text = (html.escape(part, quote=False).replace("|", "&#124;") for part in record)
+    return f"| <code>{names}</code> | {text} |"
 
 
 def _help(command: click.Command) -> str:

@@ -82,3 +82,29 @@ def test_a_page_is_built_without_a_warning(tmp_path: Path) -> None:
     assert "edge flash" in page and "--break-lock" in page
     fetched = re.findall(r'<(?:script|link)[^>]+(?:src|href)="(https?://[^"]+)"', page)
     assert not [url for url in fetched if "plate" not in url], "a page fetches from elsewhere"
+
+
+def _example(page: str) -> str:
+    """The YAML block of a page."""
+    return (REPO / "docs" / page).read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+
+
+def test_the_documented_profile_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board of the tutorial is loaded as the kit's own are."""
+    import edge.board
+
+    (tmp_path / "myboard.yml").write_text(_example("tutorials/board-profile.md"), encoding="utf-8")
+    monkeypatch.setattr(edge.board, "BOARDS_DIR", tmp_path)
+    board = edge.board.load_profile("myboard")
+    assert (board.abi, board.clusters[0].core, board.threads) == ("arm64", "cortex-a53", 4)
+
+
+def test_the_documented_plan_is_one(tmp_path: Path) -> None:
+    """The plan of "How we measure" has 2 x 2 x 2 combinations."""
+    from bench.plan import load_plan
+
+    file = tmp_path / "mine.yml"
+    file.write_text(_example("measuring.md"), encoding="utf-8")
+    plan = load_plan(str(file))
+    assert len(plan.cells) == 8
+    assert dict(plan.options) == {"decode": "plate"}

@@ -158,8 +158,8 @@ def test_wrong_files_are_refused(written: Written, name: str, change: Callable[[
     ("name", "way", "kind"),
     [
         ("card", "", Card), ("card", "input", Input), ("card", "charset.anyOf.1", Charset),
-        ("config", "", PipelineConfig), ("manifest", "", Manifest), ("manifest", "files.items", BundleFile), ("result", "", Result),
-        ("result", "cells.items", ResultCell), ("result", "processes.items", Process),
+        ("config", "", PipelineConfig), ("manifest", "", Manifest), ("manifest", "files.items", BundleFile),
+        ("result", "", Result), ("result", "cells.items", ResultCell), ("result", "processes.items", Process),
     ],
 )  # fmt: skip
 def test_schema_and_loader_know_the_same_keys(name: str, way: str, kind: type) -> None:
