@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,21 @@ def test_version_names_kit_runtime_and_models() -> None:
     assert kit.startswith("edge, version ")
     assert runtime == "Paddle Lite 2.13rc0"
     assert any("ppocrv3" in line for line in models)
+
+
+def test_bill_of_materials_names_what_is_needed() -> None:
+    """The direct needs of setup.cfg and theirs, each with version and licence; twice the same bytes."""
+    try:
+        metadata.version("plate-edge-kit")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the kit runs from a folder, it is not installed")
+    command = [sys.executable, str(REPO / "scripts" / "sbom.py"), "models"]
+    first = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == first
+    document = json.loads(first)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    components = {item["name"]: item for item in document["components"]}
+    # paramiko is needed by fabric only, the weights' wheel by the extra.
+    assert {"click", "fabric", "numpy", "paddlelite", "pyyaml", "paramiko", "rapidocr-onnxruntime"} <= set(components)
+    assert components["paddlelite"]["version"] == "2.13rc0"
+    assert components["click"]["licenses"]
