@@ -1,0 +1,148 @@
+"""`bench history`: keep and show results over time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.history import History, Trend
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+@click.group()
+@click.option(
+    "--db", envvar="PLATE_EDGE_HISTORY", metavar="URL", help="Database. [default: SQLite among your settings]"
+)
+@click.pass_context
+def history(context: click.Context, db: str | None) -> None:
+    """Keep and show results over time."""
+    context.obj = db
+
+
+def _open(context: click.Context) -> History:
+    from bench.history import History
+
+    store = History(context.obj)
+    context.call_on_close(store.close)
+    return store
+
+
+@history.command(name="add")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@click.pass_context
+def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool) -> None:
+    """Add results (result.json files, or folders that hold any)."""
+    from bench.history import add_file
+    from bench.result import RESULT_NAME
+
+    files: list[Path] = []
+    for path in results:
+        inside = sorted(path.rglob(RESULT_NAME)) if path.is_dir() and not (path / RESULT_NAME).is_file() else [path]
+        if not inside:
+            raise UsageError(f"{path} holds no {RESULT_NAME}.")
+        files += inside
+    store = _open(context)
+    added = [(str(path), *add_file(store, path)) for path in files]
+    if as_json:
+        click.echo(json.dumps([{"file": name, "id": identity, "new": new} for name, identity, new in added]))
+        return
+    for name, identity, new in added:
+        click.echo(f"{identity[:12]}  {'added' if new else 'known'}  {name}")
+
+
+@history.command(name="list")
+@click.option("--device", help="Only of this device.")
+@click.option("--board", help="Only of this kind of board.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@click.pass_context
+def list_results(context: click.Context, device: str | None, board: str | None, as_json: bool) -> None:
+    """List results, the oldest first."""
+    entries = _open(context).entries(device=device, board=board)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in entries]))
+        return
+    for entry in entries:
+        click.echo(
+            f"{entry.id[:12]}  {entry.created[:19]}  {entry.device}  {entry.verdict}  {entry.plan}  {entry.git[:10]}"
+        )
+    if not entries:
+        click.echo("no results yet; `bench history add FOLDER` adds some", err=True)
+
+
+@history.command()
+@click.option("--device", help="Only of this device.")
+@click.option("--cell", help="Only combinations whose name begins so, such as ppocrv3-int8.")
+@click.option("--stage", default="total", show_default=True, help="Stage of the pipeline.")
+@click.option("--all", "everything", is_flag=True, help="Also INVALID figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@click.pass_context
+def trend(
+    context: click.Context, device: str | None, cell: str | None, stage: str, everything: bool, as_json: bool
+) -> None:
+    """Show medians over time, with the points where the level changed."""
+    trends = _open(context).trends(device=device, cell=cell, stage=stage, invalid=everything)
+    if as_json:
+        click.echo(json.dumps([asdict(item) for item in trends]))
+        return
+    for item in trends:
+        _print_trend(item)
+    if not trends:
+        click.echo("nothing to show: no result fits", err=True)
+
+
+@history.command()
+@click.argument("identity")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+@click.pass_context
+def export(context: click.Context, identity: str, out: Path, force: bool) -> None:
+    """Write the result whose id begins with IDENTITY as result.json; `bench history add` takes it back."""
+    from bench.result import save_result
+    from bench.summary import summarise_result
+
+    result = _open(context).get(identity)
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists.", "Give another file, or --force to replace it.")
+    save_result(out, result, summary=summarise_result(result).document())
+    click.echo(str(out))
+
+
+@history.command()
+@click.argument("identity")
+@click.pass_context
+def remove(context: click.Context, identity: str) -> None:
+    """Remove the result whose id begins with IDENTITY."""
+    click.echo(_open(context).remove(identity))
+
+
+def _print_trend(item: Trend) -> None:
+    medians = [point.median for point in item.points]
+    click.echo(f"{item.device}  {item.cell}  {item.stage}  (photos {item.photos[:8]}): {spark(medians)}")
+    for number, point in enumerate(item.points):
+        interval = f" [{point.low:.2f}, {point.high:.2f}]" if point.low is not None and point.high is not None else ""
+        mark = ""
+        if point.change:
+            before = sorted(medians[max(0, number - 5) : number])
+            mark = f"  <- level changed, x{point.median / before[len(before) // 2]:.3f}"
+        click.echo(
+            f"  {point.created[:19]}  {point.median:.2f} ms{interval}  n={point.n}  {point.verdict}  "
+            f"{point.release[:8]}{mark}"
+        )
+    sys.stdout.flush()
+
+
+def spark(values: list[float]) -> str:
+    """Draws values as a row of blocks."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[min(7, int(8 * (value - low) / span))] for value in values)
