@@ -42,7 +42,7 @@ def fit(
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
     from train.fit.start import start_fit
 
-    with _Progress(visualdl, quiet=as_json) as progress:
+    with Progress(visualdl, quiet=as_json) as progress:
         run = start_fit(recipe, out, progress.row)
         best = run.run(stop)
     if as_json:
@@ -51,7 +51,7 @@ def fit(
         click.echo(f"best of {run.step} steps: {yaml.safe_dump(best, default_flow_style=True).strip()} in {out}")
 
 
-class _Progress:
+class Progress:
     """A progress bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, visualdl: Path | None, quiet: bool) -> None:
@@ -70,7 +70,7 @@ class _Progress:
                 ) from error
             self.writer = LogWriter(logdir=str(visualdl))
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Progress:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

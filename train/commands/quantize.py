@@ -14,12 +14,20 @@ from edge.models import TASKS, Model, load_model
 
 @click.command()
 @click.argument("task", type=click.Choice(TASKS))
-@click.option("--model", "source", required=True, type=click.Path(path_type=Path), help="Float inference model.")
+@click.option(
+    "--model",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Float inference model; for qat the folder of a fit's run.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the int8 model.")
 @click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True, help="How.")
 @click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops (default: rendered).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses or renders the photos.")
 @click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
+@click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
+@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="For qat: override a setting.")
 @click.option("--sensitivity", is_flag=True, help="Only print each layer's ratio.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -31,6 +39,8 @@ def quantize(
     calibrate: Path | None,
     seed: int,
     limit: float | None,
+    recipe: str | None,
+    overrides: tuple[str, ...],
     sensitivity: bool,
     force: bool,
     as_json: bool,
@@ -39,7 +49,13 @@ def quantize(
     from train.quantize_ptq import PtqOptions, quantize_ptq
 
     if method == "qat":
-        raise UsageError("QAT starts from a run.", "Use `edge train fit` with a QAT recipe, then `edge train export`.")
+        from train.commands.quantize_qat import quantize_by_training
+
+        name = recipe or {"det": "det-plate-qat", "rec": "rec-plate-160-qat"}[task]
+        quantize_by_training(task, source, out, name, overrides, force=force, as_json=as_json)
+        return
+    if recipe or overrides:
+        raise UsageError("--recipe and -o are for --method qat.")
     model = load_model(source)
     if model.card.task != task:
         raise UsageError(f"{source} is a {model.card.task} model, not {task}.")

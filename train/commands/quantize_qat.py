@@ -1,0 +1,61 @@
+"""The QAT half of `edge train quantize`: train with int8 rounding from a float run, export, tell the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edge.errors import InputError, UsageError
+
+
+def quantize_by_training(
+    task: str,
+    run: Path,
+    out: Path,
+    recipe_name: str,
+    overrides: tuple[str, ...],
+    *,
+    force: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Runs QAT in `<out>-run` (resumed when it is there) and writes the int8 inference model to `out`.
+
+    Args:
+        task: `det` or `rec`.
+        run: Folder of the float run.
+        out: Folder of the int8 model.
+        recipe_name: As for `edge train fit`.
+        overrides: Likewise.
+        force: Replace a model that is there.
+        as_json: Print one JSON document.
+
+    Raises:
+        UsageError: The recipe is for the other task.
+        InputError: `out` is taken and `force` is off; there is no float run.
+        EdgeError: See `train.quantize_qat`.
+    """
+    from dataclasses import replace
+
+    from train.export import INPUTS, Facts
+    from train.fit.recipe import load_recipe
+    from train.quantize_qat import export_qat, start_qat
+
+    recipe = load_recipe(recipe_name, overrides)
+    if recipe.task != task:
+        raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
+    if out.exists() and any(out.iterdir()) and not force:
+        raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
+    work = out.with_name(f"{out.name}-run")
+    from train.commands.fit import Progress
+
+    with Progress(None, quiet=as_json) as progress:
+        best = start_qat(recipe, run, work, progress.row).run()
+    taken = replace(INPUTS[task], width=recipe.model.width) if task == "rec" else INPUTS[task]
+    source = {"run": run.name, "recipe": recipe_name, "overrides": list(overrides), "best": best}
+    model = export_qat(work, out, Facts(f"{out.name}", source, input=taken), force=force)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "name": model.card.name, "bytes": model.card.bytes, "best": best}))
+    else:
+        click.echo(f"{out}: {model.card.name}, {model.card.bytes:,} bytes; measure it with `edge train eval {task}`")
