@@ -1,4 +1,4 @@
-"""Prints a bill of materials (CycloneDX 1.5, JSON) of an installed kit: the packages that it needs, and what is no package.
+"""Prints a bill of materials (CycloneDX 1.5, JSON) of an installed kit: its packages, and what is no package.
 
     python scripts/sbom.py [EXTRA ...] > sbom.json
 
