@@ -31,7 +31,7 @@ class BuildPy(build_py):
         target = Path(self.build_lib) / KIT
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        shutil.copytree(ROOT / "cpp", target / "cpp", ignore=shutil.ignore_patterns("build", ".*"))
+        shutil.copytree(ROOT / "cpp", target / "cpp", ignore=shutil.ignore_patterns("build"))
         # CMakeLists.txt reads the version from ../edge/__init__.py.
         for name in ("LICENSE", "NOTICE", "edge/__init__.py"):
             (target / name).parent.mkdir(exist_ok=True)
