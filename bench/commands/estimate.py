@@ -1,0 +1,107 @@
+"""`bench estimate`: what a board that is not at hand might need, with the error of such estimates."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from edge.board import Board
+
+
+@click.command()
+@click.option("--device", required=True, metavar="NAME", help="A board profile such as rk3399, or one of your devices.")
+@click.option("--det-side", "sides", multiple=True, default=("min:736",), show_default=True, help="736, max:640 ...")
+@click.option("--photo", default="720x1160", show_default=True, metavar="WxH", help="Size of the photos in pixels.")
+@click.option("--rec-width", default=320, show_default=True, type=click.IntRange(8, 4096), help="Recogniser's width.")
+@click.option(
+    "--classes", default=6625, show_default=True, type=click.IntRange(2, 100_000), help="Recogniser's classes."
+)
+@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def estimate(
+    device: str, sides: tuple[str, ...], photo: str, rec_width: int, classes: int, precisions: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Estimate detector and recogniser on a board that is not at hand.
+
+    One thread on the fastest core, inference only. These are estimates from Paddle Lite's published table of other
+    networks on other chips, never measurements; the error beside them is what the same method makes on chips it has not
+    seen.
+    """
+    from bench.plan import parse_side
+
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo)
+    if not match:
+        raise UsageError(f"--photo {photo!r} is not WIDTHxHEIGHT.", "For example 720x1160.")
+    wrong = [name for name in precisions if name not in ("fp32", "int8")]
+    if wrong:
+        raise UsageError(f"there is no table for {wrong[0]!r}.", "Use fp32 or int8.")
+    board = _board(device)
+    size = (int(match[1]), int(match[2]))
+    rows = [
+        _row(board, precision, str(parse_side(side)), size, rec_width, classes)
+        for side in sides
+        for precision in precisions
+    ]
+    if as_json:
+        click.echo(json.dumps({"kind": "estimate", "board": board.name, "soc": board.soc, "rows": rows}))
+        return
+    core = board.clusters[0]
+    click.echo(
+        f"ESTIMATE, not a measurement: {board.title}, one thread on {core.core} at {core.max_mhz} MHz, inference only"
+    )
+    for row in rows:
+        click.echo(
+            f"  {row['precision']}  {row['side']}  det {row['det_input']}: {row['det_ms']:.0f} ms   "
+            f"rec {row['rec_input']}: {row['rec_ms']:.1f} ms a plate   "
+            f"error on unseen chips {row['error']:.0%} on average, {row['worst']:.0%} at worst"
+        )
+    click.echo(
+        "Calibrated on Paddle Lite's docs/performance/benchmark.md (8 chips, MobileNetV1/V2/V3 and ResNet50). PP-OCRv3 is "
+        "not in it, so its own error may be larger. Decoding, resizing, boxes and text are not included."
+    )
+
+
+def _board(name: str) -> Board:
+    from edge.board import find_device, list_profiles, load_profile
+
+    board = load_profile(name) if name in list_profiles() else find_device(name).board
+    if not board.clusters or not board.clusters[0].max_mhz:
+        raise InputError(
+            f"the profile {board.name} names no cores and clock, so there is nothing to estimate from.",
+            "Use the profile of a board, such as rk3399; this host can be measured.",
+        )
+    return board
+
+
+def _row(
+    board: Board, precision: str, side: str, size: tuple[int, int], rec_width: int, classes: int
+) -> dict[str, Any]:
+    from bench.estimate.networks import ppocr
+    from bench.estimate.roofline import calibrate, leave_one_out, mean_error
+    from edge.ocr.detect import det_size
+
+    core = board.clusters[0]
+    isa = "armv7" if board.abi in ("armhf", "android-armv7") else "armv8"
+    # v2.13's table of chips decides about the dot product; the features say whether it could.
+    dot = "asimddp" in core.features
+    height, width = det_size(size[1], size[0], side[:3], int(side[3:]))
+    model = calibrate(precision, isa, dot)
+    misses = leave_one_out(precision, isa, None if precision == "fp32" else dot)
+    return {
+        "precision": precision,
+        "side": side,
+        "isa": isa,
+        "det_input": f"{width}x{height}",
+        "rec_input": f"{rec_width}x48",
+        "det_ms": model.milliseconds(ppocr("det", height, width), core.core, core.max_mhz),
+        "rec_ms": model.milliseconds(ppocr("rec", 48, rec_width, classes), core.core, core.max_mhz),
+        "error": mean_error(misses),
+        "worst": max(abs(miss.error) for miss in misses),
+    }
