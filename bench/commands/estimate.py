@@ -67,8 +67,8 @@ def estimate(
         )
     if True in dots["int8"] and "int8" in precisions:
         click.echo(
-            "Paddle Lite v2.13-rc turns the dot product on by the chip's name, not by the CPU's features; where it does "
-            "not know the chip, the line without it holds (see `edge probe` and --soc-alias)."
+            "Paddle Lite v2.13-rc turns the dot product on by the chip's name, not by the CPU's features; where it "
+            "does not know the chip, the line without it holds (see `edge probe` and --soc-alias)."
         )
     click.echo(
         "Calibrated on Paddle Lite's docs/performance/benchmark.md (8 chips, MobileNetV1/V2/V3 and ResNet50). PP-OCRv3 "
