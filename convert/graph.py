@@ -134,6 +134,16 @@ class Graph:
         del tensor.dims[:]
         tensor.dims.extend(value.shape)
 
+    def declare_like(self, model: str, name: str) -> None:
+        """Declares a variable with the type of another one, unless it is declared."""
+        if any(variable.name == name for variable in self.block.vars):
+            return
+        source = next(variable for variable in self.block.vars if variable.name == model)
+        added = self.block.vars.add()
+        added.CopyFrom(source)
+        added.name = name
+        added.persistable = False
+
     def replace_reads(self, old: str, new: str) -> None:
         """Makes every operator that reads `old` read `new`."""
         for operator in self.block.ops:
@@ -159,7 +169,11 @@ class Graph:
         fill(self.block.ops[index])
 
     def prune(self) -> int:
-        """Removes operators whose results nobody reads, then unused variables and parameters; returns how many operators."""
+        """Removes operators whose results nobody reads, then unused variables and parameters.
+
+        Returns:
+            How many operators.
+        """
         needed: set[str] = set()
         dropped = []
         for operator in reversed(self.block.ops):

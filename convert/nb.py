@@ -11,12 +11,14 @@ from pathlib import Path
 
 from convert.graph import Graph
 from convert.opt import OptResult, run_opt
-from convert.opt_environment import DEFAULT_VERSION
+from convert.opt_environment import DEFAULT_VERSION, version_for_runtime
 from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
-from edge.errors import InputError, ModelError
+from edge.board import Board, load_profile
+from edge.errors import EdgeError, InputError, ModelError, UsageError
 from edge.models import CARD_NAME, Card, Model, load_model, save_model
 from edge.paths import sha256_file
+from edge.runtime import RELEASE, runtime_for
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,40 @@ class Options:
     version: str = DEFAULT_VERSION
 
 
+def fitting_options(options: Options, board: str | None) -> Options:
+    """Returns options that fit a board's cores and runtime.
+
+    Args:
+        options: As the user gave them.
+        board: Name of a board profile, or None.
+
+    Raises:
+        ModelError: fp16 was asked for and the board's cores cannot compute in it.
+        UsageError: fp16 for another target than ARM, no such board, or its runtime has no opt.
+    """
+    if options.fp16 and options.target == "x86":
+        raise UsageError("--fp16 is for ARM cores with asimdhp; x86 has no fp16 kernels.", "Leave --fp16 out.")
+    if board is None:
+        return options
+    profile = load_profile(board)
+    lacking = [cluster.core for cluster in profile.clusters if "asimdhp" not in cluster.features]
+    if options.fp16 and (lacking or not profile.clusters):
+        cores = " and ".join(lacking) or "unknown cores"
+        raise ModelError(
+            f"{profile.title} has {cores} without asimdhp: an fp16 model would end there with an illegal instruction.",
+            "Leave --fp16 out; int8 is the small and fast form for these cores.",
+        )
+    return replace(options, version=version_for_runtime(_runtime_version(profile)))
+
+
+def _runtime_version(profile: Board) -> str:
+    """The release of the library that a board uses: of the one that is here, else of the one that would be fetched."""
+    try:
+        return runtime_for(profile).version or RELEASE
+    except EdgeError:
+        return RELEASE
+
+
 def convert_model(model: Model, out: Path, options: Options, *, force: bool = False) -> Model:
     """Converts an inference model into a Paddle Lite model folder: `<task>.nb`, dictionary, card.
 
@@ -52,7 +88,7 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
 
     Raises:
         InputError: `model` is no inference model, or `out` is taken.
-        ModelError: Opt cannot convert it.
+        ModelError: Opt cannot convert it, or an int8 model is to become fp16.
     """
     card = model.card
     if card.format != "inference":
@@ -79,7 +115,7 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
     with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
         changes: list[Change] = []
         if options.rewrite:
-            changes = rewrite(graph, options.target)
+            changes = rewrite(graph, options.target, options.version)
             source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
             graph.save(source, parameters)
         result = run_opt(
@@ -103,7 +139,7 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
     rewrites = {change.name: change.count for change in changes}
     return replace(
         card,
-        name=f"{card.name.removesuffix('-fp32')}-fp16-{options.target}" if options.fp16 else f"{card.name}-{options.target}",
+        name=f"{card.name.removesuffix('-fp32') + '-fp16' if options.fp16 else card.name}-{options.target}",
         format="nb",
         precision=precision,
         target=options.target,
@@ -111,6 +147,7 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
         opt={
             "version": result.version,
             "calls": result.command,
+            "options": option_names(options),
             "bytes_before": before,
             "bytes_after": nb.stat().st_size,
             "sha256": sha256_file(nb),
@@ -118,6 +155,12 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
             "arithmetic": "fp32" if "x86-float-arithmetic" in rewrites else precision,
         },
     )
+
+
+def option_names(options: Options) -> list[str]:
+    """Returns the options that change the file, as on the command line."""
+    given = {"--fp16": options.fp16, "--tailor": options.tailor, "--no-rewrite": not options.rewrite}
+    return [name for name, on in given.items() if on]
 
 
 @contextmanager
@@ -157,6 +200,7 @@ def existing(model: Model, out: Path, options: Options) -> Model | None:
         found.card.target == options.target
         and (found.card.precision == "fp16") == options.fp16
         and (found.card.opt or {}).get("version") == options.version
+        and (found.card.opt or {}).get("options") == option_names(options)
         and parent.get("files") == {item.path: item.sha256 for item in model.card.files}
     )
     return found if same else None

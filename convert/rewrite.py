@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.fuse import fuse_pieces
 from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
 from convert.quantised import QUANTISABLE, dequantise, drop_linear, drop_rounding, is_quantised
 
@@ -27,12 +28,13 @@ class Change:
 Rewrite = Callable[[Graph], int]
 
 
-def rewrite(graph: Graph, target: str) -> list[Change]:
+def rewrite(graph: Graph, target: str, version: str = "") -> list[Change]:
     """Applies every rewrite in place.
 
     Args:
         graph: The model.
         target: What it will be converted for.
+        version: Of opt, where it matters.
 
     Returns:
         What was changed.
@@ -40,12 +42,15 @@ def rewrite(graph: Graph, target: str) -> list[Change]:
     steps: list[tuple[str, Rewrite]] = [
         ("identities", drop_identities),
         ("bias-shape", flatten_bias),
+        ("output-scales", drop_output_scales),
         ("swish-beta", add_swish_beta),
+        *([("xshape", add_xshape)] if version == "2.10" else []),
         *(_x86_steps(graph) if target == "x86" else []),
         ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
     ]
-    changes = [Change(name, step(graph)) for name, step in steps]
+    changes = [Change(f"fuse-{kind}", count) for kind, count in fuse_pieces(graph).items()]
+    changes += [Change(name, step(graph)) for name, step in steps]
     return [change for change in changes if change.count]
 
 
@@ -157,6 +162,29 @@ def flatten_bias(graph: Graph) -> int:
             if item.parameter == "Y":
                 item.arguments[0] = bias
         set_attribute(operator, "axis", INT, 1)
+        count += 1
+    return count
+
+
+def drop_output_scales(graph: Graph) -> int:
+    """Removes `moving_average_abs_max_scale`, which training with quantisation leaves behind and no opt knows."""
+    found = graph.of_type("moving_average_abs_max_scale")
+    for operator in found:
+        for result in arguments(operator.outputs, "Out"):
+            graph.replace_reads(result, arguments(operator.inputs, "X")[0])
+    graph.remove(found)
+    return len(found)
+
+
+def add_xshape(graph: Graph) -> int:
+    """Gives transposes and reshapes the second output that older opts insist on and newer Paddle leaves out."""
+    count = 0
+    for operator in graph.of_type("transpose2", "squeeze2", "unsqueeze2", "reshape2", "flatten2"):
+        if arguments(operator.outputs, "XShape"):
+            continue
+        result = arguments(operator.outputs, "Out")[0]
+        operator.outputs.add(parameter="XShape", arguments=[f"{result}.xshape"])
+        graph.declare_like(result, f"{result}.xshape")
         count += 1
     return count
 

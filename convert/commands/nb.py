@@ -3,34 +3,76 @@
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 from pathlib import Path
 
 import click
 
-from edge.models import TARGETS, Model, load_model
+from edge.models import TARGETS, TASKS, Model
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make (default: MODEL-TARGET beside MODEL).")
-@click.option("--fp16", is_flag=True, help="Half precision.")
+@click.option("--board", help="Board profile: takes the opt that fits its runtime, and refuses fp16 where it must.")
+@click.option("--opt-version", help="2.10, 2.12 or 2.13rc0; others than the installed one are fetched once.")
+@click.option("--fp16", is_flag=True, help="Half precision, for cores with asimdhp.")
+@click.option("--rewrite/--no-rewrite", default=True, help="Fuse decomposed operators and repair attributes first.")
+@click.option("--tailor", is_flag=True, help="Also write the operator and kernel lists for a stripped library.")
+@click.option("--task", type=click.Choice(TASKS), help="Of a model without card.")
+@click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser without card.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def nb(model: Path, target: str, out: Path | None, fp16: bool, force: bool, as_json: bool) -> None:
-    """Convert an inference model to a Paddle Lite `.nb` file."""
-    from convert.nb import Options, convert_model, existing
+def nb(
+    model: Path,
+    target: str,
+    out: Path | None,
+    board: str | None,
+    opt_version: str | None,
+    fp16: bool,
+    rewrite: bool,
+    tailor: bool,
+    task: str | None,
+    dictionary: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Convert an inference model to a Paddle Lite `.nb` file.
 
-    source = load_model(model)
-    folder = out or source.folder.with_name(f"{source.folder.name}-{target}")
-    options = Options(target, fp16=fp16)
-    made = (None if force else existing(source, folder, options)) or convert_model(source, folder, options, force=force)
+    MODEL is a model folder of the kit, or any folder with inference.pdmodel and inference.pdiparams. A finished
+    conversion is left alone.
+    """
+    from convert.nb import Options, convert_model, existing, fitting_options
+    from convert.opt_environment import DEFAULT_VERSION, opt_environment
+    from convert.source import open_source
+
+    options = fitting_options(Options(target, fp16, rewrite, tailor), board)
+    if opt_version or not board:
+        options = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION)
+    with tempfile.TemporaryDirectory(prefix="plate-source-") as work:
+        source = open_source(model, Path(work), task, dictionary)
+        origin = model if model.is_dir() else model.parent
+        folder = out or origin.resolve().with_name(f"{origin.resolve().name}-{target}")
+        made = None if force else existing(source, folder, options)
+        if made is None:
+            opt_environment(options.version, _report)
+            made = convert_model(source, folder, options, force=force)
     _show(made, as_json)
+
+
+def _report(text: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{text} ...", err=True)
 
 
 def _show(made: Model, as_json: bool) -> None:
     opt = made.card.opt or {}
     if as_json:
-        click.echo(json.dumps({"folder": str(made.folder), "name": made.card.name, "bytes": made.card.bytes, "opt": opt}))
+        document = {"folder": str(made.folder), "name": made.card.name, "bytes": made.card.bytes, "opt": opt}
+        click.echo(json.dumps(document, ensure_ascii=False))
         return
     click.echo(f"{made.file('.nb')}: {made.card.name}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
+    changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())
+    click.echo(f"    opt {opt['version']}; {changes or 'no rewrites'}")

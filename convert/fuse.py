@@ -1,0 +1,265 @@
+"""Finding activations and norms that arrive in pieces, and making each one operator again.
+
+Converters (from ONNX above all) write hard-swish as add, clip, mul, div. On ARM each piece is a pass over the whole map:
+the published recogniser costs 2.5 times the instructions in that form. The pieces are matched by what they compute,
+so the order of factors, and whether a constant is an attribute, a parameter or an operator, does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from convert.graph import INT, REAL, Graph, arguments, attribute, set_attribute
+
+_PRODUCTS = ("elementwise_mul",)
+_AFFINE = ("scale", "elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div")
+
+
+@dataclass(frozen=True)
+class Affine:
+    """`factor * name + shift`."""
+
+    name: str
+    factor: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """`factor * clip(gate, 0, top)`, gate affine in some variable."""
+
+    gate: Affine
+    top: float
+    factor: float
+
+
+class Matcher:
+    """Reads a graph as expressions.
+
+    Attributes:
+        graph: The graph; it must not change while the matcher is used.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self._constants: dict[str, float | None] = {}
+
+    def producer(self, name: str, *types: str) -> Any | None:
+        """Returns the operator that makes a variable if it is of one of the types."""
+        operator = self.producers.get(name)
+        return operator if operator is not None and operator.type in types else None
+
+    def scalar(self, name: str) -> float | None:
+        """Returns a variable's value if it is one known number."""
+        if name not in self._constants:
+            value = self.graph.constant(name)
+            self._constants[name] = float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+        return self._constants[name]
+
+    def step(self, operator: Any) -> Affine | None:
+        """Reads one operator as an affine function of one of its inputs, or None."""
+        if operator.type not in _AFFINE:
+            return None
+        x = arguments(operator.inputs, "X")[0]
+        if x in arguments(operator.outputs, "Out"):
+            return None  # in place: the name stands for two values
+        if operator.type == "scale":
+            if arguments(operator.inputs, "ScaleTensor"):
+                return None
+            factor, bias = attribute(operator, "scale", 1.0), attribute(operator, "bias", 0.0)
+            return Affine(x, factor, bias if attribute(operator, "bias_after_scale", True) else factor * bias)
+        y = arguments(operator.inputs, "Y")[0]
+        if (value := self.scalar(y)) is not None:
+            return {
+                "elementwise_add": Affine(x, 1.0, value),
+                "elementwise_sub": Affine(x, 1.0, -value),
+                "elementwise_mul": Affine(x, value),
+                "elementwise_div": Affine(x, 1.0 / value) if value else None,
+            }[operator.type]
+        if (value := self.scalar(x)) is not None and operator.type != "elementwise_div":
+            sign = -1.0 if operator.type == "elementwise_sub" else 1.0
+            return Affine(y, value) if operator.type == "elementwise_mul" else Affine(y, sign, value)
+        return None
+
+    def affine(self, name: str) -> Affine:
+        """Reads a variable as an affine function of the variable furthest back."""
+        result = Affine(name)
+        while (operator := self.producers.get(result.name)) is not None and (inner := self.step(operator)):
+            result = Affine(
+                inner.name, result.factor * inner.factor, result.factor * inner.shift + result.shift
+            )
+        return result
+
+    def clipped(self, name: str) -> Clipped | None:
+        """Reads a variable as `factor * clip(affine, 0, top)`, or None."""
+        outer = self.affine(name)
+        operator = self.producer(outer.name, "clip", "relu6")
+        if operator is None or outer.shift != 0:
+            return None
+        low, top = self._bounds(operator)
+        if low != 0 or top is None:
+            return None
+        return Clipped(self.affine(arguments(operator.inputs, "X")[0]), top, outer.factor)
+
+    def _bounds(self, operator: Any) -> tuple[float | None, float | None]:
+        if operator.type == "relu6":
+            return 0.0, attribute(operator, "threshold", 6.0)
+        bounds = []
+        for tensor, name in (("Min", "min"), ("Max", "max")):
+            given = arguments(operator.inputs, tensor)
+            bounds.append(self.scalar(given[0]) if given else attribute(operator, name))
+        return bounds[0], bounds[1]
+
+
+def _become(operator: Any, kind: str, inputs: dict[str, str], attributes: dict[str, float | int]) -> None:
+    """Turns an operator into another one with the same output."""
+    result = (arguments(operator.outputs, "Out") or arguments(operator.outputs, "Y"))[0]
+    operator.type = kind
+    for part in (operator.inputs, operator.outputs, operator.attrs):
+        del part[:]
+    for slot, name in inputs.items():
+        operator.inputs.add(parameter=slot, arguments=[name])
+    operator.outputs.add(parameter="Y" if kind == "layer_norm" else "Out", arguments=[result])
+    for name, value in attributes.items():
+        set_attribute(operator, name, INT if isinstance(value, int) else REAL, value)
+
+
+def hard_swish(match: Matcher, operator: Any) -> bool:
+    """`x * clip(x + 3, 0, 6) / 6` in any order, and `x * hard_sigmoid(x)`; with any constants."""
+    product, factor = operator, 1.0
+    if (outer := match.step(operator)) is not None:
+        inner = match.affine(outer.name)
+        found = match.producer(inner.name, *_PRODUCTS)
+        if found is None or outer.shift or inner.shift:
+            return False
+        product, factor = found, outer.factor * inner.factor
+    if product.type not in _PRODUCTS:
+        return False
+    pair = arguments(product.inputs, "X")[0], arguments(product.inputs, "Y")[0]
+    for x, gate in (pair, pair[::-1]):
+        clip = match.clipped(gate)
+        sigmoid = match.producer(gate, "hard_sigmoid")
+        if sigmoid is not None and arguments(sigmoid.inputs, "X")[0] == x:
+            slope, offset = attribute(sigmoid, "slope", 0.2), attribute(sigmoid, "offset", 0.5)
+            clip = Clipped(Affine(x, slope, offset), 1.0, 1.0)
+        if clip is None or clip.gate.name != x or clip.gate.factor <= 0:
+            continue
+        a = clip.gate.factor
+        values = {"threshold": clip.top / a, "offset": clip.gate.shift / a, "scale": 1 / (a * clip.factor * factor)}
+        _become(operator, "hard_swish", {"X": x}, {key: _tidy(value) for key, value in values.items()})
+        return True
+    return False
+
+
+def hard_sigmoid(match: Matcher, operator: Any) -> bool:
+    """`clip(slope * x + offset, 0, 1)`, also as `clip(x + 3, 0, 6) / 6`."""
+    if operator.type in ("clip", "relu6"):
+        name = arguments(operator.outputs, "Out")[0]
+    elif (outer := match.step(operator)) is not None and match.clipped(outer.name) is not None:
+        name = arguments(operator.outputs, "Out")[0]
+    else:
+        return False
+    clip = match.clipped(name)
+    if clip is None or abs(clip.top * clip.factor - 1) > 1e-5:
+        return False
+    values = {"slope": clip.gate.factor * clip.factor, "offset": clip.gate.shift * clip.factor}
+    _become(operator, "hard_sigmoid", {"X": clip.gate.name}, {key: _tidy(value) for key, value in values.items()})
+    return True
+
+
+def swish(match: Matcher, operator: Any) -> bool:
+    """`x * sigmoid(beta * x)`."""
+    if operator.type not in _PRODUCTS:
+        return False
+    pair = arguments(operator.inputs, "X")[0], arguments(operator.inputs, "Y")[0]
+    for x, gate in (pair, pair[::-1]):
+        sigmoid = match.producer(gate, "sigmoid")
+        if sigmoid is None:
+            continue
+        inner = match.affine(arguments(sigmoid.inputs, "X")[0])
+        if x in (inner.name, arguments(sigmoid.inputs, "X")[0]) and inner.shift == 0:
+            beta = inner.factor if x == inner.name else 1.0
+            _become(operator, "swish", {"X": x}, {"beta": beta})
+            return True
+    return False
+
+
+def gelu(match: Matcher, operator: Any) -> bool:
+    """`0.5 * x * (1 + erf(x / sqrt(2)))` in any order of its factors."""
+    if operator.type not in _AFFINE:
+        return False
+    factors, factor = [arguments(operator.outputs, "Out")[0]], 1.0
+    plain: list[str] = []
+    while factors:
+        name = factors.pop()
+        made = match.producers.get(name)
+        reading = match.step(made) if made is not None else None
+        if reading is not None and reading.shift == 0:
+            factor *= reading.factor
+            factors.append(reading.name)
+        elif made is not None and made.type in _PRODUCTS and len(plain) < 2:
+            factors += [arguments(made.inputs, "X")[0], arguments(made.inputs, "Y")[0]]
+        else:
+            plain.append(name)
+    if len(plain) != 2:
+        return False
+    for x, other in (plain, plain[::-1]):
+        outer = match.affine(other)
+        erf = match.producer(outer.name, "erf")
+        if erf is None or not math.isclose(outer.factor, outer.shift, rel_tol=1e-5):
+            continue
+        inner = match.affine(arguments(erf.inputs, "X")[0])
+        good = math.isclose(inner.factor, math.sqrt(0.5), rel_tol=1e-4) and inner.shift == 0 and inner.name == x
+        if good and math.isclose(factor * outer.factor, 0.5, rel_tol=1e-5):
+            _become(operator, "gelu", {"X": x}, {})
+            return True
+    return False
+
+
+def _tidy(value: float) -> float:
+    """Rounds away the last digits of quotients such as 1 / (1 / 6), where the result is a small decimal."""
+    near = round(value, 6)
+    return near if math.isclose(near, value, rel_tol=1e-6) else value
+
+
+# Larger patterns first: a hard-swish holds a hard-sigmoid.
+PATTERNS: tuple[tuple[str, Callable[[Matcher, Any], bool]], ...] = (
+    ("hard_swish", hard_swish),
+    ("swish", swish),
+    ("gelu", gelu),
+    ("hard_sigmoid", hard_sigmoid),
+)
+
+
+def fuse_pieces(graph: Graph) -> dict[str, int]:
+    """Makes every activation and layer norm that is in pieces one operator again.
+
+    Args:
+        graph: Edited in place; operators that are not needed any more are removed.
+
+    Returns:
+        Operator type to how often it was made.
+    """
+    from convert.fuse_norm import layer_norm
+
+    counts: dict[str, int] = {}
+    for kind, pattern in (("layer_norm", layer_norm), *PATTERNS):
+        matcher = Matcher(graph)
+        waiting = graph.operators
+        made = 0
+        # From the end: the last operator of a pattern is met before its pieces, and the pieces fall away with it.
+        while waiting:
+            operator = waiting.pop()
+            if operator.type != kind and pattern(matcher, operator):
+                made += 1
+                graph.prune()
+                left = {id(item) for item in graph.operators}
+                waiting = [item for item in waiting if id(item) in left]
+                matcher = Matcher(graph)
+        if made:
+            counts[kind] = made
+    return counts
