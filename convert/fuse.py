@@ -157,13 +157,9 @@ def hard_swish(match: Matcher, operator: Any) -> bool:
 
 def hard_sigmoid(match: Matcher, operator: Any) -> bool:
     """`clip(slope * x + offset, 0, 1)`, also as `clip(x + 3, 0, 6) / 6`."""
-    if operator.type in ("clip", "relu6"):
-        name = arguments(operator.outputs, "Out")[0]
-    elif (outer := match.step(operator)) is not None and match.clipped(outer.name) is not None:
-        name = arguments(operator.outputs, "Out")[0]
-    else:
+    if operator.type not in ("clip", "relu6", *_AFFINE):
         return False
-    clip = match.clipped(name)
+    clip = match.clipped(arguments(operator.outputs, "Out")[0])
     if clip is None or abs(clip.top * clip.factor - 1) > 1e-5:
         return False
     values = {"slope": clip.gate.factor * clip.factor, "offset": clip.gate.shift * clip.factor}

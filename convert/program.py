@@ -6,7 +6,6 @@ paddlepaddle is not installed, and does not clash with it where it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

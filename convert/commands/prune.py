@@ -1,0 +1,41 @@
+"""`edge convert prune`: a recogniser with fewer characters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edge.models import load_model
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--charset", required=True, help="`plate`, or a dictionary file with the characters to keep.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
+@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
+    """Keep only some characters of a recogniser; the scores of the kept ones do not change."""
+    from convert.prune import prune_charset, wanted_characters
+
+    source = load_model(model)
+    made = prune_charset(source, wanted_characters(charset), out, force=force)
+    before, after = source.card, made.card
+    assert before.charset and after.charset
+    if as_json:
+        document = {
+            "folder": str(made.folder),
+            "classes": [before.charset.classes, after.charset.classes],
+            "bytes": [before.bytes, after.bytes],
+            "unknown": after.source["pruned"]["unknown"],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    click.echo(
+        f"{made.folder}: {before.charset.classes:,} -> {after.charset.classes:,} classes, "
+        f"{before.bytes:,} -> {after.bytes:,} bytes"
+    )
+    if after.source["pruned"]["unknown"]:
+        click.echo(f"    not known to the model: {''.join(after.source['pruned']['unknown'])}")
