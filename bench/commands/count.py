@@ -1,0 +1,127 @@
+"""`bench count`: ARM instructions of each stage under emulation."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.errors import NotValidError, UsageError
+
+if TYPE_CHECKING:
+    from edge.bundle import Bundle
+
+
+@click.command()
+@click.option("--device", default="virtual", show_default=True, metavar="NAME", help="A board profile or device.")
+@click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
+@click.option("--models", default="ppocrv3", show_default=True, metavar="SET", help="Model set.")
+@click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True)
+@click.option("--det-side", "sides", multiple=True, default=("min:736", "max:640"), show_default=True)
+@click.option("--photo", type=click.Path(path_type=Path), help="Photo. [default: one of the samples]")
+@click.option("--fail-above", metavar="COUNT", help="Exit with 10 when our own stages need more, such as 60M.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def count(
+    device: str, cpu: str, models: str, precisions: tuple[str, ...], sides: tuple[str, ...], photo: Path | None,
+    fail_above: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Count ARM instructions of each stage under emulation.
+
+    The figures are the same on every machine. They are no times: an instruction may take a quarter of a cycle or a
+    hundred cycles.
+    """
+    from bench.counting.count import document, run_counted
+    from bench.opening import SAMPLES
+    from bench.plan import parse_side
+    from edge.board import find_device, list_profiles, load_profile
+    from edge.bundle import elf_abi
+    from edge.install import build_bundle
+
+    limit = parse_count(fail_above) if fail_above else None
+    board = load_profile(device) if device in list_profiles() else find_device(device).board
+    abi = elf_abi(board)
+    if abi not in ("arm64", "armhf"):
+        raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")
+    picture = photo or SAMPLES / "blue-day.jpg"
+    if not picture.is_file():
+        raise UsageError(f"{picture} is not a file.")
+    bundle = build_bundle(board, [models], list(precisions), lambda text: click.echo(text, err=True))
+    folder = unpack(bundle)
+    replay = bool(bundle.manifest.runtime.get("replay"))
+    rows: list[dict[str, Any]] = []
+    for side in map(parse_side, sides):
+        for precision in precisions:
+            config = folder / str(bundle.manifest.variants[f"{models}-{precision}"]["config"])
+            arguments = [
+                "bench", "--config", str(config), "--threads", "1", "--power_mode", "none",
+                "--det_limit_type", side.kind, "--det_limit_side", str(side.pixels), "--warmup", "1", "--repeats", "2",
+                str(picture.resolve()),
+            ]  # fmt: skip
+            found = run_counted(abi, cpu, folder / "bin" / "plate_ocr", folder / "lib", arguments)
+            rows.append({"precision": precision, "side": str(side), "cpu": cpu, **document(found, replay=replay)})
+    if as_json:
+        click.echo(json.dumps({"device": device, "abi": abi, "rows": rows}))
+    else:
+        _print(rows, replay)
+    worst = max(row["ours"] for row in rows)
+    if limit is not None and worst > limit:
+        raise NotValidError(
+            f"our own stages need {worst / 1e6:.1f} million instructions, more than {limit / 1e6:g} million.",
+            "The table shows which stage grew.",
+        )
+
+
+def parse_count(text: str) -> float:
+    """Reads `60M`, `1.5G` or `60000000`.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text.strip())
+    if not match:
+        raise UsageError(f"--fail-above {text!r} is no count.", "Write 60M or 60000000.")
+    return float(match[1]) * {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+
+
+def unpack(bundle: Bundle) -> Path:
+    """Lays a bundle out as a release on this host, in the cache under its hash."""
+    from edge.paths import cache_dir
+
+    folder = cache_dir("count") / bundle.hash
+    for item in bundle.manifest.files:
+        place = folder / item.path
+        if not place.is_file() or place.stat().st_size != item.size:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.sources[item.path], place)
+            place.chmod(item.mode)
+    return folder
+
+
+def _print(rows: list[dict[str, Any]], replay: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.events import STAGES
+    from bench.table import STAGE_TITLES
+
+    table = Table(box=box.SIMPLE_HEAD, title="million instructions, first photo / steady", title_justify="left")
+    table.add_column("")
+    for row in rows:
+        table.add_column(f"{row['precision']} {row['side']}\n{row['cpu']}", justify="right")
+    for stage in STAGES:
+        table.add_row(STAGE_TITLES[stage], *(_pair(row["first"][stage], row["steady"][stage]) for row in rows))
+    table.add_row("ours (steady)", *(f"{row['ours'] / 1e6:.2f}" for row in rows), style="bold")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("Ours: all but decode and the two inferences. Instructions, not times.", style="dim")
+    if replay:
+        console.print("The replay runtime stands in for Paddle Lite, so inference is not counted.", style="dim")
+
+
+def _pair(first: int | None, steady: int | None) -> str:
+    return "-" if first is None or steady is None else f"{first / 1e6:.2f} / {steady / 1e6:.2f}"
