@@ -109,9 +109,19 @@ def run_opt(
         if code != 0 or not nb.is_file() or nb.stat().st_size == 0:
             raise explain(log, code, version, target)
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(nb, out)
+        out.write_bytes(tidy_header(nb.read_bytes()))
         lists = {path.name.lstrip("."): path.read_text() for path in _tailoring_files(folder)} if tailor else {}
     return OptResult(out, version, json.dumps(calls), log, seconds, lists)
+
+
+def tidy_header(content: bytes) -> bytes:
+    """Zeroes what follows the version's NUL in an `.nb` header.
+
+    opt writes a `char[16]` of which it has set only the string; the rest is whatever lay in its memory, and made equal
+    models differ.
+    """
+    version = content[2:18].split(b"\0", 1)[0]
+    return content[:2] + version.ljust(16, b"\0") + content[18:]
 
 
 def run_calls(environment: OptEnvironment, calls: list[list[object]], folder: Path) -> tuple[int, str]:

@@ -102,16 +102,16 @@ def assign(
         if names
     ]
     if problems:
-        raise ModelError(f"{where} does not fit the network; {'; '.join(problems)}.", _advice(missing, shapes, state))
+        raise ModelError(f"{where} does not fit the network; {'; '.join(problems)}.", _advice(kept, shapes, state))
     for name, parameter in state.items():
         if name in kept:
             parameter.set_value(kept[name].astype(np.float32))
 
 
-def _advice(missing: list[str], shapes: list[str], state: Mapping[str, Any]) -> str:
+def _advice(kept: Mapping[str, Any], shapes: list[str], state: Mapping[str, Any]) -> str:
     if shapes and all("ctc_head" in text for text in shapes):
         return "The number of classes differs: give the dictionary that the checkpoint was trained with."
-    if len(missing) == len(state):
+    if not set(kept) & set(state):
         return "It is a checkpoint of another architecture; the kit's are PP-OCRv3's detector and recogniser."
     return "Check that it is PP-OCRv3's checkpoint for this task (det or rec)."
 
