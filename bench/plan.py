@@ -17,6 +17,7 @@ from typing import Any
 
 from edge.errors import InputError, UsageError
 from edge.ocr.config import POWER_MODES
+from edge.prepare import detector_limit
 
 PRECISIONS = ("fp32", "int8", "fp16")
 
@@ -43,6 +44,15 @@ def parse_side(text: str) -> DetSide:
     if kind not in ("min", "max") or not number.isdecimal() or not 32 <= int(number) <= 4096:
         raise UsageError(f"det side {text!r} is not `736`, `min:736` or `max:640` (32 to 4096 pixels).")
     return DetSide(kind, int(number))
+
+
+def side_of(text: str, model: str) -> DetSide:
+    """Parses a side; `own` is the one that the set of models was made for.
+
+    Raises:
+        UsageError: See `parse_side`.
+    """
+    return DetSide(*detector_limit(model)) if text == "own" else parse_side(text)
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class Plan:
         precisions: Of each set.
         threads: Numbers of threads; empty until the board's own advice is filled in.
         power_modes: Paddle Lite's; likewise.
-        det_sides: `736` or `min:736`, `max:640`.
+        det_sides: `736` or `min:736`, `max:640`; `own` is what a set's cards ask for.
         processes: Starts of the program for each cell.
         warmup: Photos read before anything counts ...
         warmup_ms: ... and for at least so long.
@@ -167,13 +177,13 @@ class Plan:
         if problems:
             raise InputError(f"plan {self.name!r}: {'; '.join(problems)}.")
         for item in self.det_sides:
-            parse_side(item)
+            side_of(item, "")
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All combinations, precision varying fastest so that what is compared runs side by side."""
         return tuple(
-            Cell(model, precision, threads, mode, parse_side(side))
+            Cell(model, precision, threads, mode, side_of(side, model))
             for side in self.det_sides
             for threads in self.threads or (1,)
             for mode in self.power_modes or ("none",)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from edge import __version__
 from edge.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.models import CARD_NAME, Model, load_model
+from edge.ocr.config import PipelineConfig
 from edge.paths import cache_dir
 
 Report = Callable[[str], None]
@@ -54,6 +56,15 @@ def model_sets() -> list[str]:
     """Names of the sets that can be asked for: the shipped ones first, then the published one."""
     shipped = sorted(path.name for path in SHIPPED.glob("*") if path.is_dir() and any(path.glob("*/" + CARD_NAME)))
     return [*shipped, PUBLISHED]
+
+
+def detector_limit(set_name: str) -> tuple[str, int]:
+    """Returns `det_limit_type` and `det_limit_side` (pixels) for which a set was made: its card's, or the note's."""
+    card = SHIPPED / set_name / "det-fp32" / CARD_NAME
+    asked = json.loads(card.read_text(encoding="utf-8")).get("pipeline", {}) if card.is_file() else {}
+    defaults = PipelineConfig()
+    side = int(asked.get("det_limit_side", defaults.det_limit_side))
+    return asked.get("det_limit_type", defaults.det_limit_type), side
 
 
 def ensure_models(

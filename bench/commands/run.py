@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
-@click.option("--models", multiple=True, metavar="SET", help="Model set, such as ppocrv3; may be repeated.")
+@click.option("--models", multiple=True, metavar="SET", help="May be repeated. [default: the kit's best]")
 @click.option("--precision", "precisions", multiple=True, metavar="NAME", help="fp32 or int8; may be repeated.")
 @click.option("--threads", multiple=True, type=int, help="May be repeated. [default: the board's]")
 @click.option("--power-mode", "power_modes", multiple=True, help="high, low, full, none. [default: the board's]")
-@click.option("--det-side", "det_sides", multiple=True, metavar="SIDE", help="736, min:736, max:640; repeatable.")
+@click.option("--det-side", "det_sides", multiple=True, metavar="SIDE", help="736, min:736, max:640, own; repeatable.")
 @click.option("--plan", "plan_name", default="default", show_default=True, help="quick, default, publish, or YAML.")
 @click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="Photo or folder; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf for every cell.")
@@ -62,10 +62,13 @@ def run(device: str, **options: Any) -> None:
 def _plan(options: dict[str, Any]) -> Plan:
     from dataclasses import replace
 
-    from bench.plan import load_plan, with_options
+    from bench.plan import PRESETS, load_plan, with_options
     from edge.install import parse_settings
+    from edge.prepare import model_sets
 
     plan = load_plan(options["plan_name"])
+    if options["plan_name"] in PRESETS:
+        plan = replace(plan, models=tuple(model_sets()[:1]), det_sides=("own",))
     keys = ("models", "precisions", "threads", "power_modes", "det_sides")
     plan = with_options(plan, **{key: options[key] for key in keys})
     extra = parse_settings(options["settings"])

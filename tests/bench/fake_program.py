@@ -22,7 +22,7 @@ STAGES = {
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("subcommand")
-    for key in ("config", "threads", "power_mode", "det_limit_type", "det_limit_side"):
+    for key in ("config", "threads", "power_mode", "det_limit_type", "det_limit_side", "decode"):
         parser.add_argument(f"--{key}")
     for key in ("warmup", "repeats"):
         parser.add_argument(f"--{key}", type=int)

@@ -1,0 +1,123 @@
+"""`bench tune`: search the settings that are fast and still read the plates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.tune import Tuning
+
+
+@click.command()
+@click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
+@click.option("--min-f", default=0.95, show_default=True, type=click.FloatRange(0, 1), help="Least end-to-end F.")
+@click.option("--models", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET")
+@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
+@click.option("--threads", multiple=True, type=int, help="May be repeated. [default: 1 and the board's]")
+@click.option("--power-mode", "power_modes", multiple=True, help="May be repeated. [default: the board's]")
+@click.option("--det-side", "sides", multiple=True, metavar="SIDE", help="May be repeated. [default: six sizes]")
+@click.option("--decode", "decodes", multiple=True, default=("greedy",), show_default=True, help="greedy, plate.")
+@click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="With a labels.json. [default: samples]")
+@click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/tune]")
+@click.option("--force", is_flag=True, help="Replace an outcome that is there.")
+@click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def tune(
+    device: str, min_f: float, models: tuple[str, ...], precisions: tuple[str, ...], threads: tuple[int, ...],
+    power_modes: tuple[str, ...], sides: tuple[str, ...], decodes: tuple[str, ...], photos: tuple[Path, ...],
+    budget: float, out: Path | None, force: bool, apply_it: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Search the settings that are fast and still read the plates.
+
+    Accuracy and time are measured on the board with the same photos; the settings are chosen for these photos, so give
+    your own with --photos.
+    """
+    from dataclasses import replace
+
+    from bench.opening import close_target, open_target, resolve_plan
+    from bench.plan import PRESETS
+    from bench.progress import Watch
+    from bench.report.front import front_page
+    from bench.tune import DEFAULT_SIDES, candidates, config_lines, measure_on
+    from bench.tune import tune as search
+    from edge.board import find_device
+    from edge.paths import write_atomic
+
+    unknown = [name for name in decodes if name not in ("greedy", "plate")]
+    if unknown:
+        raise UsageError(f"--decode {unknown[0]!r} is neither greedy nor plate.")
+    found = find_device(device)
+    board = found.board
+    plan = resolve_plan(
+        replace(
+            PRESETS["quick"], name="tune", models=models, precisions=precisions,
+            threads=threads or tuple(sorted({1, board.threads})), power_modes=power_modes,
+            det_sides=sides or DEFAULT_SIDES,
+        ),
+        found,
+    )  # fmt: skip
+    folder = out or Path("out") / device / "tune"
+    outcome = folder / "tune.json"
+    if outcome.exists() and not force:
+        raise UsageError(f"{outcome} exists.", "Give another folder with --out, or --force to replace it.")
+    if outcome.exists():
+        _clear(folder)
+    watch = Watch(quiet=as_json)
+    target = open_target(found, plan, photos=list(photos) or None, report=watch.step)
+    try:
+        field = candidates(plan, decodes)
+        watch.step(f"{len(field)} settings, {len(target.photos)} photos")
+        tuning = search(field, measure_on(target, plan, folder), min_f, budget_s=budget)
+    finally:
+        close_target(target)
+    write_atomic(outcome, json.dumps(tuning.document(), indent=1) + "\n")
+    write_atomic(folder / "tune.html", front_page(tuning, f"Settings for {device}"))
+    write_atomic(folder / "chosen.conf", config_lines(tuning))
+    chosen = tuning.trial(tuning.chosen).candidate
+    if apply_it:
+        from edge.install import ensure_installed
+
+        release = ensure_installed(found, models, precisions, watch.step, settings=chosen.settings())
+        watch.step(f"release {release.hash} runs with the chosen settings")
+    if as_json:
+        click.echo(json.dumps({**tuning.document(), "files": [str(outcome), str(folder / "tune.html")]}))
+        return
+    _print(tuning)
+    words = " ".join(f"--set {key}={value}" for key, value in chosen.settings().items())
+    click.echo(f"chosen: {chosen.key}")
+    if not apply_it:
+        click.echo(f"into a bundle: edge flash --device {device} {words}  (or this command with --apply)")
+    click.echo(str(folder / "tune.html"))
+
+
+def _clear(folder: Path) -> None:
+    import shutil
+
+    for path in folder.glob("rung-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / "tune.json").unlink()
+
+
+def _print(tuning: Tuning) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.table import figure
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, name in enumerate(("settings", "ms a photo", "F", "n", "")):
+        table.add_column(name, justify="left" if number in (0, 4) else "right")
+    for trial in tuning.trials:
+        key = trial.candidate.key
+        word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why[:40]
+        shown = figure(trial.median_ms) if trial.n else "-"
+        table.add_row(key, shown, f"{trial.f_measure:.1%}", str(trial.n), word)
+    Console(highlight=False, width=120).print(table)

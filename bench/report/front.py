@@ -1,0 +1,69 @@
+"""The picture of a search: accuracy over time, with the Pareto front."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import pairwise
+
+from bench.report.style import STYLE
+from bench.report.svg import Scale, axis, chart, line, text
+from bench.table import figure
+from bench.tune import Trial, Tuning
+
+_HEIGHT = 300.0
+_TOP = 24.0
+
+
+def front_page(tuning: Tuning, title: str) -> str:
+    """Returns a self-contained HTML page with the plot and its table."""
+    drawing, words = _plot(tuning)
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed", "front"))
+    rows = "".join(_row(tuning, trial) for trial in tuning.trials)
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
+        f'<style>{STYLE}</style></head><body><header class="top"><h1>{escape(title)}</h1>'
+        f'<p class="lead">{escape(words)}.</p></header>'
+        f"<main><section><h2>Accuracy over time</h2><figure>{drawing}</figure></section>"
+        '<section><h2>Settings</h2><div class="scroll" tabindex="0" role="region" aria-label="Settings">'
+        f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        "</main></body></html>\n"
+    )
+
+
+def _plot(tuning: Tuning) -> tuple[str, str]:
+    measured = [trial for trial in tuning.trials if trial.n]
+    scale = Scale(0.0, max(trial.median_ms for trial in measured) * 1.06)
+    low = min(0.9, tuning.min_f, *(trial.f_measure for trial in measured))
+
+    def y(value: float) -> float:
+        return _TOP + _HEIGHT * (1 - (value - low) / (1.005 - low))
+
+    content = [*axis(scale, _TOP + _HEIGHT, _TOP, "ms"), line(0, y(tuning.min_f), 100, y(tuning.min_f), "overall")]
+    content.append(text(0, y(tuning.min_f) - 5, f"F {tuning.min_f:.0%} is asked for", "tick"))
+    places = [(scale.at(item.median_ms), y(item.f_measure)) for item in map(tuning.trial, tuning.front)]
+    for (x1, y1), (x2, y2) in pairwise(places):
+        content += [line(x1, y1, x2, y1, "curve"), line(x2, y1, x2, y2, "curve")]
+    for trial in measured:
+        radius = 7 if trial.candidate.key == tuning.chosen else 4
+        tip = f"{trial.candidate.key}: {figure(trial.median_ms)} ms, F {trial.f_measure:.1%}"
+        content.append(
+            f'<circle cx="{scale.at(trial.median_ms):.2f}%" cy="{y(trial.f_measure):.1f}" r="{radius}" '
+            f'class="dot {escape(trial.candidate.cell.precision)}"><title>{escape(tip)}</title></circle>'
+        )
+    chosen = figure(tuning.trial(tuning.chosen).median_ms)
+    words = f"{len(measured)} settings; the chosen one, {tuning.chosen}, takes {chosen} ms"
+    drawing = chart(_TOP + _HEIGHT + 24, content, name="Accuracy over time", text=words, identity="front")
+    return drawing, words
+
+
+def _row(tuning: Tuning, trial: Trial) -> str:
+    key = trial.candidate.key
+    style = ' class="strong"' if key == tuning.chosen else ""
+    shown = figure(trial.median_ms) if trial.n else "-"
+    return (
+        f'<tr{style}><th scope="row">{escape(key)}</th><td>{shown}</td><td>{trial.f_measure:.1%}</td>'
+        f"<td>{trial.n}</td><td>{'front' if key in tuning.front else ''}</td></tr>"
+    )

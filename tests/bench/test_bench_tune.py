@@ -1,0 +1,127 @@
+"""The search: finds the fastest setting that reads enough, in few measurements, and says so when there is none."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from fake_board import fake_plan, fake_target
+
+from bench.cli import bench
+from bench.plan import Cell, DetSide
+from bench.report.front import front_page
+from bench.tune import Candidate, Trial, candidates, config_lines, measure_on, pareto, tune
+from edge.errors import DeviceError, InputError, NotValidError, UsageError
+
+
+def make(side: int, precision: str = "fp32", threads: int = 1) -> Candidate:
+    return Candidate(Cell("ppocrv3", precision, threads, "high", DetSide("max", side)), "greedy")
+
+
+FIELD = [
+    make(side, precision, threads)
+    for side in (320, 416, 512, 640, 800, 960)
+    for precision in ("fp32", "int8")
+    for threads in (1, 2)
+]
+
+
+def truth(candidate: Candidate) -> tuple[float, float]:
+    cell = candidate.cell
+    ms = cell.side.pixels**2 / 2000 * (0.8 if cell.precision == "int8" else 1.0) / (1.7 if cell.threads == 2 else 1.0)
+    return ms, min(0.98, 0.70 + cell.side.pixels / 2000) - (0.01 if cell.precision == "int8" else 0.0)
+
+
+def test_finds_the_fastest_that_reads_enough_with_few_photos_timed() -> None:
+    random.seed(1)
+    spent = 0
+
+    def measure(candidate: Candidate, rung: int) -> Trial:
+        nonlocal spent
+        ms, f = truth(candidate)
+        n = 8 * 2**rung
+        spent += n
+        return Trial(candidate, rung, ms * random.lognormvariate(0, 0.1 / n**0.5), f, n)
+
+    found = tune(FIELD, measure, 0.95)
+    best = min((c for c in FIELD if truth(c)[1] >= 0.95), key=lambda c: truth(c)[0])
+    assert found.chosen == best.key
+    assert len(found.trials) == len(FIELD)
+    full = 8 * 2**3 * len(FIELD)
+    assert spent < full / 2, "measuring all of them as long as the last ones would take far longer"
+    page = front_page(found, "A search")
+    assert found.chosen in page and "<script" not in page
+    assert "det_limit_side = 640" in config_lines(found) or found.trial(found.chosen).candidate.cell.side.pixels != 640
+
+
+def test_front_has_no_beaten_point() -> None:
+    trials = [
+        Trial(make(side), 0, ms, f, 8)
+        for side, ms, f in ((1, 10, 0.8), (2, 20, 0.7), (3, 30, 0.9), (4, 30, 0.95), (5, 40, 0.95))
+    ]
+    assert pareto(trials) == (make(1).key, make(4).key)
+
+
+def test_none_that_reads_enough_names_the_best() -> None:
+    with pytest.raises(NotValidError, match="the best is ppocrv3-fp32_t1_high_max960"):
+        tune([make(320), make(960)], lambda c, rung: Trial(c, rung, *truth(c), 8), 0.999)
+    with pytest.raises(DeviceError, match="boom"):
+        tune([make(320)], lambda c, rung: Trial(c, rung, float("inf"), 0.0, 0, "boom"), 0.5)
+
+
+def test_budget_ends_the_search_with_what_there_is() -> None:
+    calls = 0
+
+    def measure(candidate: Candidate, rung: int) -> Trial:
+        nonlocal calls
+        calls += 1
+        return Trial(candidate, rung, *truth(candidate), 8)
+
+    found = tune(FIELD, measure, 0.9, budget_s=0.0)
+    assert calls == len(FIELD) and found.chosen
+
+
+def test_on_real_processes_resumable(tmp_path: Path) -> None:
+    target = fake_target(tmp_path)
+    plan = fake_plan(det_sides=("max:640", "max:320"), precisions=("fp32", "int8"))
+    field = candidates(plan, ("greedy",))
+    # The stand-in reads its one labelled photo right at every size; int8 is a fifth faster.
+    found = tune(field, measure_on(target, plan, tmp_path / "out"), 0.95)
+    assert found.trial(found.chosen).candidate.cell.precision == "int8"
+    assert found.trial(found.chosen).f_measure == 1.0
+    before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("raw/*.jsonl"))
+    again = tune(field, measure_on(target, plan, tmp_path / "out"), 0.95)
+    assert again.trial(again.chosen).median_ms == found.trial(found.chosen).median_ms
+    assert sorted(path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("raw/*.jsonl")) == before
+
+
+def test_photos_without_truth_are_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    target = fake_target(tmp_path)
+    with pytest.raises(InputError, match="ground truth"):
+        measure_on(replace(target, photos=target.photos[1:]), fake_plan(), tmp_path)
+
+
+def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.opening.open_target", lambda *args, **options: fake_target(tmp_path))
+    applied: dict[str, Any] = {}
+
+    def install(device: Any, models: Any, precisions: Any, report: Any, *, settings: dict[str, str]) -> Any:
+        applied.update(settings)
+        return type("Release", (), {"hash": "0" * 20})()
+
+    monkeypatch.setattr("edge.install.ensure_installed", install)
+    out = tmp_path / "tune"
+    words = ["tune", "--device", "local", "--det-side", "max:640", "--out", str(out), "--json"]
+    answer = CliRunner().invoke(bench, [*words, "--apply"], catch_exceptions=False)
+    document = json.loads(answer.stdout)
+    assert document["settings"] == applied and applied["det_limit_side"] == "640"
+    assert json.loads((out / "tune.json").read_text())["chosen"] == document["chosen"]
+    assert (out / "chosen.conf").is_file() and (out / "tune.html").is_file()
+    assert isinstance(CliRunner().invoke(bench, words).exception, UsageError), "nothing is overwritten silently"
+    assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
