@@ -183,11 +183,14 @@ def _raise(error: ModelError) -> dict[str, bool]:
 
 
 def parse_operators(log: str) -> dict[str, bool]:
-    """Reads the table that `print_model_ops` prints; empty when there is none."""
-    found = {}
-    for line in log.splitlines():
-        cells = [cell.strip() for cell in line.split("|")]
-        match = re.fullmatch(r"[a-z][a-z0-9_]*", cells[1]) if len(cells) > 2 else None
-        if match:
-            found[cells[1]] = "Y" in cells[2:]
-    return found
+    """Reads what `print_model_ops` prints; empty when that is something else.
+
+    An operator without a kernel of its own may still be fine (opt fuses quantisation away), so the sentence at the end
+    decides, not the table.
+    """
+    rows = re.findall(r"^ +([a-z][a-z0-9_]*)(?: +Y)* *$", log, re.M)
+    if "supports this model" in log:
+        return dict.fromkeys(rows, True)
+    found = re.search(r"These unsupported ops are: '([^']*)'", log)
+    missing = [name.strip() for name in found[1].split(",")] if found else []
+    return {**dict.fromkeys(rows, True), **dict.fromkeys(missing, False)} if missing else {}

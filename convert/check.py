@@ -1,0 +1,148 @@
+"""What would stop a conversion, or make the result slow: found before anything is converted, each with the fix."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.fuse import fuse_pieces
+from convert.graph import Graph, all_arguments, attribute
+from convert.opt import model_operators
+from convert.opt_environment import DEFAULT_VERSION
+from convert.quantised import is_quantised
+from convert.rewrite import rewrite
+from convert.source import find_files
+
+# Severity, gravest first: what stops the conversion, what costs speed or care, what is only said.
+SEVERITIES = ("error", "warning", "note")
+# Operators whose missing attribute makes opt abort, and whether the kit knows the value.
+NEEDED: tuple[tuple[str, str, str], ...] = (("swish", "beta", "1.0"), ("dropout", "fix_seed", "False"))
+_ADVICE = {
+    "quantize_linear": "Use --opt-version 2.12 or newer, or save with PaddleSlim's onnx_format=False.",
+    "dequantize_linear": "Use --opt-version 2.12 or newer, or save with PaddleSlim's onnx_format=False.",
+    "fake_channel_wise_dequantize_max_abs": "Use --opt-version 2.12 or newer.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        severity: One of `SEVERITIES`.
+        code: Short stable name.
+        message: What it is, with counts and names.
+        fix: What to do, or what `edge convert nb` does by itself.
+    """
+
+    severity: str
+    code: str
+    message: str
+    fix: str
+
+
+def check_model(path: Path, target: str, version: str = DEFAULT_VERSION) -> list[Finding]:
+    """Checks an inference model for a target.
+
+    Args:
+        path: Folder or `.pdmodel` file.
+        target: `arm`, `x86` or `opencl`.
+        version: Of opt.
+
+    Returns:
+        Findings, gravest first; empty when there is nothing to say.
+
+    Raises:
+        InputError: There is no inference model.
+        ModelError: It cannot be read, or is Paddle 3's.
+        HostError: That opt cannot be had.
+    """
+    program, parameters = find_files(path)
+    graph = Graph.load(program, parameters)
+    findings = [*_attributes(graph), *_training_leftovers(graph), *_shapes(graph), *_quantisation(graph, target)]
+    findings += _pieces(Graph.load(program, parameters))
+    findings += _kernels(graph, target, version)
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _attributes(graph: Graph) -> list[Finding]:
+    findings = []
+    for kind, name, value in NEEDED:
+        bare = [operator for operator in graph.of_type(kind) if attribute(operator, name) is None]
+        if bare:
+            message = f"{len(bare)} {kind} without the attribute {name}, on which opt aborts"
+            fix = f"`edge convert nb` takes {value} for it; opt by itself: export with an older Paddle."
+            if kind == "dropout":
+                fix = "`edge convert nb` removes dropout, which does nothing outside training."
+            findings.append(Finding("warning", "missing-attribute", message, fix))
+    return findings
+
+
+def _training_leftovers(graph: Graph) -> list[Finding]:
+    found = graph.of_type("moving_average_abs_max_scale")
+    if not found:
+        return []
+    message = f"{len(found)} moving_average_abs_max_scale, left by quantisation-aware training; no opt has it"
+    return [Finding("warning", "qat-leftover", message, "`edge convert nb` removes them.")]
+
+
+def _shapes(graph: Graph) -> list[Finding]:
+    findings = []
+    for operator in graph.of_type("feed"):
+        for name in all_arguments(operator.outputs):
+            shape = graph.shape(name) or []
+            if -1 in shape[1:]:
+                message = f"input {name} has the dynamic shape {shape}"
+                fix = "Paddle Lite takes the shape of each input; every size that is used should be verified (A-B-A)."
+                findings.append(Finding("note", "dynamic-shape", message, fix))
+    shapes = graph.of_type("shape")
+    if shapes:
+        message = f"{len(shapes)} shape operators compute sizes while the model runs"
+        fix = "Export with fixed sizes, or with -1 in reshapes, where the kernels shall be chosen for them."
+        findings.append(Finding("note", "computed-shape", message, fix))
+    return findings
+
+
+def _quantisation(graph: Graph, target: str) -> list[Finding]:
+    if not is_quantised(graph):
+        return []
+    if target == "x86":
+        message = "int8 model for x86, whose int8 kernels lack hard-swish and keep the first input's sizes"
+        fix = "`edge convert nb` keeps int8 weights there and computes in float."
+        return [Finding("warning", "x86-int8", message, fix)]
+    plain = [
+        operator
+        for operator in graph.of_type("conv2d", "depthwise_conv2d", "conv2d_transpose")
+        if not any(name.endswith((".quantized", ".dequantized")) for name in all_arguments(operator.inputs))
+    ]
+    if not plain:
+        return []
+    counts = Counter(operator.type for operator in plain)
+    text = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return [Finding("note", "float-layers", f"{text} stay float in this int8 model", "The model card says why.")]
+
+
+def _pieces(graph: Graph) -> list[Finding]:
+    counts = fuse_pieces(graph)
+    if not counts:
+        return []
+    text = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    message = f"in pieces: {text}; each piece is a pass over the whole map, which can double the cost on ARM"
+    return [Finding("warning", "decomposed", message, "`edge convert nb` fuses them unless --no-rewrite is given.")]
+
+
+def _kernels(graph: Graph, target: str, version: str) -> list[Finding]:
+    """Asks opt about what is left after the rewrites that `edge convert nb` makes."""
+    rewrite(graph, target, version)
+    with tempfile.TemporaryDirectory(prefix="plate-check-") as name:
+        folder = Path(name)
+        graph.save(folder / "a.pdmodel", folder / "a.pdiparams")
+        supported = model_operators(folder / "a.pdmodel", folder / "a.pdiparams", target, version)
+    missing = [kind for kind, good in supported.items() if not good]
+    findings = []
+    for kind in missing:
+        fix = _ADVICE.get(kind, "Replace the operator in the network before the export, or use another --opt-version.")
+        findings.append(Finding("error", "no-kernel", f"opt {version} has no {target} kernel for {kind}", fix))
+    return findings

@@ -1,0 +1,39 @@
+"""`edge convert check`: what would stop or slow a conversion."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edge.errors import ExitCode
+from edge.models import TARGETS
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
+@click.option("--opt-version", help="2.10, 2.12 or 2.13rc0.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def check(context: click.Context, model: Path, target: str, opt_version: str | None, as_json: bool) -> None:
+    """Find what would stop or slow a conversion, before it starts.
+
+    Ends with code 4 when something would stop it.
+    """
+    from convert.check import check_model
+    from convert.opt_environment import DEFAULT_VERSION
+
+    findings = check_model(model, target, opt_version or DEFAULT_VERSION)
+    stopped = any(finding.severity == "error" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": not stopped, "findings": [asdict(item) for item in findings]}, ensure_ascii=False))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.severity}: {finding.message} [{finding.code}]")
+            click.echo(f"    {finding.fix}")
+        click.echo(f"{model}: {'would not convert' if stopped else 'converts'} for {target}")
+    if stopped:
+        context.exit(int(ExitCode.MODEL))
