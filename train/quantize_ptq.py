@@ -80,7 +80,7 @@ def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = 
     if card.format != "inference" or card.precision != "fp32":
         raise InputError(
             f"{model.folder} is an {card.precision} model in format {card.format}; quantisation starts from fp32.",
-            "Give the inference model that `edge train pretrained` or `edge train export` wrote.",
+            "Give the inference model that `edge train pretrained` wrote.",
         )
     if out.exists() and not options.force:
         raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")

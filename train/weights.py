@@ -83,7 +83,7 @@ def assign(
     if quantised:
         raise ModelError(
             f"{where} is a checkpoint of quantisation-aware training ({quantised[0]}); this is a float network.",
-            "Load it with `edge train export`, or give the float checkpoint that the quantisation started from.",
+            "Give the float checkpoint that the quantisation started from.",
         )
     shapes = [
         f"{name} is {list(kept[name].shape)}, wanted {list(state[name].shape)}"

@@ -115,7 +115,7 @@ def det_post(
 
     values = probability.reshape(probability.shape[-2:])
     if not np.isfinite(values.sum(dtype=np.float64)):
-        raise ModelError("The detector's output is not finite.", "`edge convert verify` tells which model it is.")
+        raise ModelError("The detector's output is not finite.", "Convert the model again, or take its fp32 form.")
     mask = (values > np.float32(config.det_thresh)).astype(np.uint8)
     if config.det_dilation:
         mask = cv2.dilate(mask, np.ones((2, 2), np.uint8))

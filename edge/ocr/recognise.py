@@ -90,7 +90,7 @@ def rec_post(probabilities: Tensor, characters: Sequence[str], config: PipelineC
             "Model and dictionary belong together; take both from one model folder.",
         )
     if not np.isfinite(matrix.sum(dtype=np.float64)):
-        raise ModelError("The recogniser's output is not finite.", "`edge convert verify` tells which model it is.")
+        raise ModelError("The recogniser's output is not finite.", "Convert the model again, or take its fp32 form.")
     if config.decode == "plate":
         from edge.ocr.grammar import PlateDecoder
 
