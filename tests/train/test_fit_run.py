@@ -64,6 +64,7 @@ def _steps(log: Path) -> list[int]:
 
 def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None:
     from train.checkpoint import load_state
+    from train.weights import load_checkpoint
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = _run(_command(data, whole, "--json"))
@@ -89,7 +90,9 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
         differ = [name for name, value in one.items() if value.tobytes() != other[name].tobytes()]
         assert not differ, (group, differ[:5])
     assert _steps(broken / "log.csv") == list(range(1, 9))
-    assert (broken / "best.pdparams").read_bytes() == (whole / "best.pdparams").read_bytes()
+    # Compared as values: the file also holds Paddle's running number of each tensor, which differs between processes.
+    best = [load_checkpoint(folder / "best.pdparams") for folder in (broken, whole)]
+    assert set(best[0]) == set(best[1]) and all(best[0][name].tobytes() == best[1][name].tobytes() for name in best[0])
 
     again = _run(_command(data, whole, "-o", "optim.rate=0.5"))
     assert again.returncode == 3 and "optim.rate" in again.stderr and "Traceback" not in again.stderr
