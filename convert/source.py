@@ -42,7 +42,7 @@ def find_files(path: Path) -> tuple[Path, Path]:
         if modern:
             raise ModelError(f"{modern[0]} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
         if any(folder.glob("*.pdparams")):
-            raise InputError(f"{folder} holds a checkpoint, not an inference model.", "Export it with train.export.export_layer.")
+            raise InputError(f"{folder} holds a checkpoint, not an inference model.", "Export it first.")
         raise InputError(f"{path} holds no inference model.", "It has `inference.pdmodel` and `inference.pdiparams`.")
     if len(programs) > 1:
         names = ", ".join(file.name for file in programs)
