@@ -178,6 +178,7 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
     values = load_checkpoint(run / BEST)
     _assign_all(net, values, str(run / BEST))
     net.eval()
+    _refresh_weight_scales(net, recipe)
 
     def save(folder: Path) -> None:
         from paddle.static import InputSpec
@@ -201,6 +202,15 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
     }
     complete = replace(facts, precision="int8", quantization=quantization)
     return write_model(save, recipe.task, out, complete, characters=characters, force=force)
+
+
+def _refresh_weight_scales(net: Any, recipe: Recipe) -> None:
+    """Makes the scales of weights those of the weights as they are: the export takes them from the state as found."""
+    import paddle
+
+    shape = [1, 3, 48, recipe.model.width] if recipe.task == "rec" else [1, 3, 64, 64]
+    with paddle.no_grad():
+        net(paddle.zeros(shape))
 
 
 def _assign_all(net: Any, values: dict[str, np.ndarray], where: str) -> None:
