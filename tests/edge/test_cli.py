@@ -58,11 +58,11 @@ def test_unknown_command_is_a_usage_error() -> None:
 def test_error_is_a_sentence_a_hint_and_a_code() -> None:
     answer = call("edge", "convert", "nb", "/nonexistent/model", "--target", "arm", "--out", "/nonexistent/out")
     assert answer.returncode == 3
-    assert answer.stderr.startswith("error: /nonexistent/model is not a model folder")
+    assert answer.stderr.startswith("error: /nonexistent/model holds no inference model")
     assert "hint: " in answer.stderr and "Traceback" not in answer.stderr
 
 
 def test_error_under_json_is_json() -> None:
-    answer = call("edge", "train", "eval", "det", "--model", "/nonexistent", "--labels", "/nonexistent", "--json")
+    answer = call("edge", "convert", "inspect", "/nonexistent", "--json")
     document = json.loads(answer.stdout)
     assert document["code"] == answer.returncode == 3 and document["error"]
