@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "jpeg_kernels.h"
 #include "plate/error.h"
 #include "plate/exif.h"
 #include "stb.h"
@@ -48,6 +49,14 @@ int big_endian(const std::uint8_t* p) {
                             static_cast<std::uint32_t>(p[2]) << 8U | p[3]);
 }
 
+// Why stb_image failed. It quotes the names of unknown PNG chunks, which may be any bytes.
+std::string reason() {
+    const char* told = stbi_failure_reason();
+    std::string text = told == nullptr ? "out of memory" : told;
+    for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
+    return text;
+}
+
 }  // namespace
 
 void Decoder::read(const std::string& path, Image& out) {
@@ -59,10 +68,11 @@ void Decoder::read(const std::string& path, Image& out) {
     }
 }
 
-void Decoder::decode(const std::uint8_t* data, std::size_t size, Image& out) {
+void Decoder::decode(std::uint8_t* data, std::size_t size, Image& out) {
     if (size == 0) throw ImageError("the file is empty");
     const int length = size > INT_MAX ? INT_MAX : static_cast<int>(size);
     const Kind kind = kind_of(data, size);
+    if (kind == Kind::kJpeg) disarm_huffman_tables(data, size);
     if (kind == Kind::kOther) throw ImageError("neither a JPEG nor a PNG file");
     int width = 0;
     int height = 0;
@@ -80,8 +90,7 @@ void Decoder::decode(const std::uint8_t* data, std::size_t size, Image& out) {
                          std::to_string(kMaxPixels) + " are read");
     }
     std::uint8_t* pixels = stb_decode(data, length, &width, &height);
-    if (pixels == nullptr)
-        throw ImageError(std::string("damaged: it cannot be decoded (") + stbi_failure_reason() + ")");
+    if (pixels == nullptr) throw ImageError(std::string("damaged: it cannot be decoded (") + reason() + ")");
 
     const int orientation = exif_orientation(data, size);
     Image& target = orientation == 1 ? out : turned_;

@@ -9,10 +9,11 @@ namespace plate {
 namespace {
 
 // Factors of the transform in 13 bits: sqrt(2) times cosines of multiples of pi / 16, and sums of them (Loeffler,
-// Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", 1989).
+// Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", 1989). Unsigned, since damaged
+// files hold coefficients at which sums overflow, and that must be harmless.
 constexpr int kBits = 13;
-constexpr std::int32_t fixed(double value) {
-    return static_cast<std::int32_t>(value * (1 << kBits) + (value < 0 ? -0.5 : 0.5));
+constexpr std::uint32_t fixed(double value) {
+    return (static_cast<std::uint32_t>(value * (1 << (kBits + 1))) + 1) / 2;
 }
 
 constexpr std::uint8_t clamp_byte(std::int32_t value) {
@@ -22,29 +23,29 @@ constexpr std::uint8_t clamp_byte(std::int32_t value) {
 // Eight transforms of eight values side by side: element k of transform i is at k * 8 + i.
 template <int Shift>
 void transform(const std::int32_t* in, std::int32_t* out) {
-    constexpr std::int32_t kHalf = 1 << (Shift - 1);
+    constexpr std::uint32_t kHalf = 1U << static_cast<unsigned>(Shift - 1);
     for (int i = 0; i < 8; ++i) {
-        const auto at = [in, i](int k) { return in[k * 8 + i]; };
-        const std::int32_t even = (at(2) + at(6)) * fixed(0.541196100);
-        const std::int32_t e2 = even - at(6) * fixed(1.847759065);
-        const std::int32_t e3 = even + at(2) * fixed(0.765366865);
-        const std::int32_t e0 = (at(0) + at(4)) * (1 << kBits);
-        const std::int32_t e1 = (at(0) - at(4)) * (1 << kBits);
-        const std::array<std::int32_t, 4> sum = {e0 + e3, e1 + e2, e1 - e2, e0 - e3};
+        const auto at = [in, i](int k) { return static_cast<std::uint32_t>(in[k * 8 + i]); };
+        const std::uint32_t even = (at(2) + at(6)) * fixed(0.541196100);
+        const std::uint32_t e2 = even - at(6) * fixed(1.847759065);
+        const std::uint32_t e3 = even + at(2) * fixed(0.765366865);
+        const std::uint32_t e0 = (at(0) + at(4)) << static_cast<unsigned>(kBits);
+        const std::uint32_t e1 = (at(0) - at(4)) << static_cast<unsigned>(kBits);
+        const std::array<std::uint32_t, 4> sum = {e0 + e3, e1 + e2, e1 - e2, e0 - e3};
 
-        const std::int32_t z5 = (at(7) + at(3) + at(5) + at(1)) * fixed(1.175875602);
-        const std::int32_t z1 = -(at(7) + at(1)) * fixed(0.899976223);
-        const std::int32_t z2 = -(at(5) + at(3)) * fixed(2.562915447);
-        const std::int32_t z3 = z5 - (at(7) + at(3)) * fixed(1.961570560);
-        const std::int32_t z4 = z5 - (at(5) + at(1)) * fixed(0.390180644);
-        const std::array<std::int32_t, 4> odd = {
+        const std::uint32_t z5 = (at(7) + at(3) + at(5) + at(1)) * fixed(1.175875602);
+        const std::uint32_t z1 = 0U - (at(7) + at(1)) * fixed(0.899976223);
+        const std::uint32_t z2 = 0U - (at(5) + at(3)) * fixed(2.562915447);
+        const std::uint32_t z3 = z5 - (at(7) + at(3)) * fixed(1.961570560);
+        const std::uint32_t z4 = z5 - (at(5) + at(1)) * fixed(0.390180644);
+        const std::array<std::uint32_t, 4> odd = {
             at(1) * fixed(1.501321110) + z1 + z4, at(3) * fixed(3.072711026) + z2 + z3,
             at(5) * fixed(2.053119869) + z2 + z4, at(7) * fixed(0.298631336) + z1 + z3};
 
         for (int k = 0; k < 4; ++k) {
             const auto n = static_cast<std::size_t>(k);
-            out[k * 8 + i] = (sum[n] + odd[n] + kHalf) >> Shift;
-            out[(7 - k) * 8 + i] = (sum[n] - odd[n] + kHalf) >> Shift;
+            out[k * 8 + i] = static_cast<std::int32_t>(sum[n] + odd[n] + kHalf) >> Shift;
+            out[(7 - k) * 8 + i] = static_cast<std::int32_t>(sum[n] - odd[n] + kHalf) >> Shift;
         }
     }
 }
@@ -55,7 +56,30 @@ void transpose(const std::int32_t* in, std::int32_t* out) {
     }
 }
 
+// Whether the segment whose length field is at `at` defines a table of more than 256 codes. Bytes beyond the end of the
+// file count as 0, as they do for stb_image.
+bool has_oversized_table(const std::uint8_t* data, std::size_t size, std::size_t at) {
+    const auto byte = [&](std::size_t i) -> int { return i < size ? data[i] : 0; };
+    int left = (byte(at) << 8) + byte(at + 1) - 2;
+    at += 2;
+    while (left > 0) {
+        int codes = 0;
+        for (std::size_t i = 1; i <= 16; ++i) codes += byte(at + i);
+        if (codes > 256) return true;
+        at += 17 + static_cast<std::size_t>(codes);
+        left -= 17 + codes;
+    }
+    return false;
+}
+
 }  // namespace
+
+void disarm_huffman_tables(std::uint8_t* data, std::size_t size) {
+    // Wherever these two bytes stand: what follows a damaged part is anybody's guess.
+    for (std::size_t i = 0; i + 1 < size; ++i) {
+        if (data[i] == 0xFF && data[i + 1] == 0xC4 && has_oversized_table(data, size, i + 2)) data[i + 1] = 0;
+    }
+}
 
 void jpeg_inverse_dct(std::uint8_t* out, int stride, short* coefficients) {
     // Smooth areas, and colours nearly everywhere, have a mean and nothing else.

@@ -1,11 +1,12 @@
 #include "plate/pipeline.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "plate/error.h"
 #include "plate/text.h"

@@ -1,8 +1,12 @@
-// plate_tests [--list | --fingerprint | PART]: runs the tests whose name contains PART, all without it.
+// plate_tests [PART]                                runs the tests whose name contains PART, all without it
+// plate_tests --list | --fingerprint
+// plate_tests --decode FOLDER FILE...               see modes.h
+// plate_tests --stage NAME REPEATS WIDTH HEIGHT
 #include <cstring>
 #include <exception>
 
 #include "harness.h"
+#include "modes.h"
 
 namespace plate::test {
 
@@ -21,6 +25,10 @@ int main(int argc, char** argv) {
     if (wanted == "--fingerprint") {
         print_fingerprint();
         return 0;
+    }
+    if (wanted == "--decode" && argc > 3) return decode_files(argv[2], {argv + 3, argv + argc});
+    if (wanted == "--stage" && argc == 6) {
+        return repeat_stage(argv[2], std::stoi(argv[3]), std::stoi(argv[4]), std::stoi(argv[5]));
     }
     int run = 0;
     for (const Case& test : cases()) {

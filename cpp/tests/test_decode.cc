@@ -33,11 +33,11 @@ int orientation_of(const std::string& file) {
     return exif_orientation(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
 }
 
-std::string refused(const std::string& file) {
+std::string refused(std::string file) {
     return test::message_of<ImageError>([&] {
         Decoder decoder;
         Image image;
-        decoder.decode(reinterpret_cast<const std::uint8_t*>(file.data()), file.size(), image);
+        decoder.decode(reinterpret_cast<std::uint8_t*>(file.data()), file.size(), image);
     });
 }
 
@@ -158,4 +158,24 @@ TEST("jpeg: colours are those of the standard's formula") {
             CHECK_NEAR(out[4 * i + c], std::min(255.0, std::max(0.0, rgb[c])), 0.51);
         }
     }
+}
+
+TEST("jpeg: Huffman tables of more than 256 codes lose their marker, others and everything else stay") {
+    const auto table = [](int codes_of_last_length) {
+        std::string counts(16, '\x01');
+        counts[15] = static_cast<char>(codes_of_last_length);
+        return std::string(1, '\0') + counts + std::string(static_cast<std::size_t>(15 + codes_of_last_length), 'v');
+    };
+    const auto segment = [](const std::string& body) { return "\xFF\xC4" + be(body.size() + 2, 2) + body; };
+    const auto disarmed = [](std::string file) {
+        disarm_huffman_tables(reinterpret_cast<std::uint8_t*>(file.data()), file.size());
+        return file;
+    };
+    const std::string good = segment(table(241)) + "data" + segment(table(3) + table(9));
+    CHECK(disarmed(good) == good);
+    const std::string bad = segment(table(242));
+    CHECK(disarmed(good + bad) == good + "\xFF" + std::string(1, '\0') + bad.substr(2));
+    // The second table of a segment counts too, and a file may end anywhere.
+    CHECK(disarmed(segment(table(3) + table(255)))[1] == '\0');
+    for (std::size_t length = 0; length < bad.size(); ++length) CHECK(disarmed(bad.substr(0, length)).size() == length);
 }

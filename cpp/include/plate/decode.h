@@ -20,8 +20,8 @@ class Decoder {
     // Throws ImageError with a reason; `out` is undefined then.
     void read(const std::string& path, Image& out);
 
-    // The same for a file that is already in memory.
-    void decode(const std::uint8_t* data, std::size_t size, Image& out);
+    // The same for a file that is already in memory, where damaged parts of a JPEG are made harmless.
+    void decode(std::uint8_t* data, std::size_t size, Image& out);
 
   private:
     std::vector<std::uint8_t> file_;

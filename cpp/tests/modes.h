@@ -1,0 +1,16 @@
+// What the Python tests ask of plate_tests besides running the unit tests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace plate::test {
+
+// Decodes each file to FOLDER/<number>.ppm (to nowhere when FOLDER is `-`); prints its size, or why it cannot be read.
+int decode_files(const std::string& folder, const std::vector<std::string>& files);
+
+// Runs one stage on a 720x1160 photo some times, for instructions to be counted: the difference of two counts is free
+// of start and preparation.
+int repeat_stage(const std::string& stage, int repeats, int width, int height);
+
+}  // namespace plate::test

@@ -1,0 +1,61 @@
+"""Running `plate_ocr` from tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge.models import Model
+from edge.ocr.config import PipelineConfig, dump_config
+from edge.prepare import ModelPair
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "edge" / "samples"
+# Reads the kit's own samples well, at a third of the note's pixels.
+FAST = ("--det-limit-type", "max", "--det-limit-side", "640")
+
+
+def write_config(path: Path, det: Model, rec: Model, **values: Any) -> Path:
+    config = PipelineConfig(det_model=str(det.file(".nb")), rec_model=str(rec.file(".nb")), dict=str(rec.dictionary))
+    path.write_text(dump_config(replace(config, **values)), encoding="utf-8")
+    return path
+
+
+def config_for(path: Path, pair: ModelPair, **values: Any) -> Path:
+    return write_config(path, pair.det, pair.rec, **values)
+
+
+def run(program: Path, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(program), *map(str, words)], capture_output=True, text=True, check=False, timeout=300, **options
+    )
+
+
+def lines(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """Asserts a documented exit with one line of explanation, and returns that line."""
+    assert result.returncode == code, (result.returncode, result.stderr[-2000:])
+    told = [line for line in result.stderr.splitlines() if line.startswith("plate_ocr: error: ")]
+    assert len(told) == 1, result.stderr[-2000:]
+    return told[0].removeprefix("plate_ocr: error: ")
+
+
+def emulator(abi: str) -> list[str]:
+    """How a program of an ABI is run on this host."""
+    names = {"arm64": ("qemu-aarch64-static", "aarch64-linux-gnu"), "armhf": ("qemu-arm-static", "arm-linux-gnueabihf")}
+    if abi not in names:
+        return []
+    qemu, triplet = names[abi]
+    return [qemu, "-L", f"/usr/{triplet}"]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what would lead the program to libraries that its own search path does not."""
+    return {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"} | more

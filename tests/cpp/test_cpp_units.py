@@ -1,0 +1,100 @@
+"""The C++ unit tests, sanitized on this host and under emulation as ARM programs, which must compute the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from cpp_program import SAMPLES, emulator
+
+from edge.toolchain import BuildResult, build_program
+
+
+def call(argv: list[str]) -> str:
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "ERROR: AddressSanitizer" not in result.stderr and "runtime error" not in result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def fingerprint(sanitized: BuildResult) -> str:
+    return call([str(sanitized.tests), "--fingerprint"])
+
+
+def test_unit_tests_pass_with_sanitizers(sanitized: BuildResult) -> None:
+    assert " 0 failed checks" in call([str(sanitized.tests)])
+
+
+@pytest.mark.parametrize("abi", ["arm64", "armhf"])
+def test_arm_builds_compute_what_the_host_computes(abi: str, fingerprint: str) -> None:
+    """Warnings are errors in these builds; `fingerprint` holds digests of what every stage computes."""
+    qemu = emulator(abi)
+    if shutil.which(qemu[0]) is None:
+        pytest.skip(f"{qemu[0]} is not installed (Debian: qemu-user-static)")
+    tests = build_program(abi, tests=True).tests
+    assert " 0 failed checks" in call([*qemu, str(tests)])
+    assert call([*qemu, str(tests), "--fingerprint"]) == fingerprint
+
+
+def decoded(sanitized: BuildResult, folder: Path, files: list[Path]) -> list[str]:
+    return call([str(sanitized.tests), "--decode", str(folder), *map(str, files)]).splitlines()
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    small = rng.integers(0, 256, (max(1, height // 9), max(1, width // 9), 3)).astype(np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def test_pixels_are_those_of_opencv(sanitized: BuildResult, tmp_path: Path) -> None:
+    """Odd sizes, grey, progressive, restart markers, every usual chroma subsampling's own kernel, PNG."""
+    files = sorted(SAMPLES.glob("*.jpg"))[:2]
+    written = [
+        ("plain.jpg", picture(123, 77), [cv2.IMWRITE_JPEG_QUALITY, 60]),
+        ("fine.jpg", picture(64, 200), [cv2.IMWRITE_JPEG_QUALITY, 98]),
+        ("progressive.jpg", picture(90, 131), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+        ("restart.jpg", picture(80, 80), [cv2.IMWRITE_JPEG_RST_INTERVAL, 3]),
+        ("tiny.jpg", picture(1, 1), []),
+        ("thin.jpg", picture(1, 40), []),
+        ("grey.jpg", picture(50, 70)[:, :, 0], []),
+        ("colour.png", picture(31, 57), []),
+        ("alpha.png", np.dstack([picture(20, 20), picture(20, 20)[:, :, 0]]), []),
+    ]
+    for name, image, options in written:
+        cv2.imwrite(str(tmp_path / name), image, options)
+        files.append(tmp_path / name)
+    told = decoded(sanitized, tmp_path, files)
+    for number, (file, line) in enumerate(zip(files, told, strict=True)):
+        expected = cv2.imread(str(file))
+        assert line == f"{expected.shape[1]} {expected.shape[0]}", file.name
+        found = cv2.imread(str(tmp_path / f"{number}.ppm"))
+        assert np.array_equal(found, expected), f"{file.name}: {np.abs(found.astype(int) - expected).max()}"
+
+
+def test_damaged_pictures_are_errors_or_pictures(sanitized: BuildResult, tmp_path: Path) -> None:
+    """400 files with damaged bytes or an end missing, under sanitizers: never a crash, never a huge allocation."""
+    random.seed(3)
+    sources = []
+    for name, options in (("a.jpg", []), ("b.jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]), ("c.png", [])):
+        cv2.imwrite(str(tmp_path / name), picture(40, 60), options)
+        sources.append((tmp_path / name).read_bytes())
+    files = []
+    for number in range(400):
+        data = bytearray(random.choice(sources))
+        if number % 4 == 0:
+            del data[random.randrange(len(data)) :]
+        for _ in range(random.choice([0, 1, 3, 20])):
+            if data:
+                data[random.randrange(len(data))] = random.randrange(256)
+        file = tmp_path / f"damaged-{number}"
+        file.write_bytes(data)
+        files.append(file)
+    told = decoded(sanitized, Path("-"), files)
+    assert len(told) == len(files)
+    assert any(line.startswith("error: ") for line in told) and any(not line.startswith("error") for line in told)
