@@ -78,5 +78,5 @@ def test_flash_and_run_on_arm(use_virtual: VirtualBoard, replay: Path) -> None: 
     shown = CliRunner().invoke(status, ["--device", use_virtual.name], catch_exceptions=False).stdout
     assert release.hash in shown and "replay: no times of it are valid" in shown
 
-    answer = CliRunner().invoke(run, ["--device", use_virtual.name, "--json", str(SAMPLES[1])])
+    answer = CliRunner().invoke(run, ["--device", use_virtual.name, "--models", "ppocrv3", "--json", str(SAMPLES[1])])
     assert texts(SAMPLES[1])[0] in answer.output, answer.output
