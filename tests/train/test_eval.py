@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def run_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def same_plates(ours: Sequence[Plate], theirs: Sequence[Plate]) -> None:
+    """Texts and boxes to the bit; scores to 1e-5: a runtime's sums depend on the process (threads, code path)."""
+    assert [plate.text for plate in ours] == [plate.text for plate in theirs]
+    assert [plate.as_json()["box"] for plate in ours] == [plate.as_json()["box"] for plate in theirs]
+    assert [plate.score for plate in ours] == pytest.approx([plate.score for plate in theirs], abs=1e-5)
+
+
 def test_sharing_changes_nothing_and_saves_runs(ocr_models: ModelPair) -> None:
     backend = open_backend(ocr_models.det.folder, ocr_models.rec.folder)
     det, rec = Counter(backend.det), Counter(backend.rec)
@@ -74,7 +82,7 @@ def test_sharing_changes_nothing_and_saves_runs(ocr_models: ModelPair) -> None:
     alone = [Reader(config, backend).read(photo) for config in VARIANTS]
     assert rec.runs < sum(len(reading.boxes) for reading in alone)
     for output, reading in zip(shared, alone, strict=True):
-        assert [plate.as_json() for plate in output.plates] == [plate.as_json() for plate in reading.plates]
+        same_plates(output.plates, reading.plates)
         assert [box.tolist() for box in output.boxes] == [box.tolist() for box in reading.boxes]
     assert shared[0].plates and shared[1].plates != shared[0].plates
 
@@ -87,7 +95,7 @@ def test_several_processes_give_the_same(ocr_models: ModelPair) -> None:
     one = photo_outputs(sources, samples, [SMALL])
     assert seen == [1, 2, 3]
     for a, b in zip(one, two, strict=True):
-        assert [plate.as_json() for plate in a[0].plates] == [plate.as_json() for plate in b[0].plates]
+        same_plates(a[0].plates, b[0].plates)
 
 
 def test_every_command_on_nb(ocr_models: ModelPair, label_file: Path) -> None:
@@ -99,7 +107,7 @@ def test_every_command_on_nb(ocr_models: ModelPair, label_file: Path) -> None:
     document = json.loads(answer.stdout)
     figures = document["figures"]["all"]
     assert figures["truth"] == figures["images"] == 7
-    assert figures["recall"] >= 5 / 7 and figures["hits"] == 7 * figures["recall"]
+    assert figures["recall"] >= 5 / 7 and figures["hits"] == round(7 * figures["recall"])
     missed = [item for item in document["mistakes"] if not set(item["truth"]) <= {p["text"] for p in item["read"]}]
     assert len(missed) == 7 - figures["hits"]
     assert {"blue", "green"} <= set(document["figures"])
