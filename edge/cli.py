@@ -48,6 +48,30 @@ def run_cli(group: click.Command, name: str) -> NoReturn:
 
     `PLATE_EDGE_DEBUG=1` lets tracebacks through, for developers of the kit.
     """
+    try:
+        _run_group(group, name)
+    except SystemExit as stop:
+        _leave(stop)
+
+
+def _leave(stop: SystemExit) -> NoReturn:
+    """Ends the process, without unloading Paddle or Paddle Lite when one of them was used.
+
+    Paddle's last graph is freed after the interpreter, whose lock its own Python layers then ask for: the process
+    crashes or sleeps for ever with all its work done. Two MKLs in one process can crash on the way out too.
+    """
+    if not {"paddle", "paddlelite"} & sys.modules.keys() or not isinstance(stop.code, (int, type(None))):
+        raise stop
+    code = stop.code or 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # Its reader went away, or it is closed already.
+            continue
+    os._exit(code)
+
+
+def _run_group(group: click.Command, name: str) -> NoReturn:
     debug = os.environ.get("PLATE_EDGE_DEBUG") == "1"
     try:
         code = group.main(prog_name=name, standalone_mode=False)
