@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
 from edge.board import Board, load_profile
 from edge.errors import EdgeError, InputError, ModelError, UsageError
-from edge.models import CARD_NAME, Card, Model, load_model, save_model
+from edge.models import CARD_NAME, Card, Model, load_model, new_folder, save_model
 from edge.paths import sha256_file
 from edge.runtime import RELEASE, runtime_for
 
@@ -161,30 +159,6 @@ def option_names(options: Options) -> list[str]:
     """Returns the options that change the file, as on the command line."""
     given = {"--fp16": options.fp16, "--tailor": options.tailor, "--no-rewrite": not options.rewrite}
     return [name for name, on in given.items() if on]
-
-
-@contextmanager
-def new_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
-
-    Raises:
-        InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not force:
-            raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
-        if not (out / CARD_NAME).is_file():
-            raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def existing(model: Model, out: Path, options: Options) -> Model | None:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from convert.graph import Graph, all_arguments, arguments
-from convert.nb import new_folder
 from convert.rewrite import drop_identities
 from edge.errors import InputError, ModelError
-from edge.models import Charset, Model, read_dictionary, save_model
+from edge.models import Charset, Model, new_folder, read_dictionary, save_model
 from edge.ocr.grammar import SYMBOLS
 from edge.paths import sha256_file
 

@@ -9,6 +9,10 @@ to trust it (source, sha256, what was checked). A loader refuses what it does no
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +175,34 @@ def save_model(folder: Path, card: Card, files: list[str]) -> Model:
     document = {"schema": SCHEMA, **asdict(complete)}
     write_atomic(folder / CARD_NAME, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     return Model(folder, complete)
+
+
+@contextmanager
+def new_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
+
+    Args:
+        out: The model folder to make.
+        force: Replace one that is there.
+
+    Raises:
+        InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not force:
+            raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
+        if not (out / CARD_NAME).is_file():
+            raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_model(folder: Path, *, verify: bool = True) -> Model:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
-from edge.models import CARD_NAME, Card, Charset, Input, Model, save_model
+from edge.models import Card, Charset, Input, Model, new_folder, save_model
 from edge.paths import sha256_file, write_atomic
 from train.arch import load_paddle
 
@@ -170,27 +167,3 @@ def strip_program(path: Path) -> None:
             del operator.attrs[:]
             operator.attrs.extend(kept)
     write_atomic(path, program.SerializeToString(deterministic=True))
-
-
-@contextmanager
-def new_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
-
-    Raises:
-        InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not force:
-            raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
-        if not (out / CARD_NAME).is_file():
-            raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
