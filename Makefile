@@ -2,12 +2,13 @@
 VENV := .venv/bin
 OUT := out/local
 
-.PHONY: help run test setup setup-test lint docs clean
+.PHONY: help run test setup setup-boards setup-test lint docs clean
 
 help:
 	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
 	@echo "make test   set up and run all tests"
 	@echo "make setup  only set up     make lint   ruff, mypy, import directions"
+	@echo "make setup-boards   compilers, ssh, adb and what a virtual board needs"
 	@echo "make docs   the documentation as pages in build/site"
 	@echo "make clean  remove what make made in this folder (caches: ~/.cache/plate-edge)"
 
@@ -17,6 +18,9 @@ run: setup
 
 setup:
 	@sh scripts/setup.sh run
+
+setup-boards:
+	@sh scripts/setup.sh boards
 
 setup-test:
 	@sh scripts/setup.sh test

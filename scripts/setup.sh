@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up everything that `make run` (argument: run) or `make test` (argument: test) needs, and asks nothing:
+# Sets up everything that `make run` (argument: run), boards (boards) or `make test` (test) need, and asks nothing:
 #   1. Debian packages, when this user may install them; otherwise it prints the one command to run,
 #   2. CPython 3.10 (on PATH, in pyenv, or through uv) and .venv made from it,
 #   3. the Python packages of setup.cfg.
@@ -7,21 +7,23 @@
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-run}
-[ "$what" = run ] || [ "$what" = test ] || { echo "usage: scripts/setup.sh run|test" >&2; exit 2; }
+case $what in run | boards | test) ;; *) echo "usage: scripts/setup.sh run|boards|test" >&2; exit 2 ;; esac
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'error: %s\nhint:  %s\n' "$1" "$2" >&2; exit 5; }
 
-# Packages whose absence stops the work, and packages without which some tests are skipped with their reason.
+# Packages whose absence stops the work; of the last line, only some tests are skipped with their reason.
 packages_run="g++ cmake ninja-build make libstb-dev"
-packages_test="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static binfmt-support arch-test mmdebstrap \
-openssh-server openssh-client adb fonts-noto-cjk chromium clang-tidy clang-format qemu-user iproute2 postgresql"
+packages_boards="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static binfmt-support arch-test mmdebstrap \
+openssh-client adb"
+packages_test="openssh-server fonts-noto-cjk chromium clang-tidy clang-format qemu-user iproute2 postgresql"
 packages=$packages_run
+needed=$packages_run
 extras=models,train
-if [ "$what" = test ]; then
-    packages="$packages_run $packages_test"
-    extras=models,train,dev
-fi
+case $what in
+    boards) packages="$packages_run $packages_boards" needed=$packages ;;
+    test) packages="$packages_run $packages_boards $packages_test" extras=models,train,dev ;;
+esac
 
 missing_packages() {
     command -v dpkg-query >/dev/null || return 0
@@ -39,7 +41,7 @@ install_debian() {
         as_root="sudo"
     else
         message="sudo apt-get install -y --no-install-recommends$missing"
-        for name in $packages_run; do
+        for name in $needed; do
             case " $missing " in *" $name "*) fail "Debian packages are missing:$missing" "$message" ;; esac
         done
         say "some tests will be skipped; for all of them: $message"
@@ -100,5 +102,6 @@ else
 fi
 .venv/bin/python -m compileall -q edge convert train bench >/dev/null 2>&1 || true
 touch ".venv/.ready-$what-$stamp"
-[ "$what" = run ] || touch ".venv/.ready-run-$stamp"
+[ "$what" != test ] || touch ".venv/.ready-run-$stamp" ".venv/.ready-boards-$stamp"
+[ "$what" != boards ] || touch ".venv/.ready-run-$stamp"
 say "ready"

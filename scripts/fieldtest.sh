@@ -1,0 +1,81 @@
+#!/bin/sh
+# The newcomer's path in a fresh Debian, timed: clone, `make run`, then a virtual ARM board from nothing to its report.
+# Needs root (mmdebstrap, a mount namespace, chroot) and some 15 GB; takes the better part of an hour. Not part of `make test`.
+#
+#     scripts/fieldtest.sh FOLDER
+#
+# FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log a step and the reports. From the environment:
+#   FIELDTEST_MIRROR    Debian mirror
+#   FIELDTEST_PACKAGES  further Debian packages of the root, comma separated; beside required ones there are git, make, ca-certificates
+#   FIELDTEST_COPY      files of this machine that the root gets at the same place (how its network is reached)
+#   FIELDTEST_BIND      folders of this machine that the root sees, read-only (a local CPython 3.10, local wheels)
+#   FIELDTEST_PASS      names of variables that the steps keep (proxies)
+#   FIELDTEST_RUNTIME   Paddle Lite's library for ARM, folder or archive; without it `edge runtime get` fetches it
+set -eu
+
+if [ "${1:-}" = --inside ]; then
+    # In a mount namespace of its own: what is mounted here ends with it.
+    work=$2 root=$2/root repo=$3
+    bind() { mkdir -p "$root$2"; mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; }
+    mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
+    mount --rbind /dev "$root/dev"
+    # Programs of other architectures run as on the machine outside; the root must not change how.
+    if [ -e /proc/sys/fs/binfmt_misc/register ]; then
+        mount --bind /proc/sys/fs/binfmt_misc "$root/proc/sys/fs/binfmt_misc"
+        mount -o remount,bind,ro "$root/proc/sys/fs/binfmt_misc"
+    fi
+    bind "$repo" /mnt/repo
+    [ -z "${FIELDTEST_RUNTIME:-}" ] || bind "$FIELDTEST_RUNTIME" /mnt/runtime
+    for folder in ${FIELDTEST_BIND:-}; do bind "$folder" "$folder"; done
+    kept="HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb LANG=C.UTF-8"
+    for name in ${FIELDTEST_PASS:-}; do eval "kept=\"\$kept \$name=\${$name:-}\""; done
+
+    # step NAME COMMAND: what a newcomer types. Standard input is closed: whatever asks a question fails here.
+    step() {
+        name=$1 load=$(cut -d' ' -f1 /proc/loadavg) began=$(date +%s%N) code=0
+        # shellcheck disable=SC2086
+        chroot "$root" env -i $kept sh -c "cd /root; $2" </dev/null >"$work/$name.log" 2>&1 || code=$?
+        seconds=$(( ($(date +%s%N) - began) / 100000000 ))
+        printf '%s\t%s.%s\t%s\t%s\t%s\n' "$name" $((seconds / 10)) $((seconds % 10)) "$code" "$load" "$2" >>"$work/times.tsv"
+        printf '%-12s %6s.%s s  exit %s\n' "$name" $((seconds / 10)) $((seconds % 10)) "$code"
+        [ "$code" = 0 ] || { tail -n 20 "$work/$name.log" >&2; [ -n "${FIELDTEST_GO_ON:-}" ] || exit 1; }
+    }
+    here="cd plate-edge-kit && . .venv/bin/activate"
+    get_runtime="edge runtime get generic-arm64"
+    [ -z "${FIELDTEST_RUNTIME:-}" ] || get_runtime="edge runtime add /mnt/runtime"
+    printf 'step\tseconds\texit\tload before\tcommand\n' >"$work/times.tsv"
+    step clone "git clone -q file:///mnt/repo plate-edge-kit"
+    step run "cd plate-edge-kit && make run"
+    step run-again "cd plate-edge-kit && make run"
+    step doctor "$here && edge doctor"
+    step setup-boards "cd plate-edge-kit && make setup-boards"
+    step virtual-up "$here && edge virtual up"
+    step runtime "$here && $get_runtime"
+    step flash "$here && edge flash --device virtual"
+    step read "$here && edge run --device virtual edge/samples/blue-day.jpg"
+    step bench "$here && bench run --device virtual --plan quick --precision int8 --out out/virtual"
+    step down "$here && edge virtual down"
+    cp -r "$root/root/plate-edge-kit/out" "$work/"
+    exit 0
+fi
+
+work=${1:?usage: scripts/fieldtest.sh FOLDER}
+repo=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
+[ ! -e "$work/root" ] || { echo "error: $work/root exists" >&2; exit 2; }
+packages="git,make,ca-certificates${FIELDTEST_PACKAGES:+,$FIELDTEST_PACKAGES}"
+# shellcheck disable=SC2086
+mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" bookworm "$work/root" ${FIELDTEST_MIRROR:-}
+for file in ${FIELDTEST_COPY:-}; do
+    mkdir -p "$work/root$(dirname "$file")"
+    cp -L "$file" "$work/root$file"
+done
+# The root sees a board's ports and nothing else of this machine's processes.
+git -C "$repo" rev-parse HEAD >"$work/commit"
+code=0
+unshare --mount --propagation private --pid --fork --kill-child sh "$0" --inside "$work" "$repo" || code=$?
+[ "${FIELDTEST_KEEP:-}" = 1 ] || rm -rf --one-file-system "$work/root"
+cat "$work/times.tsv"
+exit "$code"
