@@ -135,7 +135,7 @@ def median_interval(
         return Interval(centre * inner.low / middle, centre * inner.high / middle) if middle > 0 else None
     draws = bootstrap_medians(processes, seed=seed, replicates=replicates)
     error = standard_error(np.array([np.median(values) for values in processes]))
-    interval = _calibrated(centre, draws, error, len(processes) - 1)
+    interval = _positive(_calibrated(centre, draws, error, len(processes) - 1))
     from bench.trend import two_modes
 
     modes = two_modes(np.concatenate([_thinned(values) for values in processes]))
@@ -313,6 +313,11 @@ def _by_photo(
     first = [divide(values, group) for values, group in zip(a, groups_a, strict=True)]
     second = [divide(values, group) for values, group in zip(b, groups_b, strict=True)]
     return first, [values for values in second if values.size]
+
+
+def _positive(interval: Interval) -> Interval:
+    """With two processes Student's t has one degree of freedom, and a time's interval would reach below nothing."""
+    return Interval(max(0.0, interval.low), interval.high)
 
 
 def _calibrated(centre: float, draws: Draws, error: float, freedom: float, tests: int = 1) -> Interval:

@@ -32,6 +32,8 @@ def expected_seconds(plan: Plan, device: str, folder: Path = Path("out")) -> dic
         warm = max(plan.warmup * photo, plan.warmup_ms)
         measured = min(max(plan.repeats * photo, plan.min_ms), plan.max_ms)
         total += plan.processes * (load + photo + warm + measured) / 1000
+    if plan.box_s:
+        total = min(total, max(plan.box_s, total * plan.least_processes / plan.processes))
     return {"seconds": total, "low": low, "high": high, "text": f"{_span(total)}, by an earlier result of {device}"}
 
 

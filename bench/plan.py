@@ -123,6 +123,9 @@ class Plan:
         power_modes: Paddle Lite's; likewise.
         det_sides: `736` or `min:736`, `max:640`; `own` is what a set's cards ask for.
         processes: Starts of the program for each cell.
+        min_processes: With a time box: so many at least; 0 means all.
+        box_s: Time box of the whole session: a start beyond `min_processes` is left out when it would not end within
+            it, by the times of the cell's earlier ones. 0: none.
         warmup: Photos read before anything counts ...
         warmup_ms: ... and for at least so long.
         repeats: Iterations (photos read), at least ...
@@ -139,6 +142,8 @@ class Plan:
     power_modes: tuple[str, ...] = ()
     det_sides: tuple[str, ...] = ("min:736",)
     processes: int = 5
+    min_processes: int = 0
+    box_s: float = 0.0
     warmup: int = 10
     warmup_ms: float = 1000.0
     repeats: int = 50
@@ -168,7 +173,8 @@ class Plan:
         problems += [f"{item!r} threads" for item in self.threads if type(item) is not int or not 1 <= item <= 64]
         problems += [f"model name {item!r}" for item in self.models if not re.fullmatch(r"\w[\w.-]{0,63}", item)]
         for key, low, high in (
-            ("processes", 1, 1000), ("warmup", 0, 100_000), ("warmup_ms", 0, 3.6e6), ("repeats", 1, 10_000_000),
+            ("processes", 1, 1000), ("min_processes", 0, 1000), ("box_s", 0, 86400),
+            ("warmup", 0, 100_000), ("warmup_ms", 0, 3.6e6), ("repeats", 1, 10_000_000),
             ("min_ms", 0, 3.6e6), ("max_ms", 1, 8.64e7), ("cooldown_s", 0, 3600),
         ):  # fmt: skip
             value = getattr(self, key)
@@ -201,6 +207,11 @@ class Plan:
             for cell in (cells if turn % 2 == 0 else tuple(reversed(cells)))
         ]
         return tuple(Slot(index, turn, cell) for index, (turn, cell) in enumerate(order))
+
+    @property
+    def least_processes(self) -> int:
+        """Starts of each cell without which a session is not complete."""
+        return min(self.processes, self.min_processes or self.processes) if self.box_s else self.processes
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -241,8 +252,10 @@ class Plan:
 
 
 PRESETS: dict[str, Plan] = {
-    # A first look in under a minute; too few processes for its verdict to be VALID, and it says so.
-    "quick": Plan(name="quick", processes=3, warmup=1, warmup_ms=1, repeats=7, min_ms=1, max_ms=15_000),
+    # A first look in under half a minute; too few processes for its verdict to be VALID, and it says so.
+    "quick": Plan(
+        name="quick", processes=3, min_processes=1, box_s=25, warmup=1, warmup_ms=1, repeats=7, min_ms=1, max_ms=12_000
+    ),
     "default": Plan(),
     "publish": Plan(name="publish", processes=10, cooldown_s=300),
 }

@@ -3,6 +3,7 @@
     session.json             plan, board, photos, hashes: everything known before the first process
     raw/0003_<cell>.jsonl    one process that ran to its end: a header, its lines, a trailer
     raw/0004_<cell>.jsonl.part   one that was broken off; a rerun replaces it and keeps it as `.old`
+    raw/0007_<cell>.left-out a process for which the plan's time box had no room, with the reason
     raw/samples.jsonl        conditions while processes ran
     result.json              made from the above, at any time, by `collect`
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.environment import Snapshot
-from bench.events import FATAL, EventLog
+from bench.events import FATAL, STAGES, EventLog
 from bench.plan import Plan, Slot, plan_from_mapping
 from bench.result import Photo, Process, Result, ResultCell
 from edge.errors import InputError
@@ -71,8 +72,13 @@ class RawWriter:
 
 
 def is_done(folder: Path, slot: Slot) -> bool:
-    """True when a slot ran to its end."""
-    return (folder / f"{slot.name}.jsonl").is_file()
+    """True when a slot ran to its end, or was left out for good."""
+    return (folder / f"{slot.name}.jsonl").is_file() or (folder / f"{slot.name}.left-out").is_file()
+
+
+def leave_out(folder: Path, slot: Slot, why: str) -> None:
+    """Notes that the time box had no room for a slot; a rerun does not run it either."""
+    write_atomic(folder / f"{slot.name}.left-out", why + "\n")
 
 
 def write_session(out: Path, document: dict[str, Any]) -> None:
@@ -124,14 +130,17 @@ def collect(out: Path, *, why: str = "") -> Result:
     plan = session_plan(session)
     folder = out / RAW
     processes, missing = [], []
+    left_out: dict[str, int] = {}
     for slot in plan.slots:
         final, part = folder / f"{slot.name}.jsonl", folder / f"{slot.name}.jsonl.part"
         path = final if final.is_file() else part
         process = read_process(path, slot, session) if path.is_file() else None
         if process is not None:
             processes.append(process)
-        if not final.is_file():
+        if not is_done(folder, slot):
             missing.append(slot)
+        elif not final.is_file():
+            left_out[slot.cell.key] = left_out.get(slot.cell.key, 0) + 1
     if missing and not why:
         why = f"{len(missing)} of {len(plan.slots)} processes did not run to their end"
     start: dict[str, Any] = next((process.effective for process in processes if process.effective), {})
@@ -160,7 +169,7 @@ def collect(out: Path, *, why: str = "") -> Result:
         processes=tuple(processes),
         facts=session["facts"],
         samples=tuple(_json_lines(folder / SAMPLES_NAME)),
-        notes=tuple(session["notes"]),
+        notes=(*session["notes"], *_left_out(left_out, plan)),
     )  # fmt: skip
 
 
@@ -217,7 +226,7 @@ def make_process(
         load_ms=dict((log.load or {}).get("ms", {})),
         first_ms=dict((log.first or {}).get("ms", {})),
         rss_kb=_kilobytes(end, "rss_kb"),
-        hwm_kb={"load": _kilobytes(log.load or {}, "hwm_kb"), "end": _kilobytes(end, "hwm_kb")},
+        hwm_kb=_peaks(log),
         warmups=tuple(log.warmups),
         times=tuple(log.times),
         images=tuple(log.images),
@@ -266,6 +275,20 @@ def _answers(end: dict[str, Any], remotes: list[str]) -> dict[str, list[dict[str
         if index is not None and isinstance(plates, list):
             answers[str(index)] = [plate for plate in plates if isinstance(plate, dict)]
     return answers
+
+
+def _left_out(cells: dict[str, int], plan: Plan) -> list[str]:
+    if not cells:
+        return []
+    said = ", ".join(f"{count} of {plan.processes} of {key}" for key, count in cells.items())
+    return [f"The plan's time box of {plan.box_s:g} s left processes out: {said}."]
+
+
+def _peaks(log: EventLog) -> dict[str, int | None]:
+    """Peak memory after loading, after each stage of the first photo (where the program tells), and at the end."""
+    told = (log.first or {}).get("hwm_kb")
+    stages = {stage: _kilobytes(told, stage) for stage in STAGES if stage in told} if isinstance(told, dict) else {}
+    return {"load": _kilobytes(log.load or {}, "hwm_kb"), **stages, "end": _kilobytes(log.end or {}, "hwm_kb")}
 
 
 def _kilobytes(event: dict[str, Any], key: str) -> int | None:

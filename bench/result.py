@@ -58,7 +58,7 @@ class Process:
         load_ms: Milliseconds to load `det` and `rec`.
         first_ms: Stage times of the first, cold photo.
         rss_kb: Resident memory at the end; None when it did not get there.
-        hwm_kb: Peak resident memory: after `load`, and at the `end`.
+        hwm_kb: Peak resident memory: after `load`, after each stage of the first photo, and at the `end`.
         warmups: Totals of the warm-up photos, ms.
         times: When each iteration began, ms since the program started.
         images: Photo index of each iteration.

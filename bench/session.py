@@ -14,7 +14,17 @@ from typing import Any, Protocol
 from bench.environment import Snapshot, read_board, sample_or_none
 from bench.events import EventLog
 from bench.plan import Plan, Slot
-from bench.raw import RAW, SESSION_NAME, RawWriter, append_sample, collect, is_done, read_session, write_session
+from bench.raw import (
+    RAW,
+    SESSION_NAME,
+    RawWriter,
+    append_sample,
+    collect,
+    is_done,
+    leave_out,
+    read_session,
+    write_session,
+)
 from bench.result import Result
 from bench.target import Target
 from edge.errors import DeviceError, EdgeError, LinkError, UsageError
@@ -108,6 +118,33 @@ class Sampler:
                     append_sample(self._folder, time.time() - self._began, process, found)
 
 
+class TimeBox:
+    """Decides which processes a plan with a time box still has room for; the clock is this run's, not the session's.
+
+    Args:
+        plan: Its `box_s`, `min_processes` and `processes`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._longest: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def took(self, slot: Slot, seconds: float) -> None:
+        """A process ended after so many seconds."""
+        self._longest[slot.cell.key] = max(seconds, self._longest.get(slot.cell.key, 0.0))
+
+    def refuses(self, slot: Slot) -> str:
+        """Why there is no room for a process; empty when there is."""
+        if slot.round < self._plan.least_processes:
+            return ""
+        spent = time.monotonic() - self._began
+        needed = self._longest.get(slot.cell.key, 0.0)
+        if spent + needed <= self._plan.box_s:
+            return ""
+        return f"{spent:.1f} s of {self._plan.box_s:g} s were spent, and it needs {needed:.1f} s"
+
+
 class Session:
     """One run of a plan on a board, in a folder.
 
@@ -139,6 +176,7 @@ class Session:
         self.sample_seconds = sample_seconds
         self.folder = out / RAW
         self.broken: dict[str, str] = {}
+        self._box = TimeBox(plan)
 
     def run(self) -> Result:
         """Runs what is missing and makes the result.
@@ -161,8 +199,15 @@ class Session:
             for slot in slots:
                 if is_done(self.folder, slot) or slot.cell.key in self.broken:
                     continue
+                why = self._box.refuses(slot)
+                if why:
+                    leave_out(self.folder, slot, why)
+                    self.reporter.end_process(slot, "")
+                    continue
                 cool = self._cool_down(slot, cool)
+                started = time.monotonic()
                 self._run_slot(slot, sampler, began)
+                self._box.took(slot, time.monotonic() - started)
         finally:
             sampler.stop()
             self.reporter.close()

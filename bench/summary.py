@@ -31,6 +31,8 @@ class CellSummary:
         load_parts: Median of loading `det` and `rec`.
         rec_per_plate: Summary of `rec_infer` over the boxes of a photo (photos with a box); None without any.
         hwm_kb: Highest peak memory of a process, kB; None when it was not told.
+        memory_kb: Peak memory after `load`, after each stage of the first photo and at the `end`; the largest of any
+            process.
         other_share: Median of (total - sum of stages) / total.
         drift: See `statistics.drift`.
         modes: Two speeds, or None.
@@ -46,6 +48,7 @@ class CellSummary:
     load_parts: dict[str, float]
     rec_per_plate: Summary | None
     hwm_kb: int | None
+    memory_kb: dict[str, int]
     other_share: float | None
     drift: Drift | None
     modes: Modes | None
@@ -154,6 +157,7 @@ def _summarise_cell(result: Result, cell: ResultCell) -> CellSummary:
         },
         rec_per_plate=summarise(_per_plate(processes)),
         hwm_kb=max((value for process in processes for value in process.hwm_kb.values() if value), default=None),
+        memory_kb=_memory(processes),
         other_share=other_share(processes),
         drift=drift_of(processes),
         modes=modes_of(processes),
@@ -170,6 +174,12 @@ def _per_plate(processes: list[Process]) -> list[Array]:
         mask = boxes > 0
         values.append(np.asarray(process.ms["rec_infer"])[mask] / boxes[mask])
     return values
+
+
+def _memory(processes: list[Process]) -> dict[str, int]:
+    keys = dict.fromkeys(key for process in processes for key in process.hwm_kb)
+    found = {key: [value for process in processes if (value := process.hwm_kb.get(key))] for key in keys}
+    return {key: max(values) for key, values in found.items() if values}
 
 
 def _energy(result: Result, processes: list[Process], total: Summary | None) -> float | None:

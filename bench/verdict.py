@@ -6,8 +6,9 @@ answers that change, an emulated CPU). NOISY: it is, but it would come out diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,7 @@ def _judge_kind(result: Result, found: _Findings) -> None:
 
 def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
     every = [process for process in result.processes if process.cell == cell.key]
-    planned = int(result.plan.get("processes", 0))
+    planned = _planned(result.plan)
     whole = [process for process in every if process.complete]
     if len(whole) < planned:
         reasons = dict.fromkeys(process.why for process in every if process.why)
@@ -156,6 +157,13 @@ def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Proces
         )
     if _throttled(_looks(result, measured)):
         found.invalid.append("the board throttled while it ran (heat or supply voltage)")
+
+
+def _planned(plan: Mapping[str, Any]) -> int:
+    """Processes without which a cell is not whole; see `Plan.least_processes`."""
+    processes = int(plan.get("processes", 0))
+    boxed = plan.get("box_s") and plan.get("min_processes")
+    return min(processes, int(plan["min_processes"])) if boxed else processes
 
 
 def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:

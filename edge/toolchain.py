@@ -73,6 +73,7 @@ def build_program(
     sanitize: bool = False,
     static_libstdcxx: bool = False,
     tests: bool = False,
+    slow: str = "",
     progress: Progress | None = None,
 ) -> BuildResult:
     """Builds `plate_ocr`, or finds the build that is there already.
@@ -85,6 +86,7 @@ def build_program(
         sanitize: With address and undefined-behaviour sanitizers.
         static_libstdcxx: For boards whose libstdc++ is older than the compiler's.
         tests: Build the unit tests too.
+        slow: A stage that takes 15 % longer on purpose (`kDetPre`), by which `bench self` tests itself.
         progress: Called with steps done, steps in all and what is being done.
 
     Returns:
@@ -107,6 +109,7 @@ def build_program(
         "PLATE_SANITIZE": "ON" if sanitize else "OFF",
         "PLATE_STATIC_LIBSTDCXX": "ON" if static_libstdcxx else "OFF",
         "PLATE_TESTS": "ON" if tests else "OFF",
+        "PLATE_SLOW_STAGE": slow,
         "CMAKE_BUILD_TYPE": "Debug" if sanitize else "Release",
     }
     result = build_cmake(SOURCE, "plate_ocr", abi, options, content=library, progress=progress)

@@ -17,6 +17,7 @@ from bench.report.facts import (
     size_text,
     title,
 )
+from bench.report.memory import CAPTION, memory_rows
 from bench.result import Result
 from bench.statistics import MIN_SAMPLES
 from bench.summary import ROWS, ResultSummary
@@ -47,6 +48,9 @@ def markdown(result: Result, summary: ResultSummary) -> str:
     if any(item.total and item.total.n < MIN_SAMPLES[90] for item in summary.cells):
         lines += [f"\\* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing.", ""]
     lines += [pair_sentence(twins) for twins in summary.pairs]
+    memory = memory_rows(summary)
+    if memory:
+        lines += ["", "## Memory", "", CAPTION, "", *_table(["", *heads[1:]], memory)]
     lines += ["", "## Beside the application note", ""]
     lines += _table(COMPARISON_TITLES, note_rows() + comparison_rows(summary))
     lines += ["", NOTE_FOOTNOTE, "", OWN_FOOTNOTE, "", "## Conditions", ""]

@@ -20,6 +20,7 @@ from bench.report.facts import (
     size_text,
     title,
 )
+from bench.report.memory import CAPTION, memory_rows
 from bench.report.photos import Picture, photo_cards
 from bench.report.style import STYLE
 from bench.result import Result
@@ -44,6 +45,7 @@ def page(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]
         ("stages", "Where the time goes", _stages(summary)),
         ("note", "Beside the application note", _note(summary)),
         ("sizes", "Sizes", _sizes(summary)),
+        ("memory", "Memory", _memory(summary)),
         ("spread", "How far the times spread", _spread(result, summary)),
         ("session", "The session", _session(result, summary)),
         ("photos", "Photos", _photos(result, summary, pictures)),
@@ -181,6 +183,12 @@ def _sizes(summary: ResultSummary) -> str:
     ]
     table = _table("Bytes of the .nb files.", ["", "detector", "recogniser", "both"], body, "sizes")
     return f'<p class="lead">Areas are bytes, all on one scale.</p><figure>{size_map(summary)}</figure>{table}'
+
+
+def _memory(summary: ResultSummary) -> str:
+    rows = memory_rows(summary)
+    heads = ["", *(f"{item.cell.label}<br>{escape(settings(item)).replace(', ', '<br>')}" for item in summary.cells)]
+    return _table(CAPTION, heads, [_row(row[0], row[1:]) for row in rows], "memory") if rows else ""
 
 
 def _spread(result: Result, summary: ResultSummary) -> str:

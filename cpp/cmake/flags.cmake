@@ -33,6 +33,10 @@ if(PLATE_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+if(PLATE_SLOW_STAGE)
+  add_compile_options(-DPLATE_SLOW_STAGE=${PLATE_SLOW_STAGE} -DPLATE_SLOW_PERCENT=${PLATE_SLOW_PERCENT})
+endif()
+
 # Paths of the machine that builds must not travel in the program.
 add_compile_options(-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=cpp)
 

@@ -31,7 +31,11 @@ class Bench {
     ExitCode run(const Config& config, const Limits& limits) {
         print_start(config);
         print_load();
-        if (step("first", -1)) {
+        // Every buffer is made by the first photo, so the first tells which stage the memory is for.
+        pipeline_.watch_memory(true);
+        const bool readable = step("first", -1);
+        pipeline_.watch_memory(false);
+        if (readable) {
             const double warm_from = elapsed();
             for (int i = 0; i < limits.warmup || elapsed() - warm_from < limits.warmup_ms; ++i) {
                 if (!step("warmup", i)) break;
@@ -90,6 +94,17 @@ class Bench {
         json_.item("rss_kb", std::int64_t{now.rss_kb}).item("hwm_kb", std::int64_t{now.hwm_kb});
     }
 
+    // Peak memory after each stage that ran.
+    void write_peaks() {
+        json_.key("hwm_kb").open_object();
+        for (std::size_t stage = 0; stage < kTotal; ++stage) {
+            if (result_.peak_kb[stage] > 0) {
+                json_.item(std::string(kStageNames[stage]), std::int64_t{result_.peak_kb[stage]});
+            }
+        }
+        json_.close_object();
+    }
+
     // The next photo that can be read; none when all are bad.
     std::optional<std::size_t> choose() {
         for (std::size_t tried = 0; tried < paths_.size(); ++tried) {
@@ -117,6 +132,7 @@ class Bench {
             json_.item("plates", static_cast<std::int64_t>(result_.plates.size()));
             json_.item("boxes", static_cast<std::int64_t>(result_.boxes));
             write_times(result_.ms, json_);
+            if (number < 0) write_peaks();
             print_line(json_.close_object());
             compare(*index);
             return true;

@@ -64,7 +64,8 @@ def main() -> int:
     say(event="load", ms={"det": 30.0, "rec": 40.0}, rss_kb=100_000, hwm_kb=120_000)
     clock = 100.0
     first = {key: value * 2 for key, value in times(0).items()}
-    say(event="first", t=clock, image=0, plates=1, boxes=1, ms=first)
+    peaks = {"decode": 121_000, "det_pre": 122_000, "det_infer": 180_000, "det_post": 180_000, "rec_infer": 190_000}
+    say(event="first", t=clock, image=0, plates=1, boxes=1, ms=first, hwm_kb=peaks)
     for i in range(options.warmup):
         say(event="warmup", i=i, t=clock, image=0, plates=1, boxes=1, ms=times(0))
     count = 0

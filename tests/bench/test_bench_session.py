@@ -14,6 +14,7 @@ import pytest
 from fake_board import fake_plan, fake_target, run
 
 from bench.raw import RAW, collect
+from bench.report.memory import memory_rows
 from bench.result import load_result, save_result
 from bench.session import Session
 from bench.summary import summarise_result
@@ -29,7 +30,8 @@ def test_processes_are_interleaved_and_everything_is_kept(tmp_path: Path) -> Non
     first = result.processes[0]
     assert len(first.times) == 6 and first.images == (0, 1, 0, 1, 0, 1)
     assert first.load_ms == {"det": 30.0, "rec": 40.0} and first.first_ms["total"] > 0
-    assert first.hwm_kb == {"load": 120_000, "end": 200_000}
+    assert first.hwm_kb["load"] == 120_000 and first.hwm_kb["end"] == 200_000
+    assert first.hwm_kb["det_infer"] == 180_000 and [*first.hwm_kb][-1] == "end"
     raw = sorted(path.name for path in (tmp_path / "out" / RAW).glob("0*.jsonl"))
     assert len(raw) == 6 and raw[1] == "0001_ppocrv3-int8_t1_none_min736.jsonl"
     save_result(tmp_path / "result.json", result)
@@ -39,6 +41,36 @@ def test_processes_are_interleaved_and_everything_is_kept(tmp_path: Path) -> Non
 def test_repeats_are_whole_rounds_of_the_photos(tmp_path: Path) -> None:
     result = run(tmp_path, repeats=7, processes=1)
     assert all(len(process.times) == 8 for process in result.processes)
+
+
+def test_time_box_leaves_processes_out_and_says_so(tmp_path: Path) -> None:
+    # Each process takes at least half a second; the box has room for little more than the first round.
+    slow = {"FAKE_SLEEP": "0.08"}
+    changes: dict[str, Any] = {"processes": 6, "min_processes": 1, "box_s": 2.0}
+    started = time.monotonic()
+    result = run(tmp_path, slow, **changes)
+    assert result.complete and result.finished, "what the box leaves out does not make a result incomplete"
+    assert time.monotonic() - started < 20
+    counts = [len(result.of(cell.key)) for cell in result.cells]
+    assert all(1 <= count < 6 for count in counts)
+    (note,) = [note for note in result.notes if "time box" in note]
+    assert f"{6 - counts[0]} of 6 of {result.cells[0].key}" in note
+    summary = summarise_result(result)
+    assert summary.level == "NOISY" and any("processes; 5 are needed" in text for text in summary.cells[0].verdict.noisy)
+    assert len(run(tmp_path, slow, **changes).processes) == len(result.processes), "a rerun leaves the same out"
+
+
+def test_time_box_never_leaves_out_the_least(tmp_path: Path) -> None:
+    result = run(tmp_path, {"FAKE_SLEEP": "0.05"}, processes=3, min_processes=2, box_s=0.01)
+    assert [len(result.of(cell.key)) for cell in result.cells] == [2, 2]
+    assert not any(reason for cell in summarise_result(result).cells for reason in cell.verdict.invalid)
+
+
+def test_memory_is_told_by_stage(tmp_path: Path) -> None:
+    summary = summarise_result(run(tmp_path, processes=1))
+    rows = {row[0]: row[1] for row in memory_rows(summary)}
+    assert rows["both models loaded"] == "117.2" and rows["det infer"] == "175.8 (+56.6)"
+    assert rows["det post"] == "175.8" and rows["at the end"] == "195.3 (+9.8)"
 
 
 def test_figures_and_accuracy(tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ struct PlateText {
 
 struct Result {
     std::vector<PlateText> plates;
-    std::size_t boxes = 0;             // found by the detector, before the recogniser and its filters
-    std::array<double, kStages> ms{};  // of the recogniser: sums over the boxes
+    std::size_t boxes = 0;                // found by the detector, before the recogniser and its filters
+    std::array<double, kStages> ms{};     // of the recogniser: sums over the boxes
+    std::array<long, kStages> peak_kb{};  // VmHWM when a stage had ended; only while the pipeline watches memory
 };
 
 // Height and width of the detector's input for a photo: sides scaled by the limit, rounded to multiples of 32.
@@ -64,6 +65,9 @@ class Pipeline {
     // Reads one photo. Throws ImageError when the photo is at fault, Error when a model or the runtime is.
     // All buffers are kept from photo to photo.
     void read(const std::string& path, Result& result);
+
+    // Whether `read` notes the peak memory after every stage. That is not in the times, yet it cools caches.
+    void watch_memory(bool wanted) { memory_wanted_ = wanted; }
 
     const Predictor& detector() const { return *detector_; }
     const Predictor& recogniser() const { return *recogniser_; }
@@ -85,6 +89,7 @@ class Pipeline {
     std::vector<std::string> strip_;
     PlateDecoder plate_decoder_;
 
+    bool memory_wanted_ = false;
     double detector_ms_ = 0;
     double recogniser_ms_ = 0;
     std::unique_ptr<Predictor> detector_;
