@@ -1,17 +1,18 @@
 """What this machine, the user's boards and the cache are able to do, one finding a line, each with the next step.
 
 A finding is `ok`, `warn` (something optional is missing: names what cannot be done without it) or `fail` (the main
-job on this machine cannot work).
+job on this machine, or a purpose that was named, cannot work).
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,17 +25,22 @@ from edge.transport import connect
 LEVELS = ("ok", "warn", "fail")
 _GIB = 1 << 30
 
-# Program -> (Debian package, what needs it, level when it is missing)
-PROGRAMS: dict[str, tuple[str, str, str]] = {
-    "g++": ("g++", "building the program for this host", "fail"),
-    "cmake": ("cmake", "building the program", "fail"),
-    "ninja": ("ninja-build", "building the program", "fail"),
-    "aarch64-linux-gnu-g++": ("g++-aarch64-linux-gnu", "building for 64-bit ARM boards", "warn"),
-    "arm-linux-gnueabihf-g++": ("g++-arm-linux-gnueabihf", "building for 32-bit ARM boards", "warn"),
-    "ssh": ("openssh-client", "`edge shell` on ssh boards", "warn"),
-    "adb": ("adb", "Android phones", "warn"),
-    "qemu-aarch64-static": ("qemu-user-static", "the virtual ARM board", "warn"),
-    "mmdebstrap": ("mmdebstrap", "making the virtual ARM board", "warn"),
+# What somebody may want to do beside the main job; `edge doctor --for` makes what it needs a failure when missing.
+PURPOSES = ("arm64", "armhf", "ssh", "adb", "virtual")
+
+# Program -> (Debian package, what needs it, the purposes that cannot do without; none: the main job)
+PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "g++": ("g++", "building the program for this host", ()),
+    "cmake": ("cmake", "building the program", ()),
+    "ninja": ("ninja-build", "building the program", ()),
+    "aarch64-linux-gnu-g++": ("g++-aarch64-linux-gnu", "building for 64-bit ARM boards", ("arm64",)),
+    "arm-linux-gnueabihf-g++": ("g++-arm-linux-gnueabihf", "building for 32-bit ARM boards", ("armhf",)),
+    "ssh": ("openssh-client", "`edge shell` on ssh boards, and the virtual ARM board", ("ssh", "virtual")),
+    "adb": ("adb", "Android phones", ("adb",)),
+    "qemu-aarch64-static": ("qemu-user-static", "the virtual ARM board", ("virtual",)),
+    "update-binfmts": ("binfmt-support", "the virtual ARM board", ("virtual",)),
+    "arch-test": ("arch-test", "making the virtual ARM board", ("virtual",)),
+    "mmdebstrap": ("mmdebstrap", "making the virtual ARM board", ("virtual",)),
 }
 
 # Module -> (distribution, what needs it, level when it is missing, extra)
@@ -46,6 +52,7 @@ PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "paddleslim": ("paddleslim", "quantising", "warn", "train"),
     "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "the published PP-OCRv3 weights", "warn", "models"),
 }
+APT = "apt-get install "
 
 
 @dataclass(frozen=True)
@@ -71,20 +78,29 @@ class Finding:
         return asdict(self)
 
 
-def examine(*, devices: bool = True, inventory: Path | None = None) -> Iterator[Finding]:
+def examine(
+    *, devices: bool = True, inventory: Path | None = None, purposes: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yields findings as they are made, the quick ones first.
 
     Args:
         devices: Also connect to every device of the inventory.
         inventory: The inventory; None for the user's own.
+        purposes: Of `PURPOSES`: what must work here beside the main job.
     """
-    yield from _host()
+    yield from _host(purposes)
     yield from _project()
     if devices:
         yield from _devices(inventory, connect_and_ask)
 
 
-def _host() -> Iterator[Finding]:
+def install_command(findings: Collection[Finding]) -> str:
+    """Returns the one command that brings all Debian packages that findings ask for; empty when there are none."""
+    hints = {finding.hint for finding in findings if finding.hint.startswith(APT)}
+    return APT + " ".join(sorted(hint.removeprefix(APT) for hint in hints)) if hints else ""
+
+
+def _host(purposes: Collection[str]) -> Iterator[Finding]:
     version = platform.python_version()
     good = sys.version_info[:2] == (3, 10)
     yield Finding(
@@ -97,24 +113,40 @@ def _host() -> Iterator[Finding]:
             yield Finding("host", distribution, level, f"not installed; needed for {purpose}", install)
         else:
             yield Finding("host", distribution, "ok", importlib.metadata.version(distribution))
-    for program, (package, purpose, level) in PROGRAMS.items():
-        found = shutil.which(program)
+    for program, (package, purpose, needed_by) in PROGRAMS.items():
+        found = _which(program)
         if found is None:
-            yield Finding("host", program, level, f"not found; needed for {purpose}", f"apt-get install {package}")
+            level = "fail" if not needed_by or set(needed_by) & set(purposes) else "warn"
+            yield Finding("host", program, level, f"not found; needed for {purpose}", APT + package)
         else:
             yield Finding("host", program, "ok", found)
     stb = any(Path(folder, "stb", "stb_image.h").is_file() for folder in ("/usr/include", "/usr/local/include"))
     yield Finding(
         "host", "stb_image.h", "ok" if stb else "fail",
         "found" if stb else "not found; the program decodes photos with it",
-        "" if stb else "apt-get install libstb-dev",
+        "" if stb else f"{APT}libstb-dev",
     )  # fmt: skip
+    ndk = os.environ.get("ANDROID_NDK_HOME", "")
+    if not (ndk and Path(ndk, "build", "cmake", "android.toolchain.cmake").is_file()):
+        detail = f"{ndk} is none" if ndk else "not set"
+        yield Finding(
+            "host", "ANDROID_NDK_HOME", "fail" if "adb" in purposes else "warn",
+            f"{detail}; needed for building for Android phones",
+            "Unpack the Android NDK (r21 or later) and set ANDROID_NDK_HOME to its folder.",
+        )  # fmt: skip
+    else:
+        yield Finding("host", "ANDROID_NDK_HOME", "ok", ndk)
     free = shutil.disk_usage(cache_dir("models")).free
     yield Finding(
         "host", "disk", "ok" if free > 2 * _GIB else "warn" if free > _GIB // 4 else "fail",
         f"{free / _GIB:.1f} GiB free in {cache_dir('models').parent}",
         "" if free > 2 * _GIB else "Free some space, or point PLATE_EDGE_CACHE at another disk.",
     )  # fmt: skip
+
+
+def _which(program: str) -> str | None:
+    """Finds a program also where only root's PATH leads: `update-binfmts` lies in /usr/sbin."""
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 
 def _project() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from edge.doctor import LEVELS, Finding, examine
+from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -19,24 +19,34 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices.")
+@click.option("--for", "purposes", multiple=True, type=click.Choice(PURPOSES),
+              help="What must work here: building for a kind of board, or a way to reach one; may be repeated.")  # fmt: skip
 @click.option("--inventory", type=click.Path(path_type=Path), help="Your devices; else the usual devices.yml.")
-def doctor(as_json: bool, devices: bool, inventory: Path | None) -> None:
+def doctor(as_json: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
     """Check this host, your devices and the cache; every line is ok, warn or fail, with the next step.
 
-    Exits with 5 when a line says fail.
+    What is missing for `--for` is a failure, else a warning. Exits with 5 when a line says fail.
     """
     findings = []
     console = Console(highlight=False)
-    for finding in examine(devices=devices, inventory=inventory):
+    for finding in examine(devices=devices, inventory=inventory, purposes=purposes):
         findings.append(finding)
         if not as_json:
             _show(console, finding)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
+    install = install_command(findings)
     if as_json:
-        document = {"schema": "plate-edge/doctor/1", "counts": counts, "findings": [f.to_json() for f in findings]}
+        document = {
+            "schema": "plate-edge/doctor/1",
+            "counts": counts,
+            "install": install,
+            "findings": [finding.to_json() for finding in findings],
+        }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         console.print(", ".join(f"{count} {level}" for level, count in counts.items()))
+        if install:
+            console.print(f"all that is missing of Debian: {install}", soft_wrap=True)
     if counts["fail"]:
         sys.exit(int(ExitCode.ENVIRONMENT))
 
@@ -47,4 +57,4 @@ def _show(console: Console, finding: Finding) -> None:
     )
     if finding.hint:
         line.append(f"\n{'':14} -> {finding.hint}", style="dim")
-    console.print(line)
+    console.print(line, soft_wrap=True)

@@ -32,6 +32,26 @@ def test_missing_compiler_fails_and_names_its_package(own_cache: Path, tmp_path:
     assert findings["adb"]["level"] == "warn" and "Android" in findings["adb"]["detail"]
 
 
+def test_a_purpose_makes_what_it_needs_a_failure(own_cache: Path, tmp_path: Path) -> None:
+    """What `edge doctor --for` names must be there, and one command brings all of it."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("g++", "cmake", "ninja", "ssh"):
+        (tools / name).symlink_to("/bin/true")
+    plain = doctor("--no-devices", "--json", PATH=str(tools))
+    assert plain.returncode == 0, plain.stdout
+    answer = doctor("--no-devices", "--json", "--for", "virtual", "--for", "arm64", PATH=str(tools))
+    document = json.loads(answer.stdout)
+    failed = {finding["name"] for finding in document["findings"] if finding["level"] == "fail"}
+    assert answer.returncode == 5
+    # binfmt-support's program lies where only root's PATH leads.
+    assert failed - {"update-binfmts"} == {"aarch64-linux-gnu-g++", "qemu-aarch64-static", "arch-test", "mmdebstrap"}
+    assert document["install"].startswith("apt-get install ")
+    assert {"g++-aarch64-linux-gnu", "qemu-user-static", "mmdebstrap"} <= set(document["install"].split())
+    shown = doctor("--no-devices", "--for", "virtual", PATH=str(tools)).stdout
+    assert document["install"] in shown
+
+
 DEAD_BOARD = """schema: plate-edge/devices/1
 devices:
   bench:
