@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from convert.graph import Graph
@@ -12,6 +12,7 @@ from convert.opt import OptResult, run_opt
 from convert.opt_environment import DEFAULT_VERSION, version_for_runtime
 from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
+from convert.shrink import Step, shrink
 from edge.board import Board, load_profile
 from edge.errors import EdgeError, InputError, ModelError, UsageError
 from edge.models import CARD_NAME, Card, Model, load_model, new_folder, save_model
@@ -29,6 +30,9 @@ class Options:
         rewrite: Fuse decomposed operators and repair attributes first.
         tailor: Write the lists for a stripped library too.
         version: Version of opt.
+        weights: How weights of float operators are stored: one of `convert.shrink.WEIGHTS`; empty for int8 in an
+            int8 model and as they are in others.
+        packed: Store equal parts of the file once.
     """
 
     target: str
@@ -36,6 +40,13 @@ class Options:
     rewrite: bool = True
     tailor: bool = False
     version: str = DEFAULT_VERSION
+    weights: str = ""
+    packed: bool = True
+
+    def weights_for(self, precision: str) -> str:
+        """Returns how weights are stored in a model of this precision."""
+        automatic = "int8" if precision == "int8" and self.target != "opencl" else "keep"
+        return self.weights or automatic
 
 
 def fitting_options(options: Options, board: str | None) -> Options:
@@ -51,6 +62,11 @@ def fitting_options(options: Options, board: str | None) -> Options:
     """
     if options.fp16 and options.target == "x86":
         raise UsageError("--fp16 is for ARM cores with asimdhp; x86 has no fp16 kernels.", "Leave --fp16 out.")
+    if options.weights in ("int8", "int16") and (options.fp16 or options.target == "opencl"):
+        kind = "fp16" if options.fp16 else "opencl"
+        raise UsageError(
+            f"--weights {options.weights} is for float models on arm and x86, not for {kind}.", "Leave --weights out."
+        )
     if board is None:
         return options
     profile = load_profile(board)
@@ -96,11 +112,13 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
     with new_folder(out, force) as folder:
         nb = folder / f"{card.task}.nb"
         result, changes = _optimise(model, nb, options)
+        content, steps = shrink(nb.read_bytes(), options.weights_for(card.precision), packed=options.packed)
+        nb.write_bytes(content)
         if model.dictionary:
             shutil.copyfile(model.dictionary, folder / model.dictionary.name)
         for name, text in result.tailoring.items():
             (folder / name).write_text(text)
-        made = _card(model, nb, options, result, changes)
+        made = _card(model, nb, options, result, changes, steps)
         saved = save_model(folder, made, [nb.name, *sorted(result.tailoring)])
     return Model(out, saved.card)
 
@@ -113,7 +131,8 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
     with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
         changes: list[Change] = []
         if options.rewrite:
-            changes = rewrite(graph, options.target, options.version)
+            integers = options.weights_for(model.card.precision) != "keep"
+            changes = rewrite(graph, options.target, options.version, integers=integers)
             source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
             graph.save(source, parameters)
         result = run_opt(
@@ -129,7 +148,9 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
     return result, changes
 
 
-def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: list[Change]) -> Card:
+def _card(
+    model: Model, nb: Path, options: Options, result: OptResult, changes: list[Change], steps: list[Step]
+) -> Card:
     card = model.card
     before = sum(item.bytes for item in card.files if item.path.startswith("inference."))
     parent = {item.path: item.sha256 for item in card.files}
@@ -148,6 +169,7 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
             "options": option_names(options),
             "bytes_before": before,
             "bytes_after": nb.stat().st_size,
+            "steps": [asdict(step) for step in steps],
             "sha256": sha256_file(nb),
             "rewrites": rewrites,
             "arithmetic": "fp32" if "x86-float-arithmetic" in rewrites else precision,
@@ -157,7 +179,13 @@ def _card(model: Model, nb: Path, options: Options, result: OptResult, changes: 
 
 def option_names(options: Options) -> list[str]:
     """Returns the options that change the file, as on the command line."""
-    given = {"--fp16": options.fp16, "--tailor": options.tailor, "--no-rewrite": not options.rewrite}
+    given = {
+        "--fp16": options.fp16,
+        "--tailor": options.tailor,
+        "--no-rewrite": not options.rewrite,
+        f"--weights {options.weights}": bool(options.weights),
+        "--no-pack": not options.packed,
+    }
     return [name for name, on in given.items() if on]
 
 

@@ -28,13 +28,14 @@ class Change:
 Rewrite = Callable[[Graph], int]
 
 
-def rewrite(graph: Graph, target: str, version: str = "") -> list[Change]:
+def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = False) -> list[Change]:
     """Applies every rewrite in place.
 
     Args:
         graph: The model.
         target: What it will be converted for.
         version: Of opt, where it matters.
+        integers: Float weights will be stored as integers.
 
     Returns:
         What was changed.
@@ -45,7 +46,7 @@ def rewrite(graph: Graph, target: str, version: str = "") -> list[Change]:
         ("output-scales", drop_output_scales),
         ("swish-beta", add_swish_beta),
         *([("xshape", add_xshape)] if version == "2.10" else []),
-        *(_x86_steps(graph) if target == "x86" else []),
+        *(_x86_steps(graph, integers) if target == "x86" else []),
         ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
     ]
@@ -54,10 +55,12 @@ def rewrite(graph: Graph, target: str, version: str = "") -> list[Change]:
     return [change for change in changes if change.count]
 
 
-def _x86_steps(graph: Graph) -> list[tuple[str, Rewrite]]:
+def _x86_steps(graph: Graph, integers: bool) -> list[tuple[str, Rewrite]]:
     steps: list[tuple[str, Rewrite]] = []
     if is_quantised(graph):
-        steps += [("x86-float-arithmetic", _float_arithmetic), ("matmul-to-mul", matmul_to_mul)]
+        steps.append(("x86-float-arithmetic", _float_arithmetic))
+    if integers or is_quantised(graph):
+        steps.append(("matmul-to-mul", matmul_to_mul))
     return [*steps, ("x86-direct-conv", avoid_direct_conv)]
 
 

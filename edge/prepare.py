@@ -33,7 +33,7 @@ SHIPPED = Path(__file__).resolve().parent / "zoo"
 # What decides about a model's bytes: these modules of the packages that make it.
 MAKERS = {
     "train": ("arch/*.py", "weights*.py", "export*.py", "quantize_ptq*.py"),
-    "convert": ("*.py",),
+    "convert": ("*.py", "nbfile/*.py"),
 }
 
 

@@ -11,6 +11,8 @@ import click
 
 from edge.models import TARGETS, TASKS, Model
 
+WEIGHTS = ("keep", "int16", "int8")
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -20,6 +22,8 @@ from edge.models import TARGETS, TASKS, Model
 @click.option("--opt-version", help="2.10, 2.12 or 2.13rc0; others than the installed one are fetched once.")
 @click.option("--fp16", is_flag=True, help="Half precision, for cores with asimdhp.")
 @click.option("--rewrite/--no-rewrite", default=True, help="Fuse decomposed operators and repair attributes first.")
+@click.option("--weights", type=click.Choice(WEIGHTS), help="Store float weights so (default: int8 in int8 models).")
+@click.option("--pack/--no-pack", default=True, help="Store equal parts of the file once.")
 @click.option("--tailor", is_flag=True, help="Also write the operator and kernel lists for a stripped library.")
 @click.option("--task", type=click.Choice(TASKS), help="Of a model without card.")
 @click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser without card.")
@@ -33,6 +37,8 @@ def nb(
     opt_version: str | None,
     fp16: bool,
     rewrite: bool,
+    weights: str | None,
+    pack: bool,
     tailor: bool,
     task: str | None,
     dictionary: Path | None,
@@ -48,9 +54,10 @@ def nb(
     from convert.opt_environment import DEFAULT_VERSION, opt_environment
     from convert.source import open_source
 
-    options = fitting_options(Options(target, fp16, rewrite, tailor), board)
-    if opt_version or not board:
-        options = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION)
+    asked = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION, weights or "", pack)
+    options = fitting_options(asked, board)
+    if opt_version:
+        options = asked
     with tempfile.TemporaryDirectory(prefix="plate-source-") as work:
         source = open_source(model, Path(work), task, dictionary)
         origin = model if model.is_dir() else model.parent
@@ -76,3 +83,4 @@ def _show(made: Model, as_json: bool) -> None:
     click.echo(f"{made.file('.nb')}: {made.card.name}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
     changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())
     click.echo(f"    opt {opt['version']}; {changes or 'no rewrites'}")
+    click.echo("    " + ", ".join(f"{step['name']}: {step['bytes']:,}" for step in opt["steps"]))

@@ -104,6 +104,11 @@ class Table:
         offset = buffer.unpack(_U16, vtable + slot)
         return self.position + offset if offset else None
 
+    def fields(self) -> int:
+        """Returns how many fields its writer's schema had room for, trailing absent ones left out."""
+        vtable = self.position - self.buffer.unpack(_I32, self.position)
+        return max(0, (int(self.buffer.unpack(_U16, vtable)) - 4) // 2)
+
     def number(self, field: int, layout: str, default: Any = 0) -> Any:
         """Returns a scalar; `layout` is a `struct` format without byte order."""
         position = self.field(field)
