@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from adbd_services import TestDevice
 from sshd_server import SSHD, SshServer
+from virtual_board import board_of, why_none
+
+from edge.virtual import VirtualBoard, up
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +66,20 @@ def adb_phone(adb_server: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
     yield phone
     phone.close()
     subprocess.run(["adb", "disconnect", phone.serial], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def virtual_board() -> Iterator[VirtualBoard]:
+    """A switched-on ARM64 board that is in no inventory, one for the whole session; see `use_virtual`."""
+    if why := why_none("arm64"):
+        pytest.skip(why)
+    with board_of("arm64") as board:
+        yield board
+
+
+@pytest.fixture
+def use_virtual(virtual_board: VirtualBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
+    """The board, on and registered in an inventory of this test's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("PLATE_EDGE_INVENTORY", raising=False)
+    return up(virtual_board.name)

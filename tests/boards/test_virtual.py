@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from flashkit import make_release
-from virtual_board import use_virtual, virtual_board  # noqa: F401  (fixtures)
 
 from edge.board import find_device, load_profile
 from edge.bundle import Bundle
@@ -40,7 +39,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 
 @pytest.fixture
-def link(use_virtual: VirtualBoard, tmp_path: Path) -> tuple[Transport, str]:  # noqa: F811
+def link(use_virtual: VirtualBoard, tmp_path: Path) -> tuple[Transport, str]:
     device = find_device(use_virtual.name)
     transport = connect(device)
     return transport, f"{device_root(transport, device)}/{tmp_path.name}"
@@ -83,7 +82,7 @@ def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -
 
 
 def test_its_plug_is_pulled_between_verify_and_switch(
-    use_virtual: VirtualBoard, link: tuple[Transport, str], make: Make  # noqa: F811
+    use_virtual: VirtualBoard, link: tuple[Transport, str], make: Make
 ) -> None:
     transport, root = link
     flash(transport, root, make("皖A12345"))
@@ -113,7 +112,7 @@ def test_a_32_bit_release_is_refused(link: tuple[Transport, str], tmp_path: Path
         flash(transport, root, bundle)
 
 
-def test_commands_show_it(use_virtual: VirtualBoard) -> None:  # noqa: F811
+def test_commands_show_it(use_virtual: VirtualBoard) -> None:
     def call(*arguments: str) -> str:
         answer = CliRunner().invoke(virtual, arguments, catch_exceptions=False)
         assert answer.exit_code == 0
@@ -136,7 +135,7 @@ def test_commands_show_it(use_virtual: VirtualBoard) -> None:  # noqa: F811
     )
 
 
-def test_ssh_by_command(use_virtual: VirtualBoard, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_ssh_by_command(use_virtual: VirtualBoard, capfd: pytest.CaptureFixture[str]) -> None:
     answer = CliRunner().invoke(virtual, ["ssh", use_virtual.name, "uname", "-m"])
     assert answer.exit_code == 0
     assert capfd.readouterr().out == "aarch64\n"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from virtual_board import use_virtual, virtual_board  # noqa: F401  (fixtures)
 
 from edge.board import Device, find_device, load_profile
 from edge.commands.flash import status
@@ -57,7 +56,7 @@ def texts(photo: Path) -> list[str]:
     return [plate["text"] for plate in labels[photo.name]]
 
 
-def test_flash_and_run_on_arm(use_virtual: VirtualBoard, replay: Path) -> None:  # noqa: F811
+def test_flash_and_run_on_arm(use_virtual: VirtualBoard, replay: Path) -> None:
     added = CliRunner().invoke(runtime, ["add", str(replay), "--json"], catch_exceptions=False)
     assert json.loads(added.stdout)["replay"] is True
 

@@ -1,40 +1,38 @@
-"""The virtual board of the tests: one for the session, its root from the user's cache, everything else its own."""
+"""The virtual board of the tests: one for the session, its root from the user's cache, everything else its own.
+
+The fixtures are in `conftest.py`: a fixture that modules import is a fixture of its own in each of them, so that a
+board "for the session" would be made, and removed, once a module.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
-import pytest
-
-from edge.errors import HostError
+from edge.errors import HostError, UsageError
 from edge.virtual import VirtualBoard, down, up
 from edge.virtual_root import ARCHS, check_host, root_folder
 
-# Made in minutes and read only: shared with the user's boards, wherever the tests' own caches are.
-ROOTS = os.environ.get("PLATE_EDGE_CACHE")
 
-
-@pytest.fixture(scope="session")
-def virtual_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualBoard]:
-    """A switched-on ARM64 board that is in no inventory; see `use_virtual`."""
-    arch = ARCHS["arm64"]
+def why_none(arch: str) -> str:
+    """Why this host can have no virtual board of an architecture; empty when it can."""
     try:
-        check_host(arch)
+        check_host(ARCHS[arch])
     except HostError as error:
-        pytest.skip(f"no virtual board here: {error.message}")
-    if not root_folder(arch).is_dir() and shutil.which("mmdebstrap") is None:
-        pytest.skip("no virtual board here: mmdebstrap is not installed")
-    board = up(f"test-{os.getpid()}", register=False)
-    yield board
-    down(board.name, remove=True, register=False)
+        return f"no virtual board here: {error.message}"
+    if not root_folder(ARCHS[arch]).is_dir() and shutil.which("mmdebstrap") is None:
+        return "no virtual board here: mmdebstrap is not installed"
+    return ""
 
 
-@pytest.fixture
-def use_virtual(virtual_board: VirtualBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
-    """The board, on and registered in an inventory of this test's own."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("PLATE_EDGE_INVENTORY", raising=False)
-    return up(virtual_board.name)
+@contextmanager
+def board_of(arch: str) -> Iterator[VirtualBoard]:
+    """A switched-on board that is in no inventory, removed afterwards, also when somebody removed it already."""
+    board = up(f"test-{arch}-{os.getpid()}", arch, register=False)
+    try:
+        yield board
+    finally:
+        with suppress(UsageError):
+            down(board.name, remove=True, register=False)
