@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from edge.errors import EdgeError, ExitCode
+from edge.errors import EdgeError, ExitCode, HostError
 from edge.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train.cli:train", "Weights, data, fitting, quantising, evaluation."),
     "bench": ("bench.cli:bench", "Measure on a board, compare, report."),
 }
+
+_OWN = ("edge", "bench", "convert", "train")
 
 
 def fail(error: EdgeError) -> NoReturn:
@@ -100,11 +102,19 @@ def _run_group(group: click.Command, name: str) -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        internal = EdgeError(
-            f"internal error: {type(error).__name__}: {error}",
-            "This is a bug of the kit. Run again with PLATE_EDGE_DEBUG=1 for the traceback and report it.",
+        fail(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> EdgeError:
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in _OWN:
+        return HostError(
+            f"A Python package of this environment cannot be loaded: {error}.",
+            "`edge doctor` names what is missing and the command that brings it.",
         )
-        fail(internal)
+    return EdgeError(
+        f"internal error: {type(error).__name__}: {error}",
+        "This is a bug of the kit. Run again with PLATE_EDGE_DEBUG=1 for the traceback and report it.",
+    )
 
 
 def _os_error(error: OSError, where: str) -> EdgeError:

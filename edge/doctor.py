@@ -6,6 +6,7 @@ job on this machine, or a purpose that was named, cannot work).
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -47,7 +48,7 @@ PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "paddlelite": ("paddlelite", "the runtime on this host and conversion", "fail", ""),
     "fabric": ("fabric", "boards over ssh", "fail", ""),
-    "cv2": ("opencv-python", "the reference pipeline", "fail", ""),
+    "cv2": ("opencv-python-headless", "the reference pipeline", "fail", ""),
     "paddle": ("paddlepaddle", "training, and the published models", "warn", "train"),
     "paddleslim": ("paddleslim", "quantising", "warn", "train"),
     "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "the published PP-OCRv3 weights", "warn", "models"),
@@ -112,7 +113,7 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
             install = f"pip install 'plate-edge-kit[{extra}]'" if extra else "pip install plate-edge-kit"
             yield Finding("host", distribution, level, f"not installed; needed for {purpose}", install)
         else:
-            yield Finding("host", distribution, "ok", importlib.metadata.version(distribution))
+            yield _package(module, distribution, level)
     for program, (package, purpose, needed_by) in PROGRAMS.items():
         found = _which(program)
         if found is None:
@@ -142,6 +143,24 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
         f"{free / _GIB:.1f} GiB free in {cache_dir('models').parent}",
         "" if free > 2 * _GIB else "Free some space, or point PLATE_EDGE_CACHE at another disk.",
     )  # fmt: skip
+
+
+def _package(module: str, distribution: str, level: str) -> Finding:
+    """Looks at a package that is installed; OpenCV is imported, since two of its wheels need a library of the system."""
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        version = "installed under another name"
+    if module == "cv2":
+        try:
+            version = importlib.import_module("cv2").__version__
+        except ImportError as error:
+            return Finding(
+                "host", distribution, level, f"cannot be loaded: {error}",
+                "pip uninstall -y opencv-python opencv-contrib-python; "
+                "pip install --force-reinstall --no-deps opencv-python-headless==4.6.0.66",
+            )  # fmt: skip
+    return Finding("host", distribution, "ok", version)
 
 
 def _which(program: str) -> str | None:

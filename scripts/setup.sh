@@ -90,15 +90,20 @@ if ! [ -x .venv/bin/python ] || ! works .venv/bin/python; then
     "$python" -m venv .venv
 fi
 say "installing Python packages (extras: $extras)"
+# An older kit installed the wheel that needs libGL.
+if ls .venv/lib/python3.10/site-packages 2>/dev/null | grep -q '^opencv_python-'; then
+    .venv/bin/python -m pip uninstall -q -y opencv-python opencv-contrib-python opencv-python-headless >/dev/null 2>&1 || true
+fi
 .venv/bin/python -m pip install -q --disable-pip-version-check uv 2>&1 | grep -v '^WARNING' >&2 || true
 if [ -x .venv/bin/uv ] && VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --override scripts/overrides.txt -e ".[$extras]"; then
     :
 else
     say "uv could not; trying pip"
     .venv/bin/python -m pip install -q --disable-pip-version-check -e ".[$extras]"
-    # What scripts/overrides.txt keeps out for uv: wheels that overwrite opencv-python's files.
-    .venv/bin/python -m pip uninstall -q -y opencv-contrib-python opencv-python-headless
-    .venv/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps opencv-python==4.6.0.66
+    # What scripts/overrides.txt keeps out for uv: wheels that overwrite the files of the headless one.
+    .venv/bin/python -m pip uninstall -q -y opencv-contrib-python opencv-python
+    .venv/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps \
+        opencv-python-headless==4.6.0.66
 fi
 .venv/bin/python -m compileall -q edge convert train bench >/dev/null 2>&1 || true
 touch ".venv/.ready-$what-$stamp"

@@ -52,6 +52,21 @@ def test_a_purpose_makes_what_it_needs_a_failure(own_cache: Path, tmp_path: Path
     assert document["install"] in shown
 
 
+def test_an_opencv_that_cannot_be_loaded_is_named(own_cache: Path, tmp_path: Path) -> None:
+    """A wheel that needs libGL, on a computer without a desktop: neither a bug of the kit nor "ok"."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
+    answer = doctor("--no-devices", "--json", PYTHONPATH=str(tmp_path))
+    (finding,) = [f for f in json.loads(answer.stdout)["findings"] if "opencv" in f["name"]]
+    assert answer.returncode == 5
+    assert (finding["level"], "libGL" in finding["detail"]) == ("fail", True)
+    assert "opencv-python-headless" in finding["hint"]
+    command = [sys.executable, "-m", "edge", "train", "synth", "--crops", "--out", str(tmp_path / "o"), "--count", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    used = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert used.returncode == 5, used.stderr
+    assert "libGL" in used.stderr and "edge doctor" in used.stderr and "bug" not in used.stderr
+
+
 DEAD_BOARD = """schema: plate-edge/devices/1
 devices:
   bench:
