@@ -8,12 +8,14 @@ killed at any time.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +28,10 @@ from edge.errors import HostError, InputError, UsageError
 from edge.paths import config_dir
 
 VERSION = 1
+# As the value of PLATE_EDGE_HISTORY: `bench run` adds nothing.
+OFF = "off"
 BUSY_SECONDS = 60
+RECENT = 5
 
 _META = sa.MetaData()
 _VERSION = sa.Table("plate_edge_history", _META, sa.Column("version", sa.Integer, primary_key=True))
@@ -100,6 +105,11 @@ class Trend:
     stage: str
     photos: str
     points: tuple[Point, ...]
+
+
+def url_in_use() -> str | None:
+    """The database that PLATE_EDGE_HISTORY names, `OFF`, or None for the user's own."""
+    return os.environ.get("PLATE_EDGE_HISTORY") or None
 
 
 def default_url() -> str:
@@ -300,6 +310,25 @@ def add_file(history: History, path: Path) -> tuple[str, bool]:
 
     result = load_result(path)
     return result.identity, history.add(result)
+
+
+def news(history: History, result: Result) -> list[str]:
+    """Sentences about totals whose level changes with this result; empty when nothing is new."""
+    said = []
+    for cell in result.cells:
+        for trend in history.trends(device=str(result.device.get("name")), cell=cell.key):
+            points = trend.points
+            if trend.cell != cell.key or trend.photos != result.photos_sha256 or len(points) < 2:
+                continue
+            change = max((number for number, point in enumerate(points) if point.change), default=0)
+            # A new level shows after some results; it is news until it is old hat.
+            if change and len(points) - change <= RECENT:
+                before = float(median(point.median for point in points[max(0, change - RECENT) : change]))
+                after = float(median(point.median for point in points[change:]))
+                said.append(
+                    f"history: {cell.key} takes {after / before:.2f} times as long since {points[change].created[:16]}"
+                )
+    return said
 
 
 def _trend(key: tuple[str, str, str], stage: str, rows: Sequence[Any]) -> Trend:

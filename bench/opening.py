@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.plan import Plan
 from bench.target import Target, TargetPhoto, find_photos, push_photos, read_labels
+from bench.tuneboard import BoardTuner, Tuning
 from edge import __version__
 from edge.board import Device, find_device
 from edge.install import ensure_installed, installed_release
@@ -87,6 +88,37 @@ def open_target(
         program=program,
         notes=(HOST_NOTE,) if kind == "host" else (),
     )
+
+
+@contextmanager
+def tuned_board(
+    device: Device | str, target: Target, knobs: dict[str, str] | None, report: Report
+) -> Iterator[Tuning | None]:
+    """Sets the knobs of a board for the time of a `with` block; without any it only tidies up after a killed run.
+
+    Args:
+        device: The board or its name.
+        target: The same, opened.
+        knobs: From `bench.knobs.parse_knobs`; None to leave the board as it is.
+        report: Called with what was found or could not be done.
+    """
+    found = find_device(device) if isinstance(device, str) else device
+    beat = connect(found)
+    try:
+        tuner = BoardTuner(target.transport, f"{device_root(target.transport, found)}/tune-board", beat=beat)
+        said = tuner.recover()
+        if said:
+            report(said)
+        if knobs is None:
+            yield None
+            return
+        with tuner.tuned(knobs) as tuning:
+            for problem in tuning.problems:
+                report(f"--tune-board: {problem}")
+            yield tuning
+    finally:
+        with suppress(Exception):
+            beat.close()
 
 
 def close_target(target: Target) -> None:

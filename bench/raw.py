@@ -104,6 +104,15 @@ def read_session(out: Path) -> dict[str, Any]:
     return document
 
 
+def note_tuning(out: Path, tuning: dict[str, Any]) -> None:
+    """Keeps what became of the board's knobs in `session.json`."""
+    document = read_session(out)
+    earlier = document.get("tuning") or {}
+    # A resumed session set them twice; whatever went wrong the first time still did.
+    problems = list(dict.fromkeys([*earlier.get("problems", []), *tuning["problems"]]))
+    write_session(out, {**document, "tuning": {**tuning, "problems": problems}})
+
+
 def session_plan(document: dict[str, Any]) -> Plan:
     """Returns the plan of a session."""
     return plan_from_mapping(dict(document["plan"]), SESSION_NAME)
@@ -170,6 +179,7 @@ def collect(out: Path, *, why: str = "") -> Result:
         facts=session["facts"],
         samples=tuple(_json_lines(folder / SAMPLES_NAME)),
         notes=(*session["notes"], *_left_out(left_out, plan)),
+        tuning=session.get("tuning") or {},
     )  # fmt: skip
 
 

@@ -159,6 +159,7 @@ class Result:
         facts: What stays the same on the board (`environment.facts`).
         samples: Conditions while it ran: `t` (seconds since the session began), `process`, and a snapshot's keys.
         notes: Sentences that the reader must know.
+        tuning: Knobs of the board that were set for the run (`tuneboard.Tuning`); empty when it was taken as it was.
     """
 
     created: str
@@ -178,6 +179,7 @@ class Result:
     facts: dict[str, Any]
     samples: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    tuning: dict[str, Any] = field(default_factory=dict)
 
     @property
     def photos_sha256(self) -> str:

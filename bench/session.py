@@ -22,11 +22,13 @@ from bench.raw import (
     collect,
     is_done,
     leave_out,
+    note_tuning,
     read_session,
     write_session,
 )
 from bench.result import Result
 from bench.target import Target
+from bench.tuneboard import Tuning, bound
 from edge.errors import DeviceError, EdgeError, LinkError, UsageError
 
 ATTEMPTS = 3
@@ -156,6 +158,7 @@ class Session:
         command: Command line for the record.
         reporter: Watches.
         sample_seconds: Between two looks at the conditions; 0: none while a process runs.
+        tuning: Knobs of the board that are set.
     """
 
     def __init__(
@@ -168,7 +171,9 @@ class Session:
         command: tuple[str, ...] = (),
         reporter: Reporter | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
+        tuning: Tuning | None = None,
     ) -> None:
+        self.tuning = tuning
         self.target, self.plan, self.out = target, plan, out
         self.kit = kit or {}
         self.command = command
@@ -191,6 +196,8 @@ class Session:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         began = self._open()
+        if self.tuning is not None:
+            note_tuning(self.out, self.tuning.document())
         sampler = Sampler(self.target, self.folder, began, self.sample_seconds)
         slots = self.plan.slots
         self.reporter.begin(self.plan, sum(is_done(self.folder, slot) for slot in slots))
@@ -282,6 +289,7 @@ class Session:
         photos = self.target.photos
         words = [*self.plan.arguments(slot.cell, len(photos)), *(photo.remote for photo in photos)]
         argv, env = self.target.command(slot.cell.variant, "bench", *words)
+        argv = bound(argv, self.tuning.knobs) if self.tuning is not None else argv
         header = {
             "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "offset_s": round(time.time() - began, 3),

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.bootstrap import Array, normalised
 from bench.events import STAGES
+from bench.knobs import cpu_list
 from bench.result import Process, Result, ResultCell
 from bench.statistics import Summary
 from bench.trend import Drift, Modes, drift, two_modes
@@ -78,6 +79,7 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdi
         return found.verdict()
     _judge_noise(total, measured, found)
     _judge_conditions(result, cell, measured, found)
+    _judge_knobs(result, measured, found)
     if total.processes < MIN_PROCESSES:
         found.noisy.append(f"{total.processes} processes; {MIN_PROCESSES} are needed to know how far the figure moves")
     fewest = min(len(process.times) for process in measured)
@@ -228,6 +230,20 @@ def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Proce
     busy = [load for load in loads if load > 0.5 * cores + cell.threads]
     if busy:
         found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {cores} cores")
+
+
+def _judge_knobs(result: Result, measured: Sequence[Process], found: _Findings) -> None:
+    found.noisy += [f"a knob of the board: {problem}" for problem in result.tuning.get("problems", [])]
+    looks = [look["governors"] for look in _looks(result, measured) if look.get("governors")]
+    names = {str(value) for look in looks if isinstance(look, dict) for value in look.values()}
+    if any(look != looks[0] for look in looks):
+        found.noisy.append(f"the governor changed while it ran ({', '.join(sorted(names))})")
+    asked = result.tuning.get("knobs", {}).get("cpus")
+    for process in measured:
+        used = process.effective.get("affinity")
+        if asked and used and not set(used) <= set(cpu_list(asked)):
+            found.noisy.append(f"CPUs {asked} were asked for, the runtime used {', '.join(map(str, used))}")
+            break
 
 
 def _looks(result: Result, measured: Sequence[Process]) -> list[dict[str, object]]:

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 @click.option("--require-valid", is_flag=True, help="Exit with 10 unless the verdict is VALID.")
 @click.option("--sample-every", type=click.FloatRange(0, 3600), default=2.0, show_default=True, metavar="SECONDS",
               help="Look at temperature, clock and load while a process runs; 0 never.")  # fmt: skip
+@click.option("--tune-board", is_flag=True, help="Set the board's knobs for the run, and put them back.")
+@click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE",
+              help="governor, max_mhz, min_mhz, boost, cpus. [default: governor=performance]")  # fmt: skip
+@click.option("--no-history", is_flag=True, help="Do not add the result to `bench history`.")
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -50,12 +54,13 @@ def run(device: str, **options: Any) -> None:
     from edge.board import find_device
 
     plan = resolve_plan(_plan(options), find_device(device))
+    knobs = _knobs(options)
     if options["dry_run"]:
         _dry_run(device, plan, options["as_json"])
         return
     out = _folder(device, plan, options["out"], resume=options["resume"], force=options["force"])
     signal.signal(signal.SIGTERM, _terminated)
-    result = _measure(device, plan, out, options)
+    result = _measure(device, plan, out, options, knobs)
     _finish(result, out, options)
 
 
@@ -76,6 +81,14 @@ def _plan(options: dict[str, Any]) -> Plan:
     if taken:
         raise UsageError(f"--set {min(taken)}: this key has an option of its own.", "See `bench run --help`.")
     return replace(plan, options=tuple({**dict(plan.options), **extra}.items())) if extra else plan
+
+
+def _knobs(options: dict[str, Any]) -> dict[str, str] | None:
+    from bench.knobs import parse_knobs
+
+    if options["knobs"] and not options["tune_board"]:
+        raise UsageError("--knob changes the board.", "Say so with --tune-board, or leave it away.")
+    return parse_knobs(options["knobs"]) if options["tune_board"] else None
 
 
 def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: bool) -> Path:
@@ -120,9 +133,10 @@ def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: b
     return out
 
 
-def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any]) -> Result:
-    from bench.opening import close_target, kit_facts, open_target
+def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None) -> Result:
+    from bench.opening import close_target, kit_facts, open_target, tuned_board
     from bench.progress import Watch
+    from bench.raw import collect, note_tuning
     from bench.session import Session
 
     watch = Watch(quiet=options["quiet"])
@@ -132,12 +146,16 @@ def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any]) -> Res
             device, plan, photos=list(options["photos"]) or None, installed=options["installed"], report=watch.step
         )
         command = ("bench", *(shlex.quote(word) for word in sys.argv[1:]))
-        session = Session(
-            target, plan, out, kit=kit_facts(), command=command, reporter=watch, sample_seconds=options["sample_every"]
-        )
         try:
             out.mkdir(parents=True, exist_ok=True)
-            result = session.run()
+            with tuned_board(device, target, knobs, watch.step) as tuning:
+                result = Session(
+                    target, plan, out, kit=kit_facts(), command=command, reporter=watch,
+                    sample_seconds=options["sample_every"], tuning=tuning,
+                ).run()  # fmt: skip
+            if tuning is not None:
+                note_tuning(out, tuning.document())
+                result = collect(out)
             _keep_photos(result, target, out)
             return result
         except (EdgeError, KeyboardInterrupt, OSError) as error:
@@ -193,10 +211,29 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
         print_table(result, summary, console)
         for path in files:
             click.echo(str(path))
+    if not options["no_history"]:
+        _remember(result)
     if not result.complete:
         raise _Partial(f"not everything could be measured: {result.why}.", f"The rest is in {out}.")
     if options["require_valid"] and summary.level != "VALID":
         raise NotValidError(f"the verdict is {summary.level}.", "The reasons are in the table above and in the report.")
+
+
+def _remember(result: Result) -> None:
+    """Adds the result to the history; a history that cannot be written is no reason to fail a measurement."""
+    from bench.history import OFF, History, news, url_in_use
+
+    if url_in_use() == OFF:
+        return
+    try:
+        store = History(url_in_use())
+        try:
+            for line in news(store, result) if store.add(result) else []:
+                click.echo(line, err=True)
+        finally:
+            store.close()
+    except EdgeError as error:
+        click.echo(f"the result is not in the history: {error}", err=True)
 
 
 class _Partial(EdgeError):
@@ -218,6 +255,9 @@ def _dry_run(device: str, plan: Plan, as_json: bool) -> None:
         f"each process: load, first photo, warm-up (>= {plan.warmup} photos and {plan.warmup_ms / 1000:g} s), "
         f">= {plan.repeats} photos and {plan.min_ms / 1000:g} s, at most {plan.max_ms / 1000:g} s"
     )
+    if plan.box_s:
+        least = plan.least_processes
+        click.echo(f"time box: {plan.box_s:g} s; what would not end within it is left out, beyond round {least}")
     for slot in plan.slots:
         click.echo(f"  {slot.index + 1:3d}  round {slot.round + 1}  {slot.cell.key}")
     click.echo(f"expected: {expected['text']}")

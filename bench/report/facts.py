@@ -134,6 +134,7 @@ def conditions(result: Result) -> list[Condition]:
         _span("Clock", result, befores, afters, "frequencies", 1e-3, "MHz"),
         _span("Temperature", result, befores, afters, "temperatures", 1.0, "°C"),
         _looked("Throttling", afters, "throttled", lambda value: ", ".join(f"{k} {v}" for k, v in value.items())),
+        Condition("Knobs set", _knobs(result)),
         Condition("Load average before", span_text([look["load"] for look in befores if look.get("load") is not None])),
         _looked("Power source", befores, "power_source", str),
         _span("Power", result, befores, afters, "power_w", 1.0, "W"),
@@ -251,6 +252,16 @@ def span_text(values: Sequence[float]) -> str:
 def _peak(measured: Sequence[Process]) -> str:
     peaks = [value for process in measured for value in process.hwm_kb.values() if value]
     return f"{max(peaks) / 1024:.0f} MiB (largest process)" if peaks else ""
+
+
+def _knobs(result: Result) -> str:
+    if not result.tuning:
+        return "none: the board as it was"
+    asked = ", ".join(f"{name} {value}" for name, value in result.tuning.get("knobs", {}).items())
+    took = sum(item["now"] == item["wanted"] for item in result.tuning.get("settings", []))
+    parts = [asked, f"{took} of {len(result.tuning.get('settings', []))} files took it"]
+    parts.append("put back afterwards" if result.tuning.get("restored") else "not put back by this program")
+    return "; ".join([*parts, *result.tuning.get("problems", [])])
 
 
 def _plan(result: Result) -> str:

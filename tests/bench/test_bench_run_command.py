@@ -1,0 +1,111 @@
+"""`bench run` as a user types it: history, knobs of the board, the time box in the dry run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from fake_board import fake_plan, fake_target, run
+
+from bench.cli import bench
+from bench.history import History, news
+from bench.report.facts import conditions
+from bench.session import Session
+from bench.summary import summarise_result
+from bench.tuneboard import Setting, Tuning
+from edge.errors import UsageError
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs `bench run` on the stand-in board, with a history of its own."""
+    db = f"sqlite:///{tmp_path / 'h.sqlite'}"
+    monkeypatch.setenv("PLATE_EDGE_HISTORY", db)
+    monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("bench.opening.open_target", lambda *args, **options: fake_target(tmp_path))
+    plan = tmp_path / "small.yml"
+    plan.write_text("processes: 1\nwarmup: 1\nwarmup_ms: 0\nrepeats: 4\nmin_ms: 0\nmodels: [ppocrv3]\n")
+    count = 0
+
+    def invoke(*words: str) -> Result:
+        nonlocal count
+        count += 1
+        out = str(tmp_path / f"out{count}")
+        line = ["run", "--device", "local", "--plan", str(plan), "--out", out, "--no-report", "--quiet", *words]
+        return CliRunner().invoke(bench, line)
+
+    invoke.db = db  # type: ignore[attr-defined]
+    invoke.last = lambda: tmp_path / f"out{count}"  # type: ignore[attr-defined]
+    return invoke
+
+
+def test_result_goes_into_the_history_unless_told_otherwise(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command().exit_code == 0
+    assert command("--no-history").exit_code == 0
+    monkeypatch.setenv("PLATE_EDGE_HISTORY", "off")
+    assert command().exit_code == 0
+    assert len(History(command.db).entries()) == 1
+    monkeypatch.setenv("PLATE_EDGE_HISTORY", "sqlite:////proc/no/such/h.sqlite")
+    answer = command()
+    assert answer.exit_code == 0 and "not in the history" in answer.output, "a measurement does not fail for that"
+
+
+def test_history_tells_of_a_new_level_when_it_is_new(tmp_path: Path) -> None:
+    result = run(tmp_path, processes=2, repeats=10, precisions=("fp32",))
+    store = History(f"sqlite:///{tmp_path / 'h.sqlite'}")
+    said = []
+    for day in range(1, 20):
+        factor = (1.0 if day < 8 else 1.2) * (1 + 0.002 * (day % 3))
+        processes = tuple(
+            replace(item, ms={key: tuple(value * factor for value in column) for key, column in item.ms.items()})
+            for item in result.processes
+        )
+        later = replace(result, created=f"2026-01-{day:02d}T00:00:00.000+00:00", processes=processes)
+        store.add(later)
+        said.append(news(store, later))
+    assert not any(said[:9])
+    assert "1.20 times as long since 2026-01-08" in said[10][0]
+    assert not said[-1], "it is no news any more"
+
+
+def test_knobs_need_the_switch(command: Any) -> None:
+    answer = command("--knob", "governor=performance")
+    assert isinstance(answer.exception, UsageError) and "--tune-board" in answer.exception.hint
+    answer = command("--tune-board", "--knob", "speed=9")
+    assert isinstance(answer.exception, UsageError)
+
+
+def test_cpus_knob_binds_the_program_and_is_recorded(command: Any) -> None:
+    answer = command("--tune-board", "--knob", "cpus=0", "--json")
+    assert answer.exit_code == 0, answer.output
+    result = json.loads((command.last() / "result.json").read_text())
+    assert result["tuning"]["knobs"] == {"cpus": "0"} and result["tuning"]["restored"] is True
+    header = json.loads(next((command.last() / "raw").glob("0000*.jsonl")).read_text().splitlines()[0])
+    assert header["argv"][:2] == ["taskset", "1"]
+    # The stand-in says that it ran on CPUs 0 and 1.
+    reasons = [reason for cell in result["summary"]["cells"].values() for reason in cell["verdict"]["noisy"]]
+    assert any("CPUs 0 were asked for, the runtime used 0, 1" in reason for reason in reasons)
+
+
+def test_knob_that_failed_is_in_verdict_and_report(tmp_path: Path) -> None:
+    tuning = Tuning(
+        {"governor": "performance"}, [Setting("governor", "/sys/x", "ondemand", "performance", "ondemand")],
+        ["governor: performance for /sys/x is not allowed to this user; it is ondemand"], restored=True,
+    )  # fmt: skip
+    result = Session(fake_target(tmp_path), fake_plan(), tmp_path / "out", sample_seconds=0, tuning=tuning).run()
+    cell = summarise_result(result).cells[0]
+    assert cell.verdict.level == "NOISY" and any("not allowed" in reason for reason in cell.verdict.noisy)
+    (row,) = [row for row in conditions(result) if row.name == "Knobs set"]
+    assert "governor performance" in row.value and "0 of 1 files took it" in row.value
+    untouched = [row for row in conditions(replace(result, tuning={})) if row.name == "Knobs set"]
+    assert "as it was" in untouched[0].value
+
+
+def test_dry_run_of_the_quick_plan_tells_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(bench, ["run", "--device", "local", "--plan", "quick", "--dry-run"])
+    assert answer.exit_code == 0 and "time box: 25 s" in answer.output
