@@ -211,6 +211,19 @@ def _online(facts: Facts) -> list[Finding]:
     return [Finding("warning", "online", text, "echo 1 > /sys/devices/system/cpu/cpuN/online (as root)")]
 
 
+def _counted(facts: Facts) -> list[Finding]:
+    # lite/core/device_info.cc sizes its tables by /sys and fills them by the "CPU part" lines of /proc/cpuinfo.
+    named = sum(1 for core in facts.probe.cores if core.part)
+    counted = facts.probe.counted
+    if counted < 0 or named <= max(counted, 1):
+        return []
+    text = (
+        f"/sys/devices/system/cpu shows {counted} processors and /proc/cpuinfo {named}; Paddle Lite then fails with "
+        '"vector::_M_range_check" when it loads a model.'
+    )
+    return [Finding("error", "counted", text, "In a container: let it see the host's /sys (read-only is enough).")]
+
+
 def _threads(facts: Facts) -> list[Finding]:
     clusters = facts.probe.clusters
     big = clusters[0].count if clusters else 0
@@ -342,6 +355,7 @@ CHECKS = (
     Check("features", _has_clusters, _features),
     Check("clock", _has_clusters, _clock),
     Check("online", _always, _online),
+    Check("counted", _always, _counted),
     Check("threads", _always, _threads),
     Check("heat", _always, _heat),
     Check("dot", _always, _dot),

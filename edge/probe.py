@@ -37,6 +37,7 @@ s cpus; for c in /sys/devices/system/cpu/cpu[0-9]*; do
     v=; [ -r "$c/$f" ] && read -r v <"$c/$f" 2>/dev/null; printf '|%s' "$v"
   done; echo
 done
+s counted; n=0; while [ -r /sys/devices/system/cpu/cpu$n/uevent ]; do n=$((n + 1)); done; echo $n
 s thermal; for z in /sys/class/thermal/thermal_zone*; do
   t=; v=; [ -r $z/type ] && read -r t <$z/type; [ -r $z/temp ] && read -r v <$z/temp 2>/dev/null; echo "$t|$v"
 done
@@ -95,6 +96,7 @@ class Probe:
         user: Name of the user who is logged in.
         is_root: Whether that is root.
         clock_offset: Seconds by which the board's clock is ahead of this host's.
+        counted: Processors that Paddle Lite will count in `/sys/devices/system/cpu`; -1 when not known.
     """
 
     model: str
@@ -121,6 +123,7 @@ class Probe:
     user: str
     is_root: bool
     clock_offset: float
+    counted: int = -1
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -224,6 +227,7 @@ def parse_probe(sections: Mapping[str, list[str]], here: float) -> Probe:
         user=user[1],
         is_root=user[0] == "0",
         clock_offset=round(int(sections["date"][0]) - here, 1),
+        counted=next((int(line) for line in sections.get("counted", []) if line.isdigit()), -1),
     )
 
 

@@ -48,6 +48,16 @@ if ! mount -t overlay -o "lowerdir=$lower,upperdir=$board/upper,workdir=$board/w
 fi
 mount -t proc proc "$root/proc"
 mount --bind "$board/cpuinfo" "$root/proc/cpuinfo"
+# Paddle Lite counts processors here and dies when /proc/cpuinfo names more of them.
+mount -t tmpfs -o mode=755,size=1m sys "$root/sys"
+for number in $(sed -n 's/^processor[^0-9]*//p' "$board/cpuinfo"); do
+    mkdir -p "$root/sys/devices/system/cpu/cpu$number"
+    echo DRIVER=cpu > "$root/sys/devices/system/cpu/cpu$number/uevent"
+    last=$number
+done
+for file in online possible present; do
+    echo "0-$last" > "$root/sys/devices/system/cpu/$file"
+done
 mount -t tmpfs -o mode=755,size=1m dev "$root/dev"
 for node in null zero full random urandom tty; do
     : > "$root/dev/$node"

@@ -60,6 +60,9 @@ def test_it_is_an_arm_board_of_its_own(link: tuple[Transport, str]) -> None:
     assert "CPU part\t: 0xd08" in info
     assert not any("GenuineIntel" in line or "AuthenticAMD" in line for line in info)
     assert int(processes) < 20
+    # Paddle Lite sizes its tables by these files and fills them from /proc/cpuinfo.
+    counted = transport.run_check(["sh", "-c", "ls /sys/devices/system/cpu/cpu*/uevent"]).stdout.splitlines()
+    assert len(counted) == sum("CPU part" in line for line in info)
     assert name.startswith("test-")
 
 

@@ -158,6 +158,7 @@ def test_core_that_is_off_or_held_back() -> None:
         ({"disk": ["/home/pi", "x 1 1 2000 1% /", "writable"]}, "disk", "warning", "1 MiB free"),
         ({"disk": ["/opt", "x 1 1 9000000 1% /", "read-only"]}, "disk", "error", "cannot write to /opt"),
         ({"disk": ["/tmp", "x 1 1 9000000 1% /tmp", "writable"]}, "disk", "error", "noexec"),
+        ({"counted": ["0"]}, "counted", "error", "vector::_M_range_check"),
         ({"libc": ["musl libc (aarch64) Version 1.2.3"]}, "libc", "error", "musl"),
         ({"date": ["0"]}, "date", "advice", "behind"),
     ],
