@@ -139,11 +139,9 @@ def check_fits(state: State, weights: Arrays, recipe: dict[str, Any], where: Pat
 
 def _changes(old: Any, new: Any, prefix: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            text for key in sorted({*old, *new}) for text in _changes(old.get(key), new.get(key), f"{prefix}{key}.")
-        ]
-    # Where the data lies and how many threads work may change; what is computed may not.
-    free = prefix in ("data.root.", "threads.", "about.")
+        return [text for key in sorted({*old, *new}) for text in _changes(old.get(key), new.get(key), f"{prefix}{key}.")]
+    # Where the data lies, how many threads work and what is exported may change; what is computed may not.
+    free = prefix.startswith(("data.root.", "threads.", "about.", "export."))
     return [] if old == new or free else [f"{prefix[:-1]} {old!r} -> {new!r}"]
 
 

@@ -7,6 +7,8 @@ exactly what is exported. Weights are scaled by a channel's largest value, activ
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +80,14 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
 
     Args:
         recipe: `model` is ignored but for the charset and width; `qat` says what is quantised.
-        run: Folder of the float run (`best.pdparams`, a recogniser's `dict.txt`).
+        run: Folder of the float run, or a checkpoint; see `train.delivery.read_trained`.
         out: Folder of this run.
         report: Called with each logged row.
 
     Raises:
         InputError: `run` holds no best weights.
         ModelError: They are of another architecture.
+        UsageError: They are of the other task.
     """
     from train.accel.native import prepare_process
 
@@ -94,18 +97,17 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
 
     from train.accel.layers import accelerate
     from train.arch.deploy import deployed
+    from train.delivery import read_trained
     from train.fit.loop import Fit
     from train.fit.tasks import RecTask, Task
-    from train.weights import assign, build, load_checkpoint
+    from train.weights import assign, build
 
     cv2.setNumThreads(1)
     paddle.seed(recipe.seed)
-    best = run / BEST
-    if not best.is_file():
-        raise InputError(f"{run} holds no {BEST}.", "Give the folder of a finished `edge train fit` run.")
-    characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
+    trained = read_trained([run], task=recipe.task)
+    characters = trained.characters
     plain = build(recipe.task, len(characters) + 1 if characters else None)
-    assign(plain, load_checkpoint(best), str(best))
+    assign(plain, trained.values, ", ".join(trained.names))
     task: Task
     if characters:
         task = RecTask(recipe, characters)
@@ -162,11 +164,8 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
 
     Raises:
         InputError: `run` is no QAT run.
-        ModelError: The weights do not fit the recipe's quantised network, or are not finite.
+        ModelError: See `export_quantised`.
     """
-    from dataclasses import replace
-
-    from train.export import INPUTS, PREFIX, write_model
     from train.weights import load_checkpoint
 
     recipe_file = run / "recipe.yml"
@@ -174,20 +173,54 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
         raise InputError(f"{run} is not a QAT run.", "Make one with `edge train quantize --method qat`.")
     recipe = parse_recipe(yaml.safe_load(recipe_file.read_text(encoding="utf-8")), str(recipe_file))
     characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
-    net, quantiser = quantised_network(recipe.task, characters, recipe.qat)
-    values = load_checkpoint(run / BEST)
-    _assign_all(net, values, str(run / BEST))
-    net.eval()
-    _refresh_weight_scales(net, recipe)
+    return export_quantised(load_checkpoint(run / BEST), recipe, characters, out, facts, force=force)
+
+
+def export_quantised(
+    values: dict[str, np.ndarray],
+    recipe: Recipe,
+    characters: list[str] | None,
+    out: Path,
+    facts: Facts,
+    *,
+    force: bool = False,
+) -> Model:
+    """Writes weights of quantisation-aware training as an int8 inference model.
+
+    Args:
+        values: Names and arrays of the checkpoint.
+        recipe: Its `qat` part says what was quantised, its `export` part what is exported as float.
+        characters: Of a recogniser.
+        out: Folder to make.
+        facts: For the card; `precision` and `quantization` are filled in.
+        force: Replace a model that is there.
+
+    Raises:
+        ModelError: The weights do not fit the recipe's quantised network, or are not finite.
+    """
+    from train.export import INPUTS, PREFIX, write_model
+    from train.program_order import order_program
+
+    floats = recipe.export.float_layers
+    kept = replace(recipe.qat, skip=(*recipe.qat.skip, *floats))
 
     def save(folder: Path) -> None:
+        import paddle
         from paddle.static import InputSpec
+        from paddle.utils import unique_name
 
         taken = facts.input or INPUTS[recipe.task]
         shape = [None, 3, taken.height or None, taken.width or None]
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        # The same names, so the same bytes, whatever the process did before.
+        with unique_name.guard(), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            net, quantiser = quantised_network(recipe.task, characters, kept)
+            _assign_all(net, float_again(values, floats), "the checkpoint")
+            net.eval()
+            _refresh_weight_scales(net, recipe)
             prefix = Path(scratch) / PREFIX
             quantiser.save_quantized_model(net, str(prefix), input_spec=[InputSpec(shape, "float32", taken.name)])
+            paddle.disable_static()  # With PACT, PaddleSlim leaves the static mode on.
+            order_program(prefix.with_suffix(".pdmodel"))
             for suffix in (".pdmodel", ".pdiparams"):
                 (folder / (PREFIX + suffix)).write_bytes(prefix.with_suffix(suffix).read_bytes())
 
@@ -197,11 +230,44 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
         "activations": {"mse": "fixed, least squared error", "moving": "moving_average_abs_max"}[recipe.qat.scales],
         "layers": list(recipe.qat.layers),
         "skip": list(recipe.qat.skip),
+        "float_layers": list(floats),
         "pact": recipe.qat.pact,
         "steps": recipe.steps,
     }
     complete = replace(facts, precision="int8", quantization=quantization)
     return write_model(save, recipe.task, out, complete, characters=characters, force=force)
+
+
+def network_as_trained(values: dict[str, np.ndarray], recipe: Recipe, characters: list[str] | None) -> Any:
+    """Builds the network of a QAT checkpoint as it was trained, in evaluation mode.
+
+    Raises:
+        ModelError: The weights do not fit the recipe's quantised network, or are not finite.
+    """
+    net, _ = quantised_network(recipe.task, characters, recipe.qat)
+    _assign_all(net, values, "the checkpoint")
+    net.eval()
+    return net
+
+
+def float_again(values: dict[str, np.ndarray], parts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Turns some quantised layers of a QAT checkpoint back into float layers with the weights that QAT gave them.
+
+    Args:
+        values: Names and arrays of the checkpoint.
+        parts: Of the layers' names.
+
+    Returns:
+        The same, without the scales of those layers.
+    """
+    result = {}
+    for name, value in values.items():
+        if any(part in name for part in parts):
+            if any(mark in name for mark in ("_fake_quant", "_ma_output_scale", "_preprocess")):
+                continue
+            name = name.replace("._layer.", ".")
+        result[name] = value
+    return result
 
 
 def _refresh_weight_scales(net: Any, recipe: Recipe) -> None:

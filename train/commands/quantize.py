@@ -19,22 +19,22 @@ from edge.models import TASKS, Model, load_model
     "source",
     required=True,
     type=click.Path(path_type=Path),
-    help="Float inference model; for qat the folder of a fit's run.",
+    help="Float inference model; for qat a fit's run or .pdparams.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the int8 model.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the int8 model; not for --sensitivity.")
 @click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True, help="How.")
 @click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops (default: rendered).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses or renders the photos.")
 @click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
 @click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="For qat: override a setting.")
-@click.option("--sensitivity", is_flag=True, help="Only print each layer's ratio.")
+@click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def quantize(
     task: str,
     source: Path,
-    out: Path,
+    out: Path | None,
     method: str,
     calibrate: Path | None,
     seed: int,
@@ -46,9 +46,12 @@ def quantize(
     as_json: bool,
 ) -> None:
     """Quantise a detector or recogniser to int8 and prove it against the float model."""
-    from train.quantize_ptq import PtqOptions, quantize_ptq
-
+    if out is None and not sensitivity:
+        raise UsageError("--out is missing.", "Give a folder for the int8 model.")
     if method == "qat":
+        if sensitivity:
+            raise UsageError("--sensitivity looks at an inference model.", "Leave --method qat out; export a run first.")
+        assert out is not None
         from train.commands.quantize_qat import quantize_by_training
 
         name = recipe or {"det": "det-plate-qat", "rec": "rec-plate-160-qat"}[task]
@@ -59,16 +62,17 @@ def quantize(
     model = load_model(source)
     if model.card.task != task:
         raise UsageError(f"{source} is a {model.card.task} model, not {task}.")
-    options = PtqOptions(calibrate, seed, limit, force)
     if sensitivity:
-        _show_sensitivity(model, options.seed, calibrate, as_json)
+        _show_sensitivity(model, seed, calibrate, limit, as_json)
         return
+    assert out is not None
+    from train.quantize_ptq import PtqOptions, quantize_ptq
 
     def report(text: str) -> None:
         if sys.stderr.isatty():
             click.echo(f"{text} ...", err=True)
 
-    made = quantize_ptq(model, out, options, report)
+    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), report)
     if as_json:
         card = made.card
         document = {
@@ -86,13 +90,25 @@ def quantize(
         click.echo(f"    {check['name']}: {'ok' if check['ok'] else 'FAILED'} ({figures})")
 
 
-def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, as_json: bool) -> None:
-    from train.quantize_ptq import measure_noise
+def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: float | None, as_json: bool) -> None:
+    """Prints how much rounding each layer bears, the weakest first."""
+    from train.quantize_ptq import LIMIT_DB, measure_noise
     from train.quantize_ptq_samples import make_samples
 
+    least = LIMIT_DB[model.card.task] if limit is None else limit
     ratios, _ = measure_noise(model, make_samples(model.card, calibrate, seed, 4, 1).calibration)
+    ordered = sorted(ratios.items(), key=lambda item: item[1])
     if as_json:
-        click.echo(json.dumps(ratios))
+        layers = [{"layer": name, "db": round(ratio, 2), "float": ratio < least} for name, ratio in ordered]
+        click.echo(json.dumps({"model": model.card.name, "limit_db": least, "layers": layers}))
         return
-    for name, ratio in sorted(ratios.items(), key=lambda item: item[1]):
-        click.echo(f"{ratio:6.1f} dB  {name}")
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{model.card.name}: signal to rounding noise, layer by layer; below {least:g} dB a layer stays float"
+    table = Table("layer", title=title, title_justify="left")
+    table.add_column("dB", justify="right")
+    table.add_column("becomes")
+    for name, ratio in ordered:
+        table.add_row(name, f"{ratio:.1f}", "float" if ratio < least else "int8")
+    Console(width=None if sys.stdout.isatty() else 100).print(table)

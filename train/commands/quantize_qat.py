@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import click
-
 from edge.errors import InputError, UsageError
+from train.commands.export import show_delivered
 
 
 def quantize_by_training(
@@ -36,11 +34,9 @@ def quantize_by_training(
         InputError: `out` is taken and `force` is off; there is no float run.
         EdgeError: See `train.quantize_qat`.
     """
-    from dataclasses import replace
-
-    from train.export import INPUTS, Facts
+    from train.delivery import deliver, read_trained
     from train.fit.recipe import load_recipe
-    from train.quantize_qat import export_qat, start_qat
+    from train.quantize_qat import start_qat
 
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:
@@ -51,11 +47,6 @@ def quantize_by_training(
     from train.commands.fit import Progress
 
     with Progress(None, quiet=as_json) as progress:
-        best = start_qat(recipe, run, work, progress.row).run()
-    taken = replace(INPUTS[task], width=recipe.model.width) if task == "rec" else INPUTS[task]
-    source = {"run": run.name, "recipe": recipe_name, "overrides": list(overrides), "best": best}
-    model = export_qat(work, out, Facts(f"{out.name}", source, input=taken), force=force)
-    if as_json:
-        click.echo(json.dumps({"folder": str(out), "name": model.card.name, "bytes": model.card.bytes, "best": best}))
-    else:
-        click.echo(f"{out}: {model.card.name}, {model.card.bytes:,} bytes; measure it with `edge train eval {task}`")
+        start_qat(recipe, run, work, progress.row).run()
+    model = deliver(read_trained([work]), out, recipe=recipe, force=force)
+    show_delivered(model, as_json)

@@ -120,6 +120,19 @@ class QatPart:
 
 
 @dataclass(frozen=True)
+class ExportPart:
+    """What `edge train export` does beyond writing the network; training does not look at it.
+
+    Attributes:
+        float_layers: Parts of names of layers that QAT trained with rounding and that the int8 model computes in float.
+        settings: Settings of `plate.conf` for the model card, `key=value` each.
+    """
+
+    float_layers: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A fit's settings.
 
@@ -137,6 +150,7 @@ class Recipe:
         data: See `DataPart`.
         optim: See `OptimPart`.
         qat: See `QatPart`.
+        export: See `ExportPart`.
     """
 
     task: str
@@ -152,6 +166,7 @@ class Recipe:
     data: DataPart = field(default_factory=DataPart)
     optim: OptimPart = field(default_factory=OptimPart)
     qat: QatPart = field(default_factory=QatPart)
+    export: ExportPart = field(default_factory=ExportPart)
 
 
 def recipe_names() -> list[str]:
@@ -184,6 +199,14 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     return parse_recipe(document, str(path))
 
 
+def changed(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
+    """Returns a recipe with `key=value` overrides; see `load_recipe`."""
+    document = recipe_document(recipe)
+    for text in overrides:
+        _override(document, text)
+    return parse_recipe(document, "-o")
+
+
 def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
     """Builds a recipe from parsed YAML; see `load_recipe`."""
     recipe = _build(Recipe, document, where, "")
@@ -209,6 +232,7 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "optim.ema": 0 <= optim.ema < 1,
         "optim.accumulate": optim.accumulate >= 1,
         "qat.scales": recipe.qat.scales in ("mse", "moving"),
+        "export.settings": all("=" in text for text in recipe.export.settings),
         "qat.layers": set(recipe.qat.layers) <= {"Conv2D", "Linear", "Conv2DTranspose"},
     }
     for key, good in rules.items():

@@ -1,0 +1,168 @@
+"""From a few steps to an `.nb`: fit, quantisation-aware training, export, conversion, evaluation, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("paddleslim")
+pytestmark = pytest.mark.paddle
+
+RECIPE = """\
+task: rec
+steps: 3
+batch: 2
+eval_every: 3
+save_every: 3
+threads: 1
+model: {init: random, width: 96}
+data: {crops: [rec.txt], crops_share: 1.0, synth_share: 1.0, holdout: 0.4}
+optim: {rate: 0.0001, warmup: 0, ema: 0.0}
+qat: {layers: [Conv2D, Linear], skip: [block_list.0._depthwise], pact: PACT}
+export: {float_layers: [_depthwise], settings: [rec_resize=stretch, decode=plate]}
+"""
+
+
+def edge(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command; one that does its work and then hangs or crashes at its end fails here."""
+    command = [sys.executable, "-m", "edge", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == code and "Traceback" not in done.stderr, (done.returncode, done.stderr[-2000:])
+    return done
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered crops with labels, a recipe, and the run of a fit."""
+    import cv2
+
+    from train.synth.crop import render_crop
+
+    folder = tmp_path_factory.mktemp("chain")
+    rng, lines = np.random.default_rng(7), []
+    for index in range(10):
+        image, text = render_crop(rng, kind="blue")
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+        lines.append(f"{index}.png\t{text}")
+    (folder / "rec.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "recipe.yml").write_text(RECIPE.replace("pact: PACT", "pact: false"))
+    (folder / "pact.yml").write_text(RECIPE.replace("pact: PACT", "pact: true, scales: moving"))
+    where = ("--recipe", folder / "recipe.yml", "-o", f"data.root={folder}")
+    edge("train", "fit", "rec", *where, "--out", folder / "run")
+    return folder
+
+
+def card(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "card.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path) -> None:
+    where = ("--recipe", data / "recipe.yml", "-o", f"data.root={data}")
+    out = tmp_path / "int8"
+    done = edge("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where, "--json")
+    document = json.loads(done.stdout)
+    assert document["precision"] == "int8" and document["checks"][0]["name"] == "export"
+    made = card(out)
+    assert made["quantization"]["float_layers"] == ["_depthwise"] and made["pipeline"]["decode"] == "plate"
+    assert made["input"]["width"] == 96
+    figures = made["checks"][0]["figures"]
+    assert figures["samples"] >= 2 and made["metrics"]["validation"]["figures"]["all"]["accuracy"] == figures["after"]
+
+    again = tmp_path / "again"
+    edge("train", "export", tmp_path / "int8-run", "--out", again, "--labels", data / "rec.txt")
+    for name in ("inference.pdmodel", "inference.pdiparams", "dict.txt"):
+        assert (again / name).read_bytes() == (out / name).read_bytes(), name
+    assert card(again)["metrics"]["rec"]["figures"]["all"]["count"] == 10
+    assert b"/tmp" not in (again / "inference.pdmodel").read_bytes() and str(tmp_path) not in json.dumps(card(again))
+
+    nb = tmp_path / "nb"
+    edge("convert", "nb", again, "--target", "x86", "--out", nb)
+    figures = json.loads(edge("train", "eval", "rec", "--model", nb, "--labels", data / "rec.txt", "--json").stdout)
+    assert figures["figures"]["all"]["count"] == 10 and figures["settings"]["rec_width"] == 96
+
+    taken = edge("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where, code=3)
+    assert "exists already" in taken.stderr
+
+
+def test_pact_trains_and_exports(data: Path, tmp_path: Path) -> None:
+    where = ("--recipe", data / "pact.yml", "-o", f"data.root={data}", "-o", "steps=2")
+    start = ("--method", "qat", "--model", data / "run/best.pdparams")
+    done = edge("train", "quantize", "rec", *start, "--out", tmp_path / "p", *where)
+    assert "int8" in done.stdout and "export: ok" in done.stdout
+    made = card(tmp_path / "p")
+    assert made["quantization"]["pact"] is True and made["quantization"]["activations"] == "moving_average_abs_max"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published recogniser as PaddleOCR's distillation checkpoints hold it: a student beside a teacher."""
+    pytest.importorskip("rapidocr_onnxruntime")
+    import zlib  # noqa: F401
+
+    import paddle
+
+    from train.weights_published import load_published
+
+    state = load_published("rec").net.state_dict()
+    both = {f"Student.{name}": value for name, value in state.items()}
+    both |= {f"Teacher.{name}": value * 0 for name, value in state.items()}
+    path = tmp_path_factory.mktemp("ocr") / "best_accuracy.pdparams"
+    paddle.save(both, str(path))
+    return path
+
+
+def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path) -> None:
+    from edge.ocr.backends import InferenceNetwork
+    from train.weights_published import load_published
+
+    done = edge("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")
+    assert "fp32" in done.stdout and "not measured" in done.stdout
+    made = card(tmp_path / "rec")
+    assert made["charset"]["classes"] == 6625 and made["input"]["width"] == 0
+    assert made["pipeline"] == {"rec_width": "240"}
+    import paddle
+
+    net = load_published("rec").net
+    net.eval()
+    x = np.random.default_rng(3).uniform(-1, 1, (1, 3, 48, 64)).astype(np.float32)
+    written = InferenceNetwork(tmp_path / "rec/inference.pdmodel", tmp_path / "rec/inference.pdiparams").run(x)
+    assert np.abs(written - net(paddle.to_tensor(x)).numpy()).max() < 1e-5
+
+
+def test_checkpoints_are_averaged_and_told_apart(data: Path, published: Path, tmp_path: Path) -> None:
+    import paddle
+
+    from train.delivery import read_trained
+    from train.weights import load_checkpoint
+
+    values = load_checkpoint(data / "run" / "best.pdparams")
+    other = tmp_path / "other.pdparams"
+    paddle.save({name: paddle.to_tensor(value + 1) for name, value in values.items()}, str(other))
+    mean = read_trained([data / "run", other])
+    assert mean.recipe is not None and mean.names == ("run", f"{tmp_path.name}/other.pdparams")
+    assert all(np.allclose(mean.values[name], value + 0.5, atol=1e-6) for name, value in values.items())
+    done = edge("train", "export", data / "run", published, "--out", tmp_path / "no", code=4)
+    assert "another network" in done.stderr and not (tmp_path / "no").exists()
+    done = edge("train", "export", data / "run", "--out", tmp_path / "no", "--set", "no_such=1", code=2)
+    assert "no_such" in done.stderr and not (tmp_path / "no").exists()
+    done = edge("train", "export", data / "run", "--task", "det", "--out", tmp_path / "no", code=2)
+    assert "rec checkpoint, not det" in done.stderr
+    done = edge("train", "export", data, "--out", tmp_path / "no", code=3)
+    assert "holds no best.pdparams" in done.stderr
+
+
+def test_sensitivity_names_every_layer(data: Path, tmp_path: Path) -> None:
+    edge("train", "export", data / "run", "--out", tmp_path / "fp32")
+    ask = ("train", "quantize", "rec", "--model", tmp_path / "fp32", "--sensitivity")
+    table = json.loads(edge(*ask, "--json").stdout)
+    decibels = [layer["db"] for layer in table["layers"]]
+    assert len(decibels) > 40 and decibels == sorted(decibels)
+    assert {layer["float"] for layer in table["layers"] if layer["db"] < table["limit_db"]} <= {True}
+    refused = edge("train", "quantize", "rec", "--model", tmp_path / "fp32", code=2)
+    assert "--out is missing" in refused.stderr

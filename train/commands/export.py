@@ -1,0 +1,116 @@
+"""`edge train export`: a run or checkpoint as an inference model, measured after it was written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.errors import UsageError
+from edge.models import TASKS, Model
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the inference model.")
+@click.option("--name", help="Name for its card (default: the folder's).")
+@click.option("--last", is_flag=True, help="Of a run take the last checkpoint's average, not the best weights.")
+@click.option("--recipe", "recipe_name", help="Take data and export settings from this recipe, not the run's own.")
+@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf for the card.")
+@click.option("--labels", type=click.Path(exists=True, path_type=Path), help="Also measure on this set, as `eval` does.")
+@click.option("--task", type=click.Choice(TASKS), help="Of a checkpoint that does not say it.")
+@click.option(
+    "--dict",
+    "dictionary",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of a checkpoint without dict.txt beside it (default: the published one).",
+)
+@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def export(
+    sources: tuple[Path, ...],
+    out: Path,
+    name: str | None,
+    last: bool,
+    recipe_name: str | None,
+    overrides: tuple[str, ...],
+    pairs: tuple[str, ...],
+    labels: Path | None,
+    task: str | None,
+    dictionary: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a run or checkpoint as an inference model and measure it as written.
+
+    SOURCES are runs of `fit` or `quantize --method qat`, or `.pdparams` files, the kit's or PaddleOCR's; several of the
+    same network are averaged. Weights of quantisation-aware training give an int8 model. The held-out part of the
+    recipe's data is read before and after the export; both figures go into the card.
+    """
+    from edge.install import parse_settings
+    from train.accel.native import prepare_process
+
+    prepare_process()
+    from train.delivery import deliver, read_trained
+    from train.fit.recipe import changed, load_recipe
+
+    trained = read_trained(sources, last=last, task=task, dictionary=dictionary)
+    recipe = trained.recipe
+    if recipe_name:
+        recipe = load_recipe(recipe_name)
+    if overrides:
+        if recipe is None:
+            raise UsageError("-o changes a recipe, and there is none.", "Give --recipe too, or a run's folder.")
+        recipe = changed(recipe, overrides)
+    if recipe and recipe.task != trained.task:
+        raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {trained.task}.")
+    model = deliver(trained, out, name=name, recipe=recipe, settings=parse_settings(pairs), force=force)
+    if labels is not None:
+        model = add_figures(model, labels)
+    show_delivered(model, as_json)
+
+
+def add_figures(model: Model, labels: Path) -> Model:
+    """Measures a model as `edge train eval` does and keeps the figures in its card."""
+    from dataclasses import asdict, replace
+
+    from edge.models import save_model
+    from edge.ocr.config import PipelineConfig
+    from train.commands.evaluate import load_samples
+    from train.evaluate import crop_outputs, det_figures, photo_outputs, rec_figures
+    from train.evaluate_models import find_sources, source_settings
+
+    task = model.card.task
+    sources = find_sources([model.folder], (task,))
+    config = source_settings(PipelineConfig(), sources)
+    samples = load_samples(task, labels)
+    figures: Any
+    if task == "det":
+        figures = det_figures(samples, [output[0] for output in photo_outputs(sources, samples, [config])])
+    else:
+        texts, answers = crop_outputs(sources, samples, [config])
+        figures = rec_figures(texts, [answer[0][0] for answer in answers])
+    entry = {"data": labels.name, "figures": {kind: asdict(value) for kind, value in figures.items()}}
+    card = replace(model.card, metrics={**model.card.metrics, task: entry})
+    return save_model(model.folder, card, [item.path for item in card.files])
+
+
+def show_delivered(model: Model, as_json: bool) -> None:
+    """Prints what was written and how it measured."""
+    card = model.card
+    if as_json:
+        document = {"folder": str(model.folder), "name": card.name, "precision": card.precision, "bytes": card.bytes}
+        click.echo(json.dumps({**document, "checks": card.checks, "metrics": card.metrics}, ensure_ascii=False))
+        return
+    click.echo(f"{model.folder}: {card.name}, {card.precision}, {card.bytes:,} bytes")
+    for check in card.checks:
+        figures = ", ".join(f"{key} {value}" for key, value in check["figures"].items())
+        click.echo(f"    {check['name']}: {'ok' if check['ok'] else 'FAILED'} ({figures})")
+    for name, entry in card.metrics.items():
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in entry["figures"]["all"].items())
+        click.echo(f"    {name}, {entry['data']}: {figures}")
+    if not card.metrics:
+        click.echo("    not measured: the recipe's data is not there; give --labels, or -o data.root=DIR")
