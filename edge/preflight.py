@@ -292,10 +292,22 @@ def _versions(facts: Facts) -> list[Finding]:
     for family, want in sorted(facts.manifest.requires.get("versions", {}).items()):
         have = facts.probe.versions.get(family)
         if have is not None and version_key(want) > version_key(have):
-            remedy = "an older toolchain" if family == "GLIBC" else "an older toolchain or a static libstdc++"
-            text = f"The bundle needs {family}_{want} ({FAMILIES.get(family, family)}), the board has {family}_{have}."
-            found.append(Finding("error", "versions", text, f"Build with {remedy}, or update the board's system."))
+            name = _who_needs(facts.manifest, family, want)
+            text = f"{name} needs {family}_{want} ({FAMILIES.get(family, family)}), the board has {family}_{have}."
+            # The program itself is bound to old versions (cpp/src/floor.cc): mostly it is the library.
+            remedy = "Take a Paddle Lite library that an older compiler built"
+            if name == "plate_ocr":
+                remedy = "Build it with an older compiler"
+            found.append(Finding("error", "versions", text, f"{remedy}, or update the board's system."))
     return found
+
+
+def _who_needs(manifest: Manifest, family: str, version: str) -> str:
+    """Names the file of a bundle that asks for a symbol version."""
+    for path, item in manifest.libraries.items():
+        if item.get("versions", {}).get(family) == version:
+            return path.rpartition("/")[2]
+    return "plate_ocr" if manifest.program.get("versions", {}).get(family) == version else "The bundle"
 
 
 def _needed(facts: Facts) -> list[Finding]:

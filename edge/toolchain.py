@@ -84,7 +84,8 @@ def build_program(
             the wheel's on this host, and elsewhere links against a stub: such a program runs with the real library.
         cpu: `-mcpu` for ARM (`cortex-a72`), `-march` for x86; None builds for every CPU of the ABI.
         sanitize: With address and undefined-behaviour sanitizers.
-        static_libstdcxx: For boards whose libstdc++ is older than the compiler's.
+        static_libstdcxx: Link libstdc++ statically. The program then needs the compiler's own glibc (its libstdc++.a does),
+            so that this is for boards without a libstdc++, not for old ones: `cpp/cmake/floor.cmake` serves those.
         tests: Build the unit tests too.
         slow: A stage that takes 15 % longer on purpose (`kDetPre`), by which `bench self` tests itself.
         progress: Called with steps done, steps in all and what is being done.

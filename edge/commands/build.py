@@ -19,7 +19,7 @@ from edge.toolchain import ABIS, BuildResult, build_program
 @click.option("--abi", type=click.Choice([*ABIS, "host"]), help="Build for any board of this ABI.")
 @click.option("--cpu", metavar="NAME", help="-mcpu (ARM) or -march (x86) [default: the board's, or none].")
 @click.option("--runtime", type=click.Path(path_type=Path), help="Folder with the runtime library to link with.")
-@click.option("--static-libstdcxx", is_flag=True, help="For boards whose libstdc++ is older than the compiler's.")
+@click.option("--static-libstdcxx", is_flag=True, help="Link libstdc++ statically; needs a glibc as new as the compiler's.")
 @click.option("--sanitize", is_flag=True, help="With address and undefined-behaviour sanitizers.")
 @click.option("--tests", is_flag=True, help="Build the unit tests too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edge.toolchain as toolchain
-from edge.elf import read_elf
+from edge.elf import read_elf, version_key
 from edge.errors import BuildError, HostError, InputError, UsageError
 from edge.toolchain import build_cmake, build_program
 from edge.wheel import STUB, prepare_wheel_runtime, python_symbols, wheel_library
@@ -23,14 +23,24 @@ def test_a_second_build_runs_nothing(program: Path, monkeypatch: pytest.MonkeyPa
     assert again.skipped and again.program == program
 
 
-def test_cross_builds_need_no_library() -> None:
-    if shutil.which("aarch64-linux-gnu-g++") is None:
-        pytest.skip("no cross-compiler (Debian: g++-aarch64-linux-gnu)")
-    result = build_program("arm64", tests=True)
+# What Debian 9's and Ubuntu 18.04's own programs ask for, and what of their libstdc++ (gcc 6 and 7) may be asked for.
+FLOOR = {"GLIBC": "2.24", "GLIBCXX": "3.4.22", "CXXABI": "1.3.10"}
+
+
+@pytest.mark.parametrize("abi", ["arm64", "armhf"])
+def test_cross_builds_need_no_library_and_no_new_board(abi: str) -> None:
+    compiler = {"arm64": "aarch64-linux-gnu-g++", "armhf": "arm-linux-gnueabihf-g++"}[abi]
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no cross-compiler (Debian: g++-{compiler.removesuffix('-g++')})")
+    result = build_program(abi, tests=True)
     facts = read_elf(result.program)
-    assert facts.abi == "arm64"
+    assert facts.abi == abi
     assert "libpaddle_light_api_shared.so" in facts.needed
     assert str(Path.home()).encode() not in result.program.read_bytes()
+    assert {"GLIBC", "GLIBCXX"} <= facts.versions.keys()
+    too_new = {family: facts.versions[family] for family, floor in FLOOR.items()
+               if version_key(facts.versions[family]) > version_key(floor)}  # fmt: skip
+    assert not too_new, "bind the symbol to an older version in cpp/src/floor.cc"
 
 
 @pytest.mark.parametrize("abi", ["host", "arm64"])

@@ -180,6 +180,12 @@ def test_bundle_that_the_board_cannot_run() -> None:
     errors = {finding.check: str(finding) for finding in findings if finding.level == "error"}
     assert "GLIBC_2.34" in errors["versions"] and "GLIBC_2.31" in errors["versions"]
     assert "libgomp.so.1" in errors["libraries"] and "apt install libgomp1" in errors["libraries"]
+    for who, change in (
+        ("libpaddle.so", {"libraries": {"lib/libpaddle.so": {"versions": {"GLIBC": "2.34"}}}}),
+        ("plate_ocr", {"program": {"versions": {"GLIBC": "2.34"}}}),
+    ):
+        versions = [f for f in run_checks(Facts(rk3399(), None, bundle(**change))) if f.check == "versions"]
+        assert versions[0].message.startswith(f"{who} needs GLIBC_2.34")
     findings = run_checks(Facts(rk3399(), None, bundle(abi="armhf", requires={})))
     assert findings[0].check == "abi" and "bundle is armhf" in findings[0].message
     assert not [f for f in run_checks(Facts(rk3399(), None, bundle(requires={}))) if f.level == "error"]
