@@ -99,9 +99,11 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
     from train.arch.deploy import deployed
     from train.delivery import read_trained
     from train.fit.loop import Fit
+    from train.fit.start import check_precision
     from train.fit.tasks import RecTask, Task
     from train.weights import assign, build
 
+    check_precision(recipe)
     cv2.setNumThreads(1)
     paddle.seed(recipe.seed)
     trained = read_trained([run], task=recipe.task)

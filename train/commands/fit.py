@@ -88,6 +88,8 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         if self.bar is not None:
             self.bar.stop()
+        if self.writer is not None:
+            self.writer.close()
 
     def row(self, row: dict[str, Any]) -> None:
         """Shows one logged row."""

@@ -1,10 +1,12 @@
-"""A run's log: a CSV that grows by one line a step and never holds a step twice."""
+"""A run's log: a CSV that grows by one line a step and never holds a step twice, and the same for TensorBoard."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 from typing import Any
+
+from train.fit.events import EventLog
 
 COLUMNS = (
     "step", "rate", "loss", "shrink", "threshold", "binary", "seconds_a_step",
@@ -13,7 +15,7 @@ COLUMNS = (
 
 
 class RunLog:
-    """Appends rows to a CSV, after dropping those that a resumed run will write again.
+    """Appends rows to a CSV and an event file, after dropping those that a resumed run will write again.
 
     Args:
         path: The file.
@@ -32,12 +34,14 @@ class RunLog:
             writer.writeheader()
             writer.writerows(kept)
         self.path = path
+        self.events = EventLog(path.parent, step)
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row; keys that are no column are left out."""
         with self.path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writerow({key: _short(value) for key, value in row.items()})
+        self.events.write(int(row["step"]), {key: row[key] for key in COLUMNS[1:] if key in row})
 
 
 def _short(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from edge.errors import UsageError
 from edge.paths import write_atomic
 from train.accel.native import prepare_process
 from train.fit.loop import Fit, Report
@@ -24,6 +25,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
         report: Called with each logged row.
 
     Raises:
+        UsageError: Mixed precision where there is none.
         EdgeError: Of data, recipe or weights; see `train.dataset` and `train.fit.networks`.
     """
     prepare_process(recipe.threads)
@@ -34,6 +36,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
     from train.fit.networks import start_network
     from train.fit.tasks import RecTask, Task
 
+    check_precision(recipe)
     cv2.setNumThreads(1)  # The batches are made beside the training; OpenCV's own threads would take its cores.
     rank, world = int(os.environ.get("PADDLE_TRAINER_ID", "0")), int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
     if world > 1:
@@ -56,3 +59,21 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
     if world > 1:
         run.net = paddle.DataParallel(net)
     return run
+
+
+def check_precision(recipe: Recipe) -> None:
+    """Refuses `amp` where Paddle would only warn and compute in float32.
+
+    Raises:
+        UsageError: On a CPU, or on a GPU without bfloat16.
+    """
+    if not recipe.amp:
+        return
+    import paddle
+
+    if paddle.get_device().startswith("cpu"):
+        raise UsageError(
+            "amp: mixed precision needs a GPU; on a CPU, Paddle leaves it out.", "Leave amp out, or say -o amp=false."
+        )
+    if not paddle.amp.is_bfloat16_supported():
+        raise UsageError("amp: this GPU has no bfloat16.", "Compute capability 8.0 or newer has it; say -o amp=false.")
