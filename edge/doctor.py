@@ -19,6 +19,7 @@ from pathlib import Path
 
 from edge.board import Device, inventory_path, load_inventory
 from edge.errors import EdgeError
+from edge.ocr.draw import find_font
 from edge.paths import cache_dir
 from edge.prepare import model_sets
 from edge.transport import connect
@@ -126,6 +127,12 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
         "host", "stb_image.h", "ok" if stb else "fail",
         "found" if stb else "not found; the program decodes photos with it",
         "" if stb else f"{APT}libstb-dev",
+    )  # fmt: skip
+    font = find_font()
+    yield Finding(
+        "host", "Chinese font", "ok" if font else "warn",
+        str(font) if font else "not found; rendered plates need it (training, calibrating int8), and labels on photos",
+        "" if font else f"{APT}fonts-noto-cjk",
     )  # fmt: skip
     ndk = os.environ.get("ANDROID_NDK_HOME", "")
     if not (ndk and Path(ndk, "build", "cmake", "android.toolchain.cmake").is_file()):
