@@ -12,7 +12,7 @@ from pathlib import Path
 from edge.board import Device
 from edge.errors import DeviceError, HostError, LinkError
 from edge.transport import transfer
-from edge.transport.base import AccessError, Lines, Progress, Result, check, check_argv
+from edge.transport.base import AccessError, Lines, Progress, Result, Transport, check_argv
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed, end, pump
 from edge.transport.framing import Frame, new_marker, split_code, wrap
@@ -24,7 +24,7 @@ CLIENT_TIMEOUT = 30.0
 SLOWEST = 100_000
 
 
-class AdbTransport:
+class AdbTransport(Transport):
     """One Android device."""
 
     def __init__(self, device: Device) -> None:
@@ -66,19 +66,6 @@ class AdbTransport:
         stdout, stderr = streams.capture.finish()
         code, ended_by = split_code(streams.code)
         return Result(command, code, stdout, stderr, ended_by, time.monotonic() - started)
-
-    def run_check(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Lines | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run_check`."""
-        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`."""

@@ -52,7 +52,8 @@ class AccessError(LinkError):
 class Transport(Protocol):
     """Runs programs and moves files on one board. Paths on the board are absolute POSIX strings.
 
-    Every transport quotes `argv` itself; nothing a caller passes is evaluated by a shell.
+    Every transport quotes `argv` itself; nothing a caller passes is evaluated by a shell. The kit's own inherit from this
+    class and get `run_check` so.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Transport(Protocol):
         max_output: int = 64 << 20,
     ) -> Result:
         """As `run`, but a non-zero exit raises `CommandError` with the end of its standard error."""
+        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """Brings one file to the board: atomic, verified there by SHA-256, skipped when it is already there.

@@ -12,7 +12,7 @@ from typing import IO
 
 from edge.errors import DeviceError, InputError, VerifyError
 from edge.paths import sha256_file
-from edge.transport.base import Lines, Progress, Result, check, check_argv, check_remote_path
+from edge.transport.base import Lines, Progress, Result, Transport, check_argv, check_remote_path
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed, end, pump
 from edge.transport.transfer import write_error
@@ -20,7 +20,7 @@ from edge.transport.transfer import write_error
 BLOCK = 1 << 20
 
 
-class LocalTransport:
+class LocalTransport(Transport):
     """Runs programs on this host, without root and without a server."""
 
     name = "local"
@@ -70,19 +70,6 @@ class LocalTransport:
         code = process.returncode
         ended_by = -code if code < 0 else None
         return Result(command, 128 - code if code < 0 else code, stdout, stderr, ended_by, time.monotonic() - started)
-
-    def run_check(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Lines | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run_check`."""
-        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`."""

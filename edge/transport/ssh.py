@@ -15,7 +15,7 @@ import paramiko
 from edge.board import Device
 from edge.errors import DeviceError, LinkError
 from edge.transport import transfer
-from edge.transport.base import Lines, Progress, Result, check, check_argv
+from edge.transport.base import Lines, Progress, Result, Transport, check_argv
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
@@ -25,7 +25,7 @@ KEEPALIVE = 10
 BLOCK = 1 << 18
 
 
-class SshTransport:
+class SshTransport(Transport):
     """One board behind ssh. The connection is opened by the first call, kept, and opened again when it broke."""
 
     def __init__(self, device: Device) -> None:
@@ -70,19 +70,6 @@ class SshTransport:
             raise self._no_answer(command, frames, channel)
         code, ended_by = split_code(code)
         return Result(command, code, stdout, stderr, ended_by, time.monotonic() - started)
-
-    def run_check(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Lines | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run_check`."""
-        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`. Goes on where a broken link left off, also in a later call."""
