@@ -25,12 +25,12 @@ from edge.ocr.image import load_image
 from edge.ocr.reader import Network, Plate
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
 from train.dataset import Sample
+from train.evaluate_kinds import PLATES, plate_kinds
 from train.evaluate_models import Source, open_source
 from train.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
 
 Progress = Callable[[int, int], None]
-KINDS = {7: "blue", 8: "green"}
-"""What a plate's number of characters says about it."""
+Kinds = Callable[[Sample], Sequence[str]]
 DECODINGS: dict[str, dict[str, Any]] = {
     "raw": {"decode": "greedy", "text_strip": ""},
     "dot": {"decode": "greedy", "text_strip": "·"},
@@ -231,32 +231,38 @@ def _work_here(item: tuple[Path, np.ndarray | None]) -> Any:
     return _work(_state["reader"], item, _state["configs"])
 
 
-def det_figures(samples: Sequence[Sample], outputs: Sequence[PhotoOutput]) -> dict[str, DetFigures]:
-    """Returns detection figures: of `all`, and of photos of each kind of plate."""
+def det_figures(
+    samples: Sequence[Sample], outputs: Sequence[PhotoOutput], kinds: Kinds = plate_kinds
+) -> dict[str, DetFigures]:
+    """Returns detection figures: of `all`, and of photos of each kind; see `train.evaluate_kinds`."""
     metrics: dict[str, DetMetric] = {"all": DetMetric()}
     for sample, output in zip(samples, outputs, strict=True):
         truth = [plate.quad for plate in sample.plates]
         ignored = [plate.ignored for plate in sample.plates]
-        for kind in ("all", *_kinds(sample)):
+        for kind in ("all", *kinds(sample)):
             metrics.setdefault(kind, DetMetric()).add(output.boxes, truth, ignored)
     return {kind: metric.result() for kind, metric in metrics.items()}
 
 
 def e2e_figures(
-    samples: Sequence[Sample], outputs: Sequence[PhotoOutput], mistakes: list[dict[str, Any]] | None = None
+    samples: Sequence[Sample],
+    outputs: Sequence[PhotoOutput],
+    mistakes: list[dict[str, Any]] | None = None,
+    kinds: Kinds = plate_kinds,
 ) -> dict[str, EndToEndFigures]:
-    """Returns end-to-end figures: of `all`, and of photos of each kind of plate.
+    """Returns end-to-end figures: of `all`, and of photos of each kind; see `train.evaluate_kinds`.
 
     Args:
         samples: Photos with their truth.
         outputs: One each.
         mistakes: When given, receives the photos that were not read exactly.
+        kinds: What kinds a photo is of.
     """
     metrics: dict[str, EndToEndMetric] = {"all": EndToEndMetric()}
     for sample, output in zip(samples, outputs, strict=True):
         truth = [(plate.quad, plate.text) for plate in sample.plates]
         found = [(plate.box, plate.text) for plate in output.plates]
-        for kind in _kinds(sample):
+        for kind in kinds(sample):
             metrics.setdefault(kind, EndToEndMetric()).add(found, truth)
         hits = metrics["all"].add(found, truth)
         wanted = [plate.text for plate in sample.plates if not plate.ignored]
@@ -266,15 +272,29 @@ def e2e_figures(
     return {kind: metric.result() for kind, metric in metrics.items()}
 
 
-def rec_figures(texts: Sequence[str], read: Sequence[str]) -> dict[str, RecFigures]:
-    """Returns recognition figures: of `all`, and of each kind of plate."""
+def rec_figures(
+    texts: Sequence[str], read: Sequence[str], kinds: Sequence[Sequence[str]] | None = None
+) -> dict[str, RecFigures]:
+    """Returns recognition figures: of `all`, and of each kind.
+
+    Args:
+        texts: True ones.
+        read: What was read.
+        kinds: Of each; None for the kinds of plates.
+    """
     metrics: dict[str, RecMetric] = {"all": RecMetric()}
-    for text, answer in zip(texts, read, strict=True):
-        for kind in ("all", *([KINDS[len(text)]] if len(text) in KINDS else [])):
+    found = kinds or [[PLATES[len(text)]] if len(text) in PLATES else [] for text in texts]
+    for text, answer, named in zip(texts, read, found, strict=True):
+        for kind in ("all", *named):
             metrics.setdefault(kind, RecMetric()).add(answer, text)
     return {kind: metric.result() for kind, metric in metrics.items()}
 
 
-def _kinds(sample: Sample) -> list[str]:
-    lengths = {len(plate.text) for plate in sample.plates if not plate.ignored}
-    return [KINDS[length] for length in sorted(lengths) if length in KINDS] if len(lengths) == 1 else []
+def crop_kinds(samples: Sequence[Sample], kinds: Kinds) -> list[list[str]]:
+    """Returns the kinds of every text that `crop_outputs` gives for samples; of a bare crop those of its text."""
+    found: list[list[str]] = []
+    for sample in samples:
+        if not sample.plates:
+            found.append([PLATES[len(sample.text)]] if len(sample.text) in PLATES else [])
+        found += [list(kinds(sample)) for plate in sample.plates if not plate.ignored]
+    return found

@@ -224,9 +224,7 @@ def test_figures_by_kind_of_plate() -> None:
     assert (rec["all"].accuracy, rec["blue"].accuracy, rec["green"].accuracy) == (0.5, 1.0, 0.0)
 
 
-def test_a_model_is_measured_with_the_settings_of_its_card(
-    ocr_models: ModelPair, label_file: Path, tmp_path: Path
-) -> None:
+def test_a_model_is_measured_with_the_settings_of_its_card(ocr_models: ModelPair, label_file: Path, tmp_path: Path) -> None:
     shutil.copytree(ocr_models.rec.folder, tmp_path / "rec")
     card = replace(ocr_models.rec.card, pipeline={"rec_resize": "stretch", "decode": "plate"})
     save_model(tmp_path / "rec", card, [item.path for item in card.files])
@@ -236,3 +234,34 @@ def test_a_model_is_measured_with_the_settings_of_its_card(
     answer = run_eval("rec", "--model", tmp_path / "rec", "--labels", label_file, "--json", "--set", "decode=greedy")
     used = json.loads(answer.stdout)["settings"]
     assert used["rec_resize"] == "stretch" and used["decode"] == "greedy", "an option wins over the card"
+
+
+def test_figures_of_hard_kinds(tmp_path: Path) -> None:
+    from train.evaluate import crop_kinds
+    from train.evaluate_kinds import all_kinds, read_kinds, tilt
+
+    assert tilt(BOX) == 0
+    turned = np.array([[0.0, 0], [100, 20], [96, 52], [0, 32]])
+    assert tilt(turned) == pytest.approx(np.degrees(np.arctan2(20, 96)))
+    assert all_kinds(photo("皖A12345")) == ["blue", "small"]
+    large = Sample(Path("x.jpg"), (TruePlate(BOX * 5, "皖AD12345"),))
+    assert all_kinds(large) == ["green", "plain"]
+    named = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
+    quad = np.array([[154.0, 383], [363, 402], [386, 473], [177, 454]])
+    assert all_kinds(Sample(Path(named), (TruePlate(quad, "皖AY339S"),))) == ["blue", "tilted", "blurred", "dark"]
+    assert all_kinds(photo("###")) == [] and crop_kinds([photo("###"), large], all_kinds) == [["green", "plain"]]
+    (tmp_path / "kinds.tsv").write_text("a.jpg\tsnow\na.jpg\tnight\n", encoding="utf-8")
+    assert read_kinds(tmp_path / "kinds.tsv") == {"a.jpg": ["snow", "night"]}
+    (tmp_path / "kinds.tsv").write_text("a.jpg snow\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 1"):
+        read_kinds(tmp_path / "kinds.tsv")
+
+
+def test_kinds_on_the_command_line(ocr_models: ModelPair, label_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "kinds.tsv").write_text("green-day.jpg\tby day\n", encoding="utf-8")
+    small = ("--set", "det_limit_type=max", "--set", "det_limit_side=640", "--jobs", 1, "--json")
+    det = ("det", "--model", ocr_models.det.folder, "--labels", label_file)
+    answer = run_eval(*det, *small, "--by-kind", "--kinds", tmp_path / "kinds.tsv")
+    figures = json.loads(answer.stdout)["figures"]
+    assert figures["by day"]["images"] == 1
+    assert sum(figures[kind]["images"] for kind in ("plain", "small", "tilted") if kind in figures) >= 7

@@ -37,6 +37,10 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes [default: one a core].")
+@click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
+@click.option(
+    "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
+)
 @click.option("--mistakes", is_flag=True, help="List what was not read exactly.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def evaluate(
@@ -46,6 +50,8 @@ def evaluate(
     pairs: tuple[str, ...],
     first: int | None,
     jobs: int | None,
+    by_kind: bool,
+    kinds_file: Path | None,
     mistakes: bool,
     as_json: bool,
 ) -> None:
@@ -57,6 +63,7 @@ def evaluate(
     from edge.install import parse_settings
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
+    from train.evaluate_kinds import all_kinds, plate_kinds, read_kinds
     from train.evaluate_models import find_sources, source_settings
 
     sources = find_sources(models, TASKS[task])
@@ -64,12 +71,17 @@ def evaluate(
     samples = load_samples(task, labels)[:first]
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
+    more = read_kinds(kinds_file) if kinds_file else {}
+
+    def kinds(sample: Any) -> list[str]:
+        return [*(all_kinds if by_kind else plate_kinds)(sample), *more.get(sample.path.name, [])]
+
     workers = jobs or os.cpu_count() or 1
     figures: Mapping[str, Figures]
     if task == "rec":
-        figures, extra = _rec(sources, samples, config, workers, wrong)
+        figures, extra = _rec(sources, samples, config, workers, wrong, kinds)
     else:
-        figures = _photos(task, sources, samples, config, workers, wrong)
+        figures = _photos(task, sources, samples, config, workers, wrong, kinds)
     if as_json:
         document = {
             "schema": SCHEMA,
@@ -108,7 +120,7 @@ def load_samples(task: str, labels: Path) -> list[Any]:
 
 
 def _photos(
-    task: str, sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]]
+    task: str, sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]], kinds: Any
 ) -> Mapping[str, Figures]:
     from train.evaluate import det_figures, e2e_figures, photo_outputs
     from train.progress import bars
@@ -118,16 +130,18 @@ def _photos(
             sources, samples, [config], jobs=jobs, progress=lambda done, total: show("photos", done, total)
         )
     chosen = [output[0] for output in outputs]
-    return det_figures(samples, chosen) if task == "det" else e2e_figures(samples, chosen, wrong)
+    if task == "det":
+        return det_figures(samples, chosen, kinds)
+    return e2e_figures(samples, chosen, wrong, kinds)
 
 
 def _rec(
-    sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]]
+    sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]], kinds: Any
 ) -> tuple[Mapping[str, Figures], dict[str, Any]]:
     """Figures under the chosen settings, and of the ways of decoding, all from the same outputs."""
     from dataclasses import replace
 
-    from train.evaluate import DECODINGS, crop_outputs, rec_figures
+    from train.evaluate import DECODINGS, crop_kinds, crop_outputs, rec_figures
     from train.progress import bars
 
     configs = [config, *(replace(config, **keys) for keys in DECODINGS.values())]
@@ -142,7 +156,7 @@ def _rec(
         if answer[0][0] != text
     ]
     ways = {name: asdict(rec_figures(texts, read[i])["all"]) for i, name in enumerate(DECODINGS, 1)}
-    return rec_figures(texts, read[0]), {"decodings": ways}
+    return rec_figures(texts, read[0], crop_kinds(samples, kinds)), {"decodings": ways}
 
 
 _PERCENT = {
