@@ -181,6 +181,7 @@ def _add_variant(
     for task, model in (("det", pair.det), ("rec", pair.rec)):
         facts[f"{task}_nb"] = check_model(board, runtime, model, task, force=force)
         facts[f"{task}_card"] = asdict(model.card)
+        facts[f"{task}_verdict"] = model.card.verdict
         facts[task] = f"{folder}/{task}.nb"
         sources[f"{folder}/{task}.nb"] = (model.file(".nb"), "model")
     if pair.rec.dictionary is None:
@@ -217,6 +218,11 @@ def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, forc
     if card.failed_checks and not force:
         raise ModelError(
             f"{card.name} failed its own checks: {', '.join(card.failed_checks)}.", "Make it again, or use --force."
+        )
+    if card.precision == "int8" and card.verdict == "not verified" and not force:
+        raise ModelError(
+            f"{card.name} is an int8 model that was not verified.",
+            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --force takes it as it is.",
         )
     if card.charset and model.dictionary:
         characters = len(read_dictionary(model.dictionary))

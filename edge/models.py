@@ -26,6 +26,8 @@ TASKS = ("det", "rec")
 FORMATS = ("inference", "nb")
 PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("arm", "x86", "opencl")
+VERIFY_PREFIX = "verify-"
+"""Names of the checks that `edge convert verify` writes start so."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,14 @@ class Card:
     def failed_checks(self) -> tuple[str, ...]:
         """Names of the checks that did not pass; a bundle refuses such a model unless it is forced."""
         return tuple(str(check.get("name", "?")) for check in self.checks if not check.get("ok", False))
+
+    @property
+    def verdict(self) -> str:
+        """What `edge convert verify` said of an `.nb`: `passed`, `failed` or `not verified`."""
+        checks = [check for check in self.checks if str(check.get("name", "")).startswith(VERIFY_PREFIX)]
+        if not checks:
+            return "not verified"
+        return "passed" if all(check.get("ok", False) for check in checks) else "failed"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""`edge convert verify`: is a `.nb` what it was made of, and does it read plates?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edge.errors import ExitCode, UsageError
+from edge.models import load_model
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="NB_MODEL")
+@click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
+@click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")
+@click.option("--photos", type=_FOLDER, help="Photos with labels.json or CCPD names (default: the kit's).")
+@click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
+@click.option("--threads", default="1,2,4", show_default=True, help="Thread counts that must give the same answers.")
+@click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def verify(
+    context: click.Context,
+    model: Path,
+    source: Path | None,
+    against: Path | None,
+    photos: Path | None,
+    first: int,
+    threads: str,
+    recorded: bool,
+    as_json: bool,
+) -> None:
+    """Prove a `.nb` against the model it was made of, on photos with known plates.
+
+    NB_MODEL is a model folder made by `edge convert nb`. The verdict goes into its card, and a bundle refuses a model
+    that failed. Ends with code 9 when a check fails.
+    """
+    from convert.photos import load_photos
+    from convert.verify import record
+    from convert.verify import verify as run
+
+    found = load_model(model)
+    origin = load_model(source) if source else None
+    other = load_model(against) if against else None
+    checks = run(found, origin, load_photos(photos, first), other, threads=_counts(threads), report=_report)
+    made = record(found, checks) if recorded else found
+    passed = all(check["ok"] for check in checks)
+    if as_json:
+        document = {"model": found.card.name, "folder": str(found.folder), "ok": passed, "checks": checks}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        _show(checks)
+        where = f", written into {made.folder / 'card.json'}" if recorded else ""
+        click.echo(f"{found.card.name}: {'passed' if passed else 'FAILED'}{where}")
+    if not passed:
+        context.exit(int(ExitCode.VERIFY))
+
+
+def _counts(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and 0 < int(part) <= 64 for part in parts):
+        raise UsageError(f"--threads {text!r} is no list of thread counts.", "For example --threads 1,2,4.")
+    return [int(part) for part in parts]
+
+
+def _report(text: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{text} ...", err=True)
+
+
+def _show(checks: list[dict[str, Any]]) -> None:
+    table = Table("check", "verdict", "figures", "limits")
+    for check in checks:
+        limits = ", ".join(
+            f"{key.removeprefix('most_')} {'<=' if key.startswith('most_') else '>='} {value:g}"
+            for key, value in check["thresholds"].items()
+        )
+        figures = ", ".join(f"{key} {_plain(value)}" for key, value in check["figures"].items())
+        verdict = "[green]ok[/green]" if check["ok"] else "[bold red]FAILED[/bold red]"
+        table.add_row(check["name"], verdict, figures, limits)
+    Console().print(table)
+    for note in sorted({check["note"] for check in checks if check.get("note")}):
+        click.echo(f"note: {note}")
+
+
+def _plain(value: object) -> str:
+    return "; ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
