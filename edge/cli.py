@@ -13,6 +13,7 @@ from edge.errors import EdgeError, ExitCode, HostError
 from edge.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "quickstart": ("edge.commands.quickstart:quickstart", "From nothing to the first report: asks what it needs."),
     "doctor": ("edge.commands.doctor:doctor", "Check this host, your boards and the cache."),
     "run": ("edge.commands.run:run", "Read the plates in photos, on this host or on a board."),
     "build": ("edge.commands.build:build", "Build the C++ program for a board."),

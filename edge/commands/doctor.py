@@ -18,11 +18,12 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--brief", is_flag=True, help="Show only what fails.")
 @click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices.")
 @click.option("--for", "purposes", multiple=True, type=click.Choice(PURPOSES),
               help="What must work here: building for a kind of board, or a way to reach one; may be repeated.")  # fmt: skip
 @click.option("--inventory", type=click.Path(path_type=Path), help="Your devices; else the usual devices.yml.")
-def doctor(as_json: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
+def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
     """Check this host, your devices and the cache; every line is ok, warn or fail, with the next step.
 
     What is missing for `--for` is a failure, else a warning. Exits with 5 when a line says fail.
@@ -31,10 +32,11 @@ def doctor(as_json: bool, devices: bool, purposes: tuple[str, ...], inventory: P
     console = Console(highlight=False)
     for finding in examine(devices=devices, inventory=inventory, purposes=purposes):
         findings.append(finding)
-        if not as_json:
+        if not as_json and (finding.level == "fail" or not brief):
             _show(console, finding)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
-    install = install_command(findings)
+    wanted = [finding for finding in findings if finding.level == "fail" or not brief]
+    install = install_command(wanted)
     if as_json:
         document = {
             "schema": "plate-edge/doctor/1",

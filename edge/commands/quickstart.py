@@ -1,0 +1,129 @@
+"""`edge quickstart`: from nothing to the first report, by four questions or their options."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.board import INVENTORY_ENV, list_profiles
+from edge.commands.options import inventory_option
+from edge.errors import EdgeError, ExitCode
+from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
+
+
+@click.command()
+@click.option("--on", "way", type=click.Choice(list(WAYS)), help="Where plates are read [default: laptop].")
+@click.option("--address", metavar="ADDRESS", help="ssh: [user@]host[:port]. adb: serial, host:port or any.")
+@click.option("--board", metavar="PROFILE", help="Kind of board (`edge device list --profiles`), or architecture.")
+@click.option("--plan", metavar="PLAN", help="quick, default, publish, or YAML [default: quick].")
+@click.option("--name", default="", help="Name of the device [default: that of its kind].")
+@click.option("--key", default="", metavar="FILE", help="ssh: private key; else agent and ~/.ssh/config.")
+@click.option("--fingerprint", default="", metavar="SHA256:...", help="ssh: trust this host key, and do not ask.")
+@click.option("--runtime", "library", type=click.Path(exists=True, path_type=Path), metavar="PATH",
+              help="Paddle Lite's library for the board, folder or archive, instead of fetching it.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
+@click.option("--dry-run", is_flag=True, help="Only show the commands.")
+@inventory_option
+def quickstart(yes: bool, dry_run: bool, inventory: Path | None, **given: Any) -> None:
+    """Lead from nothing to the first report: what is missing is asked, on a terminal.
+
+    Every step is a command of the kit and is shown as one. After a failure the same answers go on from there.
+    """
+    answers = read_answers(given, ask=not yes and sys.stdin.isatty())
+    way = steps(answers, inventory)
+    if dry_run:
+        for step in way:
+            click.echo(_shown(step.argv))
+        return
+    began = time.time()
+    again = _shown((*answers.command, *(("--inventory", str(inventory)) if inventory else ())))
+    environment = {**os.environ, **({INVENTORY_ENV: str(inventory.resolve())} if inventory else {})}
+    for number, step in enumerate(way, 1):
+        _run(step, f"{number}/{len(way)}", again, environment)
+    _finish(answers, began)
+
+
+def read_answers(given: dict[str, Any], *, ask: bool) -> Answers:
+    """Completes the options by asking, or by the defaults.
+
+    Args:
+        given: Options; None where not given.
+        ask: There is somebody to ask.
+
+    Raises:
+        UsageError: They do not fit together, or an address is missing and nobody can be asked.
+    """
+    asked = dict(given)
+    if asked["way"] is None:
+        asked["way"] = _ask_way() if ask else "laptop"
+    way = asked["way"]
+    if asked["address"] is None:
+        asked["address"] = _ask_address(way) if ask and way in ("ssh", "adb") else ""
+    if asked["board"] is None:
+        asked["board"] = _ask_board(way) if ask and way != "laptop" else default_board(way)
+    if asked["plan"] is None:
+        asked["plan"] = _ask_plan() if ask else PLANS[0]
+    answers = Answers(**asked)
+    check(answers)
+    return answers
+
+
+def _ask_way() -> str:
+    click.echo("Where are plates to be read?", err=True)
+    for number, (name, text) in enumerate(WAYS.items(), 1):
+        click.echo(f"  {number}  {name:<8} {text}", err=True)
+    numbers = {str(number): name for number, name in enumerate(WAYS, 1)}
+    known = click.Choice([*numbers, *WAYS])
+    answer = str(click.prompt("Number or name", default="1", type=known, show_choices=False, err=True))
+    return numbers.get(answer, answer)
+
+
+def _ask_address(way: str) -> str:
+    if way == "adb":
+        return str(click.prompt("Its serial (`adb devices` shows it; any: the only one)", default="any", err=True))
+    return str(click.prompt("Its address, user@host or user@host:port", err=True)).strip()
+
+
+def _ask_board(way: str) -> str:
+    names = boards_for(way)
+    question = "Which architecture" if way == "virtual" else "Which kind of board"
+    kinds = click.Choice(list_profiles() if way == "ssh" else names)
+    click.echo(f"{question}? {', '.join(names)}", err=True)
+    return str(click.prompt("Name", default=default_board(way), type=kinds, show_choices=False, err=True))
+
+
+def _ask_plan() -> str:
+    click.echo("How thoroughly? quick (a first look, never VALID), default (minutes), publish (hours)", err=True)
+    return str(click.prompt("Plan", default=PLANS[0], type=click.Choice(PLANS), show_choices=False, err=True))
+
+
+def _shown(argv: tuple[str, ...]) -> str:
+    return shlex.join(argv if argv[0] == "bench" else ("edge", *argv))
+
+
+def _run(step: Step, number: str, again: str, environment: dict[str, str]) -> None:
+    click.secho(f"[{number}] {step.why}", bold=True, err=True)
+    click.secho(f"      {_shown(step.argv)}", dim=True, err=True)
+    sys.stderr.flush()
+    code = subprocess.run([sys.executable, "-m", "edge", *step.argv], env=environment, check=False).returncode
+    if code:
+        error = EdgeError(
+            f"step {number} failed: {_shown(step.argv)}",
+            f"Its own message stands above. When that is mended, this goes on: {again}",
+        )
+        error.exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.INTERNAL
+        raise error
+
+
+def _finish(answers: Answers, began: float) -> None:
+    reports = [path for path in Path("out", answers.device).glob("*/report.html") if path.stat().st_mtime >= began - 1]
+    if reports:
+        click.echo(f"\nYour first report: {max(reports, key=lambda path: path.stat().st_mtime)}")
+    click.echo(f"next: bench run --device {answers.device} --plan default; edge run --device {answers.device} PHOTO")
