@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.hostcheck import HostReader
 from bench.plan import Plan
 from bench.target import Target, TargetPhoto, find_photos, push_photos, read_labels
 from bench.tuneboard import BoardTuner, Tuning
@@ -88,6 +89,20 @@ def open_target(
         program=program,
         notes=(HOST_NOTE,) if kind == "host" else (),
     )
+
+
+def host_reader(target: Target, plan: Plan, report: Report) -> HostReader:
+    """Makes this host ready to read the photos of a target with its models.
+
+    Raises:
+        EdgeError: What the failing part says; `InputError` when no photo has ground truth.
+    """
+    photos = [(photo.local, photo.truth) for photo in target.photos]
+    if target.device["transport"] == "local":
+        return HostReader(target.command, target.transport, photos)
+    host = find_device("local")
+    release = ensure_installed(host, plan.models, plan.precisions, report)
+    return HostReader(release.command, connect(host), photos)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Searches the settings that are fast and still read the plates, by successive halving.
 
-Every candidate first reads every photo once; those that read too little are out, of the rest the faster half is
-measured again for twice as long, and so on until a few are left. Accuracy and time come from the same answers of the same
-program on the board. After Jamieson and Talwalkar, "Non-stochastic best arm identification" (2016).
+This host first reads every labelled photo with every candidate's settings; those that read far too little never
+trouble the board. The rest are timed there, on a few of the photos; the faster half is measured again for twice as
+long, and so on until a few are left. What the board reads meanwhile is compared with what the host read. After
+Jamieson and Talwalkar, "Non-stochastic best arm identification" (2016).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import accuracy, answers_of
+from bench.hostcheck import HostReader
 from bench.plan import Cell, Plan
 from bench.session import Reporter, Session
 from bench.summary import column
@@ -25,6 +27,10 @@ from edge.errors import DeviceError, InputError, NotValidError
 LEFT_AT_THE_END = 3
 # A candidate this much slower than the fastest of its accuracy is never the answer, whatever the noise of one round.
 HOPELESS = 3.0
+# Candidates so far below the accuracy asked for are still timed, since the front shows what a little less would bring.
+NEARLY = 0.05
+# Time needs no more photos than these; accuracy wants all there are.
+BOARD_PHOTOS = 8
 DEFAULT_SIDES = ("min:736", "max:960", "max:800", "max:640", "max:512", "max:416")
 
 
@@ -67,6 +73,7 @@ class Trial:
         f_measure: End to end.
         n: Photos timed.
         why: Reason when it could not be measured; then the figures are infinite and 0.
+        differing: Photos in which the board read something else than the host.
     """
 
     candidate: Candidate
@@ -75,6 +82,7 @@ class Trial:
     f_measure: float
     n: int
     why: str = ""
+    differing: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,8 @@ class Tuning:
             {
                 "key": trial.candidate.key, "settings": trial.candidate.settings(),
                 "variant": trial.candidate.cell.variant, "rung": trial.rung, "n": trial.n, "why": trial.why,
-                "median_ms": trial.median_ms if trial.n else None, "f_measure": trial.f_measure,
+                "differing": trial.differing, "f_measure": trial.f_measure,
+                "median_ms": trial.median_ms if trial.n else None,
             }
             for trial in self.trials
         ]  # fmt: skip
@@ -155,11 +164,11 @@ def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s
         rung += 1
     trials = tuple(sorted(last.values(), key=lambda trial: trial.median_ms))
     measured = [trial for trial in trials if trial.n]
-    if not measured:
+    if not measured and not any(trial.f_measure for trial in trials):
         raise DeviceError(f"nothing could be measured: {trials[0].why if trials else 'no candidates'}.")
     enough = [trial for trial in measured if trial.f_measure >= min_f]
     if not enough:
-        best = max(measured, key=lambda trial: trial.f_measure)
+        best = max(trials, key=lambda trial: trial.f_measure)
         raise NotValidError(
             f"no setting reaches F {min_f:.1%}; the best is {best.candidate.key} with {best.f_measure:.1%}.",
             "Lower --min-f, give larger --det-side, or train the models on such photos.",
@@ -178,7 +187,15 @@ def pareto(trials: Iterable[Trial]) -> tuple[str, ...]:
     return tuple(front)
 
 
-def measure_on(target: Target, plan: Plan, out: Path, reporter: Reporter | None = None) -> Measure:
+def measure_on(
+    target: Target,
+    plan: Plan,
+    out: Path,
+    reporter: Reporter | None = None,
+    *,
+    host: HostReader | None = None,
+    min_f: float = 0.0,
+) -> Measure:
     """Returns a `Measure` that runs sessions on a board, each in a folder of its own, so that a rerun goes on.
 
     Args:
@@ -186,6 +203,8 @@ def measure_on(target: Target, plan: Plan, out: Path, reporter: Reporter | None 
         plan: Its warm-up and limits are used.
         out: Folder.
         reporter: Watches.
+        host: Tells the accuracy; None to take the board's own answers for it.
+        min_f: What is far below is not timed at all; needs `host`.
 
     Raises:
         InputError: No photo has ground truth.
@@ -196,7 +215,14 @@ def measure_on(target: Target, plan: Plan, out: Path, reporter: Reporter | None 
             "no photo has ground truth, so accuracy cannot be told.", "Put a labels.json beside the photos."
         )
 
+    if host is not None:
+        step = max(1, len(known.photos) // BOARD_PHOTOS)
+        known = replace(known, photos=known.photos[::step][:BOARD_PHOTOS])
+
     def measure(candidate: Candidate, rung: int) -> Trial:
+        read = (host.accuracy(candidate).f_measure or 0.0) if host is not None else None
+        if read is not None and read < min_f - NEARLY:
+            return Trial(candidate, rung, float("inf"), read, 0, "reads too little on this host; not timed")
         cell = candidate.cell
         starts = min(2**rung, 4)
         single = replace(
@@ -209,8 +235,12 @@ def measure_on(target: Target, plan: Plan, out: Path, reporter: Reporter | None 
             result = Session(known, single, folder, reporter=reporter, sample_seconds=0).run()
         except DeviceError as error:
             return Trial(candidate, rung, float("inf"), 0.0, 0, error.message)
-        found = accuracy(result.photos, answers_of(result, cell.key))
         totals = np.concatenate(column(result.of(cell.key), "total"))
+        if host is not None and read is not None:
+            board = {result.photos[index].sha256: plates for index, plates in answers_of(result, cell.key).items()}
+            differing = host.differing(candidate, board)
+            return Trial(candidate, rung, float(np.median(totals)), read, int(totals.size), differing=differing)
+        found = accuracy(result.photos, answers_of(result, cell.key))
         # A photo that was not reached (too slow a board) counts as not read.
         share = (found.f_measure or 0.0) * found.photos / len(known.photos) if found else 0.0
         return Trial(candidate, rung, float(np.median(totals)), share, int(totals.size))

@@ -36,12 +36,12 @@ def tune(
 ) -> None:  # fmt: skip
     """Search the settings that are fast and still read the plates.
 
-    Accuracy and time are measured on the board with the same photos; the settings are chosen for these photos, so give
-    your own with --photos.
+    Accuracy is measured on this host with all photos, time on the board with a few of them. The settings are chosen for
+    these photos, so give your own with --photos.
     """
     from dataclasses import replace
 
-    from bench.opening import close_target, open_target, resolve_plan
+    from bench.opening import close_target, host_reader, open_target, resolve_plan
     from bench.plan import PRESETS
     from bench.progress import Watch
     from bench.report.front import front_page
@@ -74,7 +74,9 @@ def tune(
     try:
         field = candidates(plan, decodes)
         watch.step(f"{len(field)} settings, {len(target.photos)} photos")
-        tuning = search(field, measure_on(target, plan, folder), min_f, budget_s=budget)
+        host = host_reader(target, plan, watch.step)
+        measure = measure_on(target, plan, folder, host=host, min_f=min_f)
+        tuning = search(field, measure, min_f, budget_s=budget)
     finally:
         close_target(target)
     write_atomic(outcome, json.dumps(tuning.document(), indent=1) + "\n")
@@ -119,5 +121,7 @@ def _print(tuning: Tuning) -> None:
         key = trial.candidate.key
         word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why[:40]
         shown = figure(trial.median_ms) if trial.n else "-"
+        if trial.differing:
+            word = f"{word}, the board reads {trial.differing} photos differently".lstrip(", ")
         table.add_row(key, shown, f"{trial.f_measure:.1%}", str(trial.n), word)
     Console(highlight=False, width=120).print(table)

@@ -16,6 +16,7 @@ from bench.plan import Cell, DetSide
 from bench.report.front import front_page
 from bench.tune import Candidate, Trial, candidates, config_lines, measure_on, pareto, tune
 from edge.errors import DeviceError, InputError, NotValidError, UsageError
+from edge.transport.base import Result
 
 
 def make(side: int, precision: str = "fp32", threads: int = 1) -> Candidate:
@@ -109,6 +110,7 @@ def test_photos_without_truth_are_refused(tmp_path: Path) -> None:
 
 def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.opening.open_target", lambda *args, **options: fake_target(tmp_path))
+    monkeypatch.setattr("bench.opening.host_reader", lambda *args: None)
     applied: dict[str, Any] = {}
 
     def install(device: Any, models: Any, precisions: Any, report: Any, *, settings: dict[str, str]) -> Any:
@@ -125,3 +127,43 @@ def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pyte
     assert (out / "chosen.conf").is_file() and (out / "tune.html").is_file()
     assert isinstance(CliRunner().invoke(bench, words).exception, UsageError), "nothing is overwritten silently"
     assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
+
+
+def test_search_on_this_host_with_the_kits_own_photos(tmp_path: Path) -> None:
+    out = tmp_path / "tune"
+    words = ["tune", "--device", "local", "--models", "plate-v1", "--precision", "fp32", "--threads", "1"]
+    words += ["--det-side", "max:96", "--det-side", "max:320", "--det-side", "max:640", "--min-f", "0.9"]
+    answer = CliRunner().invoke(bench, [*words, "--out", str(out), "--json"], catch_exceptions=False)
+    document = json.loads(answer.stdout)
+    trials = {trial["settings"]["det_limit_side"]: trial for trial in document["trials"]}
+    # At 96 pixels a plate is a dozen pixels wide: this host sees that it cannot be read, and the board is spared.
+    assert trials["96"]["n"] == 0 and "not timed" in trials["96"]["why"] and trials["96"]["f_measure"] < 0.85
+    assert not list(out.glob("rung-0/*max96*"))
+    assert trials["640"]["f_measure"] >= 0.9 and trials["640"]["n"] >= 7 and trials["640"]["differing"] == 0
+    assert document["settings"]["det_limit_side"] in ("320", "640") and document["chosen"] in document["front"]
+    assert trials["320"]["median_ms"] < trials["640"]["median_ms"]
+
+
+def test_host_tells_accuracy_and_the_board_is_compared_with_it(tmp_path: Path) -> None:
+    from bench.hostcheck import HostReader
+
+    target = fake_target(tmp_path)
+    asked: list[list[str]] = []
+
+    class Says:
+        def run(self, argv: list[str], **options: Any) -> Result:
+            asked.append(argv)
+            read = "\u7696A12345" if "640" in argv else "\u7696A1234"
+            plate = {"text": read, "score": 0.9, "box": [[10, 10], [90, 10], [90, 40], [10, 40]]}
+            return Result(tuple(argv), 0, json.dumps({"image": argv[-1], "plates": [plate]}) + "\n", "", None, 0.1)
+
+    host = HostReader(target.command, Says(), [(photo.local, photo.truth) for photo in target.photos])  # type: ignore[arg-type]
+    plan = fake_plan(det_sides=("max:640", "max:320"), precisions=("fp32",), threads=(1, 2))
+    field = candidates(plan, ("greedy",))
+    found = tune(field, measure_on(target, plan, tmp_path / "out", host=host, min_f=0.95), 0.95)
+    assert found.trial(found.chosen).candidate.cell.side == DetSide("max", 640)
+    assert len(asked) == 2, "threads change nothing in what is read"
+    assert all(trial.n == 0 for trial in found.trials if trial.candidate.cell.side.pixels == 320)
+    # The stand-in board answers the true plate whatever its settings, so at 320 it would differ from this host.
+    loose = tune(field, measure_on(target, plan, tmp_path / "loose", host=host, min_f=0.0), 0.0)
+    assert {trial.candidate.cell.side.pixels: trial.differing for trial in loose.trials} == {640: 0, 320: 1}
