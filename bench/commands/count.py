@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--device", default="virtual", show_default=True, metavar="NAME", help="A board profile or device.")
 @click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
-@click.option("--models", default="ppocrv3", show_default=True, metavar="SET", help="Model set.")
+@click.option("--models", "sets", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET",
+              help="Model set; may be repeated.")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True)
-@click.option("--det-side", "sides", multiple=True, default=("min:736", "max:640"), show_default=True)
+@click.option("--det-side", "sides", multiple=True, default=("min:736", "max:640"), show_default=True,
+              metavar="SIDE", help="min:736, max:640, own; may be repeated.")  # fmt: skip
+@click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="DIR",
+              help="Folder or archive with Paddle Lite's library for the ABI. [default: the board's]")  # fmt: skip
 @click.option("--photo", type=click.Path(path_type=Path), help="Photo. [default: one of the samples]")
 @click.option("--fail-above", metavar="COUNT", help="Exit with 10 when our own stages need more, such as 60M.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def count(
-    device: str, cpu: str, models: str, precisions: tuple[str, ...], sides: tuple[str, ...], photo: Path | None,
-    fail_above: str | None, as_json: bool,
+    device: str, cpu: str, sets: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
+    library: Path | None, photo: Path | None, fail_above: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Count ARM instructions of each stage under emulation.
 
@@ -36,7 +40,7 @@ def count(
     """
     from bench.counting.count import document, run_counted
     from bench.opening import SAMPLES
-    from bench.plan import parse_side
+    from bench.plan import Cell, side_of
     from edge.board import find_device, list_profiles, load_profile
     from edge.bundle import elf_abi
     from edge.install import build_bundle
@@ -49,22 +53,28 @@ def count(
     picture = photo or SAMPLES / "blue-day.jpg"
     if not picture.is_file():
         raise UsageError(f"{picture} is not a file.")
-    bundle = build_bundle(board, [models], list(precisions), lambda text: click.echo(text, err=True))
+    runtime = None
+    if library is not None:
+        from edge.runtime import add_runtime
+
+        runtime = add_runtime(library, build=f"count-{abi}", update=True)
+    bundle = build_bundle(board, list(sets), list(precisions), lambda text: click.echo(text, err=True), runtime=runtime)
     folder = unpack(bundle)
     replay = bool(bundle.manifest.runtime.get("replay"))
     rows: list[dict[str, Any]] = []
-    for side in map(parse_side, sides):
-        for precision in precisions:
-            config = folder / str(bundle.manifest.variants[f"{models}-{precision}"]["config"])
-            arguments = [
-                "bench", "--config", str(config), "--threads", "1", "--power_mode", "none",
-                "--det_limit_type", side.kind, "--det_limit_side", str(side.pixels), "--warmup", "1", "--repeats", "2",
-                str(picture.resolve()),
-            ]  # fmt: skip
-            found = run_counted(abi, cpu, folder / "bin" / "plate_ocr", folder / "lib", arguments)
-            rows.append({"precision": precision, "side": str(side), "cpu": cpu, **document(found, replay=replay)})
+    cells = [Cell(name, precision, 1, "none", side_of(side, name))
+             for name in sets for side in sides for precision in precisions]  # fmt: skip
+    for cell in dict.fromkeys(cells):
+        config = folder / str(bundle.manifest.variants[cell.variant]["config"])
+        words = ["bench", "--config", str(config), *cell.options(), "--warmup", "1", "--repeats", "2"]
+        found = run_counted(
+            abi, cpu, folder / "bin" / "plate_ocr", folder / "lib", [*words, str(picture.resolve())], timeout=1800
+        )
+        head = {"models": cell.model, "precision": cell.precision, "side": str(cell.side), "cpu": cpu}
+        rows.append({**head, **document(found, replay=replay)})
     if as_json:
-        click.echo(json.dumps({"device": device, "abi": abi, "rows": rows}))
+        named = {"photo": picture.name, "runtime": bundle.manifest.runtime.get("version"), "replay": replay}
+        click.echo(json.dumps({"device": device, "abi": abi, **named, "rows": rows}))
     else:
         _print(rows, replay)
     worst = max(row["ours"] for row in rows)
@@ -112,10 +122,12 @@ def _print(rows: list[dict[str, Any]], replay: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, title="million instructions, first photo / steady", title_justify="left")
     table.add_column("")
     for row in rows:
-        table.add_column(f"{row['precision']} {row['side']}\n{row['cpu']}", justify="right")
+        table.add_column(f"{row['models']} {row['precision']}\n{row['side']}\n{row['cpu']}", justify="right")
     for stage in STAGES:
         table.add_row(STAGE_TITLES[stage], *(_pair(row["first"][stage], row["steady"][stage]) for row in rows))
     table.add_row("ours (steady)", *(f"{row['ours'] / 1e6:.2f}" for row in rows), style="bold")
+    if not replay:
+        table.add_row("the photo (steady)", *(f"{row['photo'] / 1e6:.1f}" for row in rows), style="bold")
     console = Console(highlight=False)
     console.print(table)
     console.print("Ours: all but decode and the two inferences. Instructions, not times.", style="dim")

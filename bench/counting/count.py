@@ -172,7 +172,7 @@ def parse_counts(text: str) -> Counts:
 
 
 def document(counts: Counts, *, replay: bool) -> dict[str, Any]:
-    """Plain JSON; with the replay runtime the inferences are nobody's and are None."""
+    """Plain JSON; with the replay runtime the inferences are nobody's, and they and their sum `photo` are None."""
 
     def shown(stages: dict[str, int]) -> dict[str, int | None]:
         return {stage: None if replay and stage in INFERENCE else count for stage, count in stages.items()}
@@ -183,6 +183,7 @@ def document(counts: Counts, *, replay: bool) -> dict[str, Any]:
         "first": shown(counts.first.stages),
         "steady": shown(typical),
         "ours": sum(typical[stage] for stage in OURS),
+        "photo": None if replay else sum(typical.values()),
         "photos": len(counts.steady),
         "replay": replay,
     }
