@@ -9,15 +9,15 @@ bind its threads. So it is off by default, and what it computes must equal what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from edge.errors import DeviceError, VerifyError
-from edge.probe import Probe
-from edge.transport.base import Lines, Progress, Result, Transport, check
+from edge.probe import Probe, probe
+from edge.transport.base import Lines, Progress, Result, Transport
 
-T = TypeVar("T")
+Answer = dict[str, Any]
 ALIAS = "SM8150"
 # $1 alias, $2... program.
 SCRIPT = r"""
@@ -31,7 +31,7 @@ ROOT = ("unshare", "-m")
 USER = ("unshare", "-U", "-r", "-m")
 
 
-class AliasTransport:
+class AliasTransport(Transport):
     """A transport whose programs see another chip in `/proc/cpuinfo`; files go as they do otherwise.
 
     Args:
@@ -73,19 +73,6 @@ class AliasTransport:
             self.wrap(argv), timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output
         )
 
-    def run_check(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Lines | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run_check`."""
-        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
-
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`."""
         return self._transport.put(local, remote, mode=mode, progress=progress)
@@ -103,6 +90,19 @@ class AliasTransport:
         self._transport.close()
 
 
+def open_alias(transport: Transport, root: str = "/") -> AliasTransport:
+    """Probes a board and returns the way to it under another name.
+
+    Args:
+        transport: The board.
+        root: Folder of the releases there, absolute.
+
+    Raises:
+        DeviceError: The board gains nothing from it, or does not allow it; says which.
+    """
+    return AliasTransport(transport, probe(transport, root))
+
+
 def _working_prefix(transport: Transport, truth: Probe) -> tuple[str, ...]:
     said = ""
     for prefix in (ROOT,) if truth.is_root else (USER,):
@@ -114,25 +114,37 @@ def _working_prefix(transport: Transport, truth: Probe) -> tuple[str, ...]:
         said = (answer.stderr.strip() or f"exit code {answer.code}").splitlines()[-1]
     raise DeviceError(
         f"{transport.name} does not allow a private mount namespace: {said}",
-        "Log in as root, or allow user namespaces there (sysctl kernel.unprivileged_userns_clone=1).",
+        "Log in as root, or allow user namespaces there (sysctl kernel.unprivileged_userns_clone=1), or run it "
+        "without --soc-alias.",
     )
 
 
-def accept_alias(plain: Transport, alias: AliasTransport, answer: Callable[[Transport], T]) -> T:
-    """Runs the same work both ways and accepts the alias only when the answers are equal.
+def accept_answers(plain: Sequence[Answer], alias: Sequence[Answer], name: str) -> list[Answer]:
+    """Returns what the program answered under another name, when it is what it answers without.
 
     Args:
-        plain: The board as it is.
-        alias: The board under another name.
-        answer: Runs the program and returns what it computed: tensors or plates, no times.
+        plain: Answers of `plate_ocr run`, by photo; times in them (`ms`) may differ.
+        alias: The same, under the other name.
+        name: Of the board.
 
     Raises:
         VerifyError: The answers differ: the other name must not be used on this board.
     """
-    expected, got = answer(plain), answer(alias)
-    if expected != got:
-        raise VerifyError(
-            f"Under the name {ALIAS}, {plain.name} computes something else than without.",
-            "Run it without --soc-alias, and report board and kernel.",
-        )
-    return got
+    for one, other in zip(plain, alias, strict=True):
+        if _timeless(one) != _timeless(other):
+            raise VerifyError(
+                f"Under the name {ALIAS}, {name} reads {_texts(other)} in {one['image']}, and {_texts(one)} without.",
+                "Run it without --soc-alias, and report board and kernel.",
+            )
+    return list(alias)
+
+
+def _timeless(answer: Answer) -> Answer:
+    return {key: value for key, value in answer.items() if key != "ms"}
+
+
+def _texts(answer: Answer) -> str:
+    plates = answer.get("plates")
+    if plates is None:
+        return str(answer.get("error", "nothing"))
+    return ", ".join(f"{plate['text']} ({plate['score']:.6f})" for plate in plates) or "nothing"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sshd_server import SshServer
 
 from edge.errors import DeviceError, VerifyError
 from edge.probe import Probe, probe
-from edge.socalias import ALIAS, AliasTransport, accept_alias
-from edge.transport import Transport, connect
+from edge.socalias import ALIAS, AliasTransport, accept_answers
+from edge.transport import connect
 
 
 def with_dot(truth: Probe) -> Probe:
@@ -65,15 +66,15 @@ def test_board_that_does_not_allow_it_is_told(ssh_board: SshServer) -> None:
     assert "root" in refusal.value.hint
 
 
-def test_it_is_accepted_only_with_equal_answers(alias: AliasTransport, ssh_board: SshServer) -> None:
-    plain = connect(ssh_board.device())
+def answer(text: str, score: float, ms: float) -> dict[str, Any]:
+    return {"image": "a.jpg", "plates": [{"text": text, "score": score, "box": []}], "ms": {"total": ms}}
 
-    def same(transport: Transport) -> str:
-        return transport.run_check(["uname", "-r"]).stdout
 
-    def differs(transport: Transport) -> str:
-        return transport.run_check(["cat", "/proc/cpuinfo"]).stdout
-
-    assert accept_alias(plain, alias, same) == same(plain)
-    with pytest.raises(VerifyError, match="something else"):
-        accept_alias(plain, alias, differs)
+def test_it_is_accepted_only_with_equal_answers() -> None:
+    plain = [answer("皖A12345", 0.9, 10.0), {"image": "b.jpg", "error": "cannot be read"}]
+    fast = [answer("皖A12345", 0.9, 5.0), {"image": "b.jpg", "error": "cannot be read"}]
+    assert accept_answers(plain, fast, "orange") == fast, "times may differ"
+    for other in (answer("皖A12345", 0.91, 5.0), answer("皖A12346", 0.9, 5.0), {"image": "a.jpg", "error": "x"}):
+        with pytest.raises(VerifyError, match=r"Under the name SM8150, orange reads .* in a.jpg, and 皖A12345") as refusal:
+            accept_answers(plain, [other, fast[1]], "orange")
+        assert "without --soc-alias" in refusal.value.hint
