@@ -138,6 +138,8 @@ def _notes(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
     notes = []
     if a.device.get("name") != b.device.get("name"):
         notes.append(f"two specimens of the board: {a.device.get('name')} and {b.device.get('name')}")
+    if a.device.get("soc_alias") != b.device.get("soc_alias"):
+        notes.append("one of the two was measured with --soc-alias")
     if a.program.get("sha256") == b.program.get("sha256"):
         notes.append("the program is the same")
     if a.facts.get("kernel") != b.facts.get("kernel"):

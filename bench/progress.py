@@ -16,11 +16,13 @@ class Watch:
 
     Args:
         quiet: Say nothing unless something is wrong.
+        board: Where several boards are measured at once: begins every line, and no bar is shown.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, board: str = "") -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._live = self._console.is_terminal and not quiet
+        self._live = self._console.is_terminal and not quiet and not board
+        self._name = f"{board}: " if board else ""
         self._quiet = quiet
         self._totals: dict[str, list[float]] = {}
         self._progress: Progress | None = None
@@ -30,7 +32,7 @@ class Watch:
     def step(self, text: str) -> None:
         """Says what is being built or sent before the session begins."""
         if not self._quiet:
-            self._console.print(f"[dim]{text}[/dim]" if self._live else text)
+            self._console.print(f"[dim]{text}[/dim]" if self._live else f"{self._name}{text}")
 
     def begin(self, plan: Plan, done: int) -> None:
         """See `Reporter`."""
@@ -60,10 +62,10 @@ class Watch:
         """See `Reporter`."""
         totals = self._totals.get(slot.cell.key, [])
         if why:
-            self._console.print(f"[yellow]{slot.cell.key}, process {slot.index + 1}: {why}[/yellow]")
+            self._console.print(f"[yellow]{self._name}{slot.cell.key}, process {slot.index + 1}: {why}[/yellow]")
         elif not self._live and not self._quiet:
             median = f"median so far {_median(totals):.1f} ms, n={len(totals)}" if totals else "no iterations"
-            self._console.print(f"process {slot.index + 1} of {self._count}: {slot.cell.key}: {median}")
+            self._console.print(f"{self._name}process {slot.index + 1} of {self._count}: {slot.cell.key}: {median}")
             sys.stderr.flush()
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task)

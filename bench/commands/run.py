@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commands.options import fleet_options, inventory_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.result import Result
     from bench.target import Target
+    from edge.board import Device
 
 
 @click.command()
-@click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
+@fleet_options
+@inventory_option
 @click.option("--models", multiple=True, metavar="SET", help="May be repeated. [default: the kit's best]")
 @click.option("--precision", "precisions", multiple=True, metavar="NAME", help="fp32 or int8; may be repeated.")
 @click.option("--threads", multiple=True, type=int, help="May be repeated. [default: the board's]")
@@ -40,28 +43,64 @@ if TYPE_CHECKING:
 @click.option("--tune-board", is_flag=True, help="Set the board's knobs for the run, and put them back.")
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE",
               help="governor, max_mhz, min_mhz, boost, cpus. [default: governor=performance]")  # fmt: skip
+@click.option("--soc-alias", is_flag=True, help="Let the runtime take the chip for one whose int8 dot product it uses.")
 @click.option("--no-history", is_flag=True, help="Do not add the result to `bench history`.")
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(device: str, **options: Any) -> None:
-    """Measure models on a board and write result and report.
+def run(device: str | None, group: str | None, inventory: Path | None, **options: Any) -> None:
+    """Measure models on a board, or on several at once, and write result and report.
 
     Processes of all combinations are interleaved; what was measured is kept whatever happens, and the same command
-    goes on from there.
+    goes on from there. Of several boards, one that fails does not stop the others.
     """
     from bench.opening import resolve_plan
-    from edge.board import find_device
+    from edge.fleet import select_devices
 
-    plan = resolve_plan(_plan(options), find_device(device))
+    devices = select_devices(device, group, inventory)
     knobs = _knobs(options)
-    if options["dry_run"]:
-        _dry_run(device, plan, options["as_json"])
+    if len(devices) > 1:
+        _fleet(devices, options, knobs)
         return
-    out = _folder(device, plan, options["out"], resume=options["resume"], force=options["force"])
+    plan = resolve_plan(_plan(options), devices[0])
+    if options["dry_run"]:
+        _dry_run({devices[0].name: plan}, options["as_json"])
+        return
+    out = _folder(devices[0].name, plan, options["out"], resume=options["resume"], force=options["force"])
     signal.signal(signal.SIGTERM, _terminated)
-    result = _measure(device, plan, out, options, knobs)
+    result = _measure(devices[0], plan, out, options, knobs)
     _finish(result, out, options)
+
+
+def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str] | None) -> None:
+    """Measures several boards, each as alone, into a folder of its own below `--out`."""
+    from bench.fleet import Measured, measure_fleet, show_fleet
+    from bench.opening import resolve_plan
+    from bench.output import write_outputs
+    from bench.summary import summarise_result
+
+    plans = {item.name: resolve_plan(_plan(options), item) for item in devices}
+    if options["dry_run"]:
+        _dry_run(plans, options["as_json"])
+        return
+    folders = {}
+    for name, plan in plans.items():
+        own = options["out"] / name if options["out"] else None
+        folders[name] = _folder(name, plan, own, resume=options["resume"], force=options["force"])
+    signal.signal(signal.SIGTERM, _terminated)
+
+    def work(item: Device) -> Measured:
+        out = folders[item.name]
+        result = _measure(item, plans[item.name], out, options, knobs, fleet=True)
+        summary = summarise_result(result)
+        files = write_outputs(result, out, summary=summary, report=not options["no_report"])
+        return Measured(result, summary, out, files)
+
+    outcomes = measure_fleet(devices, work)
+    for outcome in outcomes:
+        if outcome.value is not None:
+            _remember(outcome.value.result, options)
+    sys.exit(int(show_fleet(outcomes, as_json=options["as_json"], require_valid=options["require_valid"])))
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -133,18 +172,24 @@ def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: b
     return out
 
 
-def _measure(device: str, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None) -> Result:
+def _measure(
+    device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool = False
+) -> Result:
     from bench.opening import close_target, kit_facts, open_target, tuned_board
     from bench.progress import Watch
     from bench.raw import collect, note_tuning
     from bench.session import Session
 
-    watch = Watch(quiet=options["quiet"])
+    watch = Watch(quiet=options["quiet"], board=device.name if fleet else "")
     target: Target | None = None
     try:
         target = open_target(
             device, plan, photos=list(options["photos"]) or None, installed=options["installed"], report=watch.step
         )
+        if options["soc_alias"]:
+            from bench.alias import aliased
+
+            target = aliased(target, plan, watch.step)
         command = ("bench", *(shlex.quote(word) for word in sys.argv[1:]))
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -211,19 +256,19 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
         print_table(result, summary, console)
         for path in files:
             click.echo(str(path))
-    if not options["no_history"]:
-        _remember(result)
+    _remember(result, options)
     if not result.complete:
         raise _Partial(f"not everything could be measured: {result.why}.", f"The rest is in {out}.")
     if options["require_valid"] and summary.level != "VALID":
         raise NotValidError(f"the verdict is {summary.level}.", "The reasons are in the table above and in the report.")
 
 
-def _remember(result: Result) -> None:
+def _remember(result: Result, options: dict[str, Any]) -> None:
     """Adds the result to the history; a history that cannot be written is no reason to fail a measurement."""
     from bench.history import OFF, History, news, url_in_use
 
-    if url_in_use() == OFF:
+    # Under another chip's name the board would seem to have become faster one day, and slower the next.
+    if options["no_history"] or options["soc_alias"] or url_in_use() == OFF:
         return
     try:
         store = History(url_in_use())
@@ -240,16 +285,26 @@ class _Partial(EdgeError):
     exit_code = ExitCode.PARTIAL
 
 
-def _dry_run(device: str, plan: Plan, as_json: bool) -> None:
+def _dry_run(plans: dict[str, Plan], as_json: bool) -> None:
     import json
 
     from bench.duration import expected_seconds
 
-    expected = expected_seconds(plan, device)
+    expected = {device: expected_seconds(plan, device) for device, plan in plans.items()}
     if as_json:
-        slots = [slot.cell.key for slot in plan.slots]
-        click.echo(json.dumps({"device": device, "plan": plan.document(), "order": slots, "expected": expected}))
+        documents = [
+            {"device": device, "plan": plan.document(), "order": [slot.cell.key for slot in plan.slots],
+             "expected": expected[device]}
+            for device, plan in plans.items()
+        ]  # fmt: skip
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents))
         return
+    for device, plan in plans.items():
+        _say_plan(device, plan)
+        click.echo(f"expected: {expected[device]['text']}")
+
+
+def _say_plan(device: str, plan: Plan) -> None:
     click.echo(f"plan {plan.name!r} on {device}: {len(plan.cells)} combinations x {plan.processes} processes")
     click.echo(
         f"each process: load, first photo, warm-up (>= {plan.warmup} photos and {plan.warmup_ms / 1000:g} s), "
@@ -260,7 +315,6 @@ def _dry_run(device: str, plan: Plan, as_json: bool) -> None:
         click.echo(f"time box: {plan.box_s:g} s; what would not end within it is left out, beyond round {least}")
     for slot in plan.slots:
         click.echo(f"  {slot.index + 1:3d}  round {slot.round + 1}  {slot.cell.key}")
-    click.echo(f"expected: {expected['text']}")
 
 
 def _terminated(number: int, frame: object) -> None:

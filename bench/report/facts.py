@@ -118,7 +118,7 @@ def conditions(result: Result) -> list[Condition]:
     afters = [process.after for process in measured if process.after]
     rows = [
         Condition("Device", f"{device.get('name')}: {device.get('title')}"),
-        Condition("SoC", str(facts.get("soc") or device.get("soc") or ""), "the board does not tell"),
+        Condition("SoC", _soc(facts, device), "the board does not tell"),
         Condition("Model", str(facts.get("model") or ""), "no device tree or Android property"),
         Condition("CPU", _cpu(facts), "/proc/cpuinfo does not tell"),
         Condition("Int8 dot product", _dot_product(facts), "/proc/cpuinfo does not tell"),
@@ -199,6 +199,12 @@ def _dot_product(facts: dict[str, Any]) -> str:
     if any(name in features for name in ("avx2", "sse4_2")):
         return "not an ARM CPU"
     return "yes (asimddp)" if "asimddp" in features else "no (asimddp missing): int8 saves memory, hardly instructions"
+
+
+def _soc(facts: dict[str, Any], device: dict[str, Any]) -> str:
+    soc = str(facts.get("soc") or device.get("soc") or "")
+    alias = device.get("soc_alias")
+    return f"{soc or 'not told'}; the runtime was told {alias} (--soc-alias)" if alias else soc
 
 
 def _effective(measured: Sequence[Process], key: str) -> str:

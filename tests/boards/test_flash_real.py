@@ -6,18 +6,26 @@ import importlib.util
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sshd_server import SshServer
 
+from bench.cli import bench
 from edge.board import Device
+from edge.commands.run import run as edge_run
+from edge.errors import DeviceError
 from edge.flash import flash
 from edge.install import build_bundle, ensure_installed, host_answers, is_installed
+from edge.probe import Probe
 from edge.release import Release, current_release, look
 from edge.transport import connect, device_root
 
 # The models and the build are shared with whoever runs the tests; `ssh_board` gives each test another HOME.
+SAMPLES = Path(__file__).parents[2] / "edge/samples"
 CACHE = Path(os.environ.get("PLATE_EDGE_CACHE", Path.home() / ".cache" / "plate-edge"))
 
 
@@ -67,6 +75,47 @@ def test_the_real_thing_from_nothing_to_plates(device: Device) -> None:
     assert not is_installed(transport, root, bundle)
     assert ensure_installed(device, ["ppocrv3"], ["fp32"], transport=transport).hash == release.hash
     assert read_sample(device, release) == [plate["text"] for plate in labels[photo]]
+
+
+def test_another_name_for_the_chip(
+    device: Device, ssh_board: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--soc-alias` of `edge run` and `bench run`; this host has no int8 dot product, so that it must pretend."""
+    import edge.socalias
+
+    inventory = tmp_path / "devices.yml"
+    inventory.write_text("schema: plate-edge/devices/1\ndevices:\n" + ssh_board.entry("real"))
+    ensure_installed(device, ["ppocrv3"], ["fp32"])
+    photo = sorted(SAMPLES.glob("*.jpg"))[0]
+    words = ["--device", "real", "--inventory", str(inventory), "--models", "ppocrv3", "--soc-alias", "--json"]
+
+    refused = CliRunner().invoke(edge_run, [*words, str(photo)])
+    assert isinstance(refused.exception, DeviceError) and "no int8 dot product" in str(refused.exception)
+
+    honest = edge.socalias.probe
+
+    def pretend(*arguments: Any) -> Probe:
+        truth = honest(*arguments)
+        return replace(truth, cores=tuple(replace(core, features=("asimddp",)) for core in truth.cores))
+
+    monkeypatch.setattr(edge.socalias, "probe", pretend)
+    answer = CliRunner().invoke(edge_run, [*words, str(photo)])
+    if isinstance(answer.exception, DeviceError) and "mount namespace" in str(answer.exception):
+        pytest.skip(str(answer.exception))
+    told = json.loads(answer.stdout)
+    assert told["soc_alias"] == "SM8150" and told["photos"][0]["plates"]
+
+    plan = tmp_path / "plan.yml"
+    plan.write_text("processes: 1\nwarmup: 0\nwarmup_ms: 0\nrepeats: 1\nmin_ms: 0\nprecisions: [fp32]\n")
+    out = tmp_path / "out"
+    more = ["--installed", "--plan", str(plan), "--photos", str(photo), "--out", str(out), "--quiet"]
+    answer = CliRunner().invoke(bench, ["run", *words, *more])
+    assert answer.exit_code == 0, answer.output
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert result["device"]["soc_alias"] == "SM8150" and any("--soc-alias" in note for note in result["notes"])
+    assert "the runtime was told SM8150" in (out / "report.md").read_text(encoding="utf-8")
+    # Nothing of it is left on the board.
+    assert "SM8150" not in connect(device).run_check(["cat", "/proc/cpuinfo", "/proc/mounts"]).stdout
 
 
 def test_settings_make_another_release(device: Device) -> None:
