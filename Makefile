@@ -7,7 +7,7 @@ OUT := out/local
 help:
 	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
 	@echo "make test   set up and run all tests"
-	@echo "make setup  only set up     make lint   ruff, mypy, import directions"
+	@echo "make setup  only set up     make lint   ruff, mypy, docstrings, import directions"
 	@echo "make setup-boards   compilers, ssh, adb and what a virtual board needs"
 	@echo "make docs   the documentation as pages in build/site"
 	@echo "make clean  remove what make made in this folder (caches: ~/.cache/plate-edge)"
@@ -31,6 +31,7 @@ test: setup-test lint
 lint: setup-test
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
+	@$(VENV)/interrogate -q -c setup.cfg edge convert train bench scripts
 	@$(VENV)/lint-imports --no-timing 2>/dev/null || $(VENV)/lint-imports
 
 docs: setup-test

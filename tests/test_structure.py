@@ -1,0 +1,39 @@
+"""The shape of the sources: files that can be read in one sitting, and no drawers for what found no place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+FOLDERS = ("edge", "convert", "train", "bench", "cpp", "scripts", "tests")
+LONGEST = 500
+# A name that says nothing gathers what belongs elsewhere.
+DRAWERS = re.compile(r"(^|_)(utils?|helpers?|common|misc|managers?)(_|\.|$)")
+
+
+def sources() -> Iterator[Path]:
+    """All files that people write and read: Python, C++, CMake, shell."""
+    for folder in FOLDERS:
+        for path in sorted((REPO / folder).rglob("*")):
+            if path.suffix in (".py", ".cc", ".h", ".cmake", ".sh") and "build" not in path.parts:
+                yield path
+
+
+def test_no_file_is_longer_than_can_be_read() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert len(lengths) > 300
+    assert {str(path.relative_to(REPO)): count for path, count in lengths.items() if count > LONGEST} == {}
+
+
+def test_no_file_or_folder_is_a_drawer() -> None:
+    found = {part for path in sources() for part in path.relative_to(REPO).parts if DRAWERS.search(part.lower())}
+    assert found == set()
+
+
+@pytest.mark.parametrize("name", ["utils.py", "test_helpers.py", "common", "file_manager.py", "misc.cc"])
+def test_drawers_are_recognised(name: str) -> None:
+    assert DRAWERS.search(name)
