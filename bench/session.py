@@ -28,6 +28,7 @@ from bench.raw import (
 )
 from bench.result import Result
 from bench.target import Target
+from bench.timebox import TimeBox
 from bench.tuneboard import Tuning, bound
 from edge.errors import DeviceError, EdgeError, LinkError, UsageError
 
@@ -120,33 +121,6 @@ class Sampler:
                     append_sample(self._folder, time.time() - self._began, process, found)
 
 
-class TimeBox:
-    """Decides which processes a plan with a time box still has room for; the clock is this run's, not the session's.
-
-    Args:
-        plan: Its `box_s`, `min_processes` and `processes`.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._longest: dict[str, float] = {}
-        self._began = time.monotonic()
-
-    def took(self, slot: Slot, seconds: float) -> None:
-        """A process ended after so many seconds."""
-        self._longest[slot.cell.key] = max(seconds, self._longest.get(slot.cell.key, 0.0))
-
-    def refuses(self, slot: Slot) -> str:
-        """Why there is no room for a process; empty when there is."""
-        if slot.round < self._plan.least_processes:
-            return ""
-        spent = time.monotonic() - self._began
-        needed = self._longest.get(slot.cell.key, 0.0)
-        if spent + needed <= self._plan.box_s:
-            return ""
-        return f"{spent:.1f} s of {self._plan.box_s:g} s were spent, and it needs {needed:.1f} s"
-
-
 class Session:
     """One run of a plan on a board, in a folder.
 
@@ -182,6 +156,9 @@ class Session:
         self.folder = out / RAW
         self.broken: dict[str, str] = {}
         self._box = TimeBox(plan)
+        self._began = 0.0
+        self._sampler: Sampler | None = None
+        self._cool: float | None = None
 
     def run(self) -> Result:
         """Runs what is missing and makes the result.
@@ -194,30 +171,45 @@ class Session:
             DeviceError: Every process failed.
             UsageError: The folder holds a session of another plan, board, release or photos.
         """
+        self.begin()
+        try:
+            for slot in self.plan.slots:
+                self.step(slot)
+        finally:
+            self.close()
+        return self.result()
+
+    def begin(self) -> None:
+        """Opens the folder. `run` is `begin`, a `step` for each slot, `close` and `result`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        began = self._open()
+        self._began = self._open()
         if self.tuning is not None:
             note_tuning(self.out, self.tuning.document())
-        sampler = Sampler(self.target, self.folder, began, self.sample_seconds)
-        slots = self.plan.slots
-        self.reporter.begin(self.plan, sum(is_done(self.folder, slot) for slot in slots))
-        cool: float | None = None
-        try:
-            for slot in slots:
-                if is_done(self.folder, slot) or slot.cell.key in self.broken:
-                    continue
-                why = self._box.refuses(slot)
-                if why:
-                    leave_out(self.folder, slot, why)
-                    self.reporter.end_process(slot, "")
-                    continue
-                cool = self._cool_down(slot, cool)
-                started = time.monotonic()
-                self._run_slot(slot, sampler, began)
-                self._box.took(slot, time.monotonic() - started)
-        finally:
-            sampler.stop()
-            self.reporter.close()
+        self._sampler = Sampler(self.target, self.folder, self._began, self.sample_seconds)
+        self.reporter.begin(self.plan, sum(is_done(self.folder, slot) for slot in self.plan.slots))
+
+    def step(self, slot: Slot) -> None:
+        """Runs one process, unless it is done, its cell is broken, or the time box has no room for it."""
+        if is_done(self.folder, slot) or slot.cell.key in self.broken:
+            return
+        why = self._box.refuses(slot)
+        if why:
+            leave_out(self.folder, slot, why)
+            self.reporter.end_process(slot, "")
+            return
+        self._cool = self._cool_down(slot, self._cool)
+        started = time.monotonic()
+        self._run_slot(slot)
+        self._box.took(slot, time.monotonic() - started)
+
+    def close(self) -> None:
+        """Ends what runs in the background."""
+        if self._sampler is not None:
+            self._sampler.stop()
+        self.reporter.close()
+
+    def result(self) -> Result:
+        """Makes the result of what was measured; see `run` for what it raises."""
         if len(self.broken) == len(self.plan.cells):
             key, why = next(iter(self.broken.items()))
             raise DeviceError(f"nothing could be measured; {key}: {why}", f"What it printed is in {self.folder}.")
@@ -267,11 +259,11 @@ class Session:
             ],
         }  # fmt: skip
 
-    def _run_slot(self, slot: Slot, sampler: Sampler, began: float) -> None:
+    def _run_slot(self, slot: Slot) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             self.reporter.process(slot, "starting" if attempt == 1 else f"trying again ({attempt} of {ATTEMPTS})")
             try:
-                why = self._once(slot, sampler, began)
+                why = self._once(slot)
             except LinkError:
                 if attempt == ATTEMPTS:
                     raise
@@ -283,8 +275,10 @@ class Session:
                 self.broken[slot.cell.key] = why
             return
 
-    def _once(self, slot: Slot, sampler: Sampler, began: float) -> str:
+    def _once(self, slot: Slot) -> str:
         """Runs one process; returns why it failed, empty when it did not."""
+        sampler = self._sampler
+        assert sampler is not None
         before = sample_or_none(self.target.transport)
         photos = self.target.photos
         words = [*self.plan.arguments(slot.cell, len(photos)), *(photo.remote for photo in photos)]
@@ -292,7 +286,7 @@ class Session:
         argv = bound(argv, self.tuning.knobs) if self.tuning is not None else argv
         header = {
             "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "offset_s": round(time.time() - began, 3),
+            "offset_s": round(time.time() - self._began, 3),
             "before": _plain(before),
             "argv": argv,
         }

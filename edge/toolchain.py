@@ -87,7 +87,7 @@ def build_program(
         static_libstdcxx: Link libstdc++ statically. The program then needs the compiler's own glibc (its libstdc++.a does),
             so that this is for boards without a libstdc++, not for old ones: `cpp/cmake/floor.cmake` serves those.
         tests: Build the unit tests too.
-        slow: A stage that takes 15 % longer on purpose (`kDetPre`), by which `bench self` tests itself.
+        slow: A stage that takes longer on purpose (`kDetPre:15`, in percent), by which `bench self` tests itself.
         progress: Called with steps done, steps in all and what is being done.
 
     Returns:
@@ -110,7 +110,8 @@ def build_program(
         "PLATE_SANITIZE": "ON" if sanitize else "OFF",
         "PLATE_STATIC_LIBSTDCXX": "ON" if static_libstdcxx else "OFF",
         "PLATE_TESTS": "ON" if tests else "OFF",
-        "PLATE_SLOW_STAGE": slow,
+        "PLATE_SLOW_STAGE": slow.partition(":")[0],
+        "PLATE_SLOW_PERCENT": slow.partition(":")[2] or "15",
         "CMAKE_BUILD_TYPE": "Debug" if sanitize else "Release",
     }
     result = build_cmake(SOURCE, "plate_ocr", abi, options, content=library, progress=progress)
