@@ -179,10 +179,13 @@ def drop_output_scales(graph: Graph) -> int:
     return len(found)
 
 
+_WITH_XSHAPE = ("transpose2", "squeeze2", "unsqueeze2", "reshape2", "flatten2", "flatten_contiguous_range")
+
+
 def add_xshape(graph: Graph) -> int:
     """Gives transposes and reshapes the second output that older opts insist on and newer Paddle leaves out."""
     count = 0
-    for operator in graph.of_type("transpose2", "squeeze2", "unsqueeze2", "reshape2", "flatten2"):
+    for operator in graph.of_type(*_WITH_XSHAPE):
         if arguments(operator.outputs, "XShape"):
             continue
         result = arguments(operator.outputs, "Out")[0]
