@@ -1,4 +1,4 @@
-"""The real program on the virtual ARM64 board, from `edge flash` to `edge run`.
+"""The real program on virtual ARM boards, from `edge flash` to `edge run`.
 
 An ARM library of Paddle Lite cannot be had everywhere, so that the replay runtime stands in for it: it answers with what
 the real one answered on this host. Everything else is real: cross-built program, `.nb` files for ARM, sshd, ARM userland.
@@ -10,37 +10,40 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from virtual_board import board_of, why_none
 
 from edge.board import Device, find_device, load_profile
 from edge.commands.flash import status
 from edge.commands.run import run
 from edge.commands.runtime import runtime
+from edge.elf import version_key
 from edge.install import ensure_installed
 from edge.prepare import ensure_models
 from edge.release import Release
 from edge.toolchain import build_program
 from edge.transport import connect
-from edge.virtual import VirtualBoard
+from edge.virtual import VirtualBoard, up
+from edge.virtual_root import ARCHS, root_folder
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "replay"))
 SAMPLES = sorted((TESTS.parent / "edge/samples").glob("*.jpg"))[:2]
+COMPILERS = {"arm64": "aarch64-linux-gnu-g++", "armhf": "arm-linux-gnueabihf-g++"}
 SETTINGS = {"det_limit_type": "max", "det_limit_side": "640"}
 
 
 @pytest.fixture(scope="module")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the stand-in for the ARM board, with what the real runtime says to two photos."""
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """What the real runtime says to two photos: ARM model to the recording of the same model on this host."""
     for name in ("paddle", "rapidocr_onnxruntime"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"the published models need {name}")
-    if shutil.which("aarch64-linux-gnu-g++") is None:
-        pytest.skip("no cross compiler (Debian: g++-aarch64-linux-gnu)")
-    from replay_runtime import build_replay, record
+    from replay_runtime import record
 
     folder = tmp_path_factory.mktemp("replay")
     local = Device("local", load_profile("local"), "local", root=str(folder / "board"))
@@ -48,7 +51,26 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Path(host.path) / "models/ppocrv3-fp32/plate.conf"
     runs = record(build_program("host").program, config, SAMPLES, folder / "runs")
     pair = ensure_models("ppocrv3", ["fp32"], "arm")["fp32"]
-    return build_replay("arm64", {pair.det.file(".nb"): runs["det"], pair.rec.file(".nb"): runs["rec"]})
+    return {pair.det.file(".nb"): runs["det"], pair.rec.file(".nb"): runs["rec"]}
+
+
+@pytest.fixture(params=["arm64", "armhf"])
+def board(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualBoard]:
+    """A board of each architecture; the 32-bit one only where somebody made its root, which takes minutes."""
+    arch = request.param
+    if shutil.which(COMPILERS[arch]) is None:
+        pytest.skip(f"no cross compiler (Debian: g++-{COMPILERS[arch].removesuffix('-g++')})")
+    if arch == "arm64":
+        yield request.getfixturevalue("use_virtual")
+        return
+    if why := why_none(arch):
+        pytest.skip(why)
+    if not root_folder(ARCHS[arch]).is_dir():
+        pytest.skip("there is no 32-bit root yet: edge virtual up armhf --arch armhf")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("PLATE_EDGE_INVENTORY", raising=False)
+    with board_of(arch) as own:
+        yield up(own.name, arch)
 
 
 def texts(photo: Path) -> list[str]:
@@ -56,16 +78,21 @@ def texts(photo: Path) -> list[str]:
     return [plate["text"] for plate in labels[photo.name]]
 
 
-def test_flash_and_run_on_arm(use_virtual: VirtualBoard, replay: Path) -> None:
+def test_flash_and_run_on_arm(board: VirtualBoard, recorded: dict[Path, Path]) -> None:
+    from replay_runtime import build_replay
+
+    replay = build_replay(board.arch, recorded)
     added = CliRunner().invoke(runtime, ["add", str(replay), "--json"], catch_exceptions=False)
     assert json.loads(added.stdout)["replay"] is True
 
-    device = find_device(use_virtual.name)
+    device = find_device(board.name)
     steps: list[str] = []
     release: Release = ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append, settings=SETTINGS)
     # The trial run was compared with what this host reads by itself.
     assert any(step.startswith("reading the trial photo on this host") for step in steps)
-    assert release.manifest.abi == "arm64"
+    assert release.manifest.abi == board.arch
+    # The program itself would start on a board with an older system than this one.
+    assert version_key(release.manifest.program["versions"]["GLIBC"]) <= (2, 17)
 
     for photo, path in zip(SAMPLES, release.samples, strict=False):
         assert Path(path).name == photo.name
@@ -74,8 +101,8 @@ def test_flash_and_run_on_arm(use_virtual: VirtualBoard, replay: Path) -> None:
         assert [plate["text"] for plate in answer["plates"]] == texts(photo)
 
     # What it answers is good for trying; that its times are not is said everywhere.
-    shown = CliRunner().invoke(status, ["--device", use_virtual.name], catch_exceptions=False).stdout
+    shown = CliRunner().invoke(status, ["--device", board.name], catch_exceptions=False).stdout
     assert release.hash in shown and "replay: no times of it are valid" in shown
 
-    answer = CliRunner().invoke(run, ["--device", use_virtual.name, "--models", "ppocrv3", "--json", str(SAMPLES[1])])
+    answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", "--json", str(SAMPLES[1])])
     assert texts(SAMPLES[1])[0] in answer.output, answer.output
