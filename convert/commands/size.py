@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
 from edge.errors import InputError
+from edge.models import CARD_NAME, load_model
 from edge.paths import write_atomic
 
 
@@ -21,7 +23,10 @@ from edge.paths import write_atomic
 @click.option("--html", type=click.Path(path_type=Path), help="Write a treemap of the first file to this page.")
 @click.option("--force", is_flag=True, help="Overwrite the HTML file.")
 def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool) -> None:
-    """Show where the bytes of FILE.nb go, and the floor: one byte a parameter."""
+    """Show where the bytes of FILE.nb go, and the floor: one byte a parameter.
+
+    Of a model folder also what each step of the conversion took off.
+    """
     anatomies = [open_nb(path)[0] for path in files]
     if html is not None:
         from convert.anatomy_html import render
@@ -29,7 +34,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
         if html.exists() and not force:
             raise InputError(f"{html} exists.", "Choose another name or add --force.")
         write_atomic(html, render(anatomies[0]))
-    rows = [_row(anatomy) for anatomy in anatomies]
+    rows = [{**_row(anatomy), "steps": _steps(path)} for path, anatomy in zip(files, anatomies, strict=True)]
     if as_json:
         click.echo(json.dumps({"schema": "plate-edge/nb-size/1", "files": rows}, ensure_ascii=False, indent=2))
         return
@@ -39,9 +44,36 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
         numbers = [f"{row[key]:,}" for key in ("bytes", "int8", "float32", "other", "topology", "framing", "floor")]
         table.add_row(str(row["file"]), *numbers, ratio)
     Console().print(table)
+    for row in rows:
+        if row["steps"]:
+            _show_steps(str(row["file"]), row["steps"])
 
 
-def _row(anatomy: Anatomy) -> dict[str, object]:
+def _steps(path: Path) -> list[dict[str, Any]]:
+    """Returns bytes before and after each step of a conversion as its card tells; empty for a bare file."""
+    if not (path / CARD_NAME).is_file():
+        return []
+    opt = load_model(path, verify=False).card.opt or {}
+    before = opt.get("bytes_before")
+    steps = []
+    for step in opt.get("steps", []):
+        steps.append({"step": step["name"], "before": before, "after": step["bytes"], "count": step.get("count", 0)})
+        before = step["bytes"]
+    return steps
+
+
+def _show_steps(name: str, steps: list[dict[str, Any]]) -> None:
+    table = Table("step", "bytes before", "bytes after", "change", title=name)
+    for step in steps:
+        what = f"{step['step']} ({step['count']})" if step["count"] else str(step["step"])
+        change = 100 * (step["after"] / step["before"] - 1)
+        table.add_row(what, f"{step['before']:,}", f"{step['after']:,}", f"{change:+.1f} %")
+    first, last = steps[0]["before"], steps[-1]["after"]
+    table.add_row("[bold]all[/bold]", f"{first:,}", f"[bold]{last:,}[/bold]", f"{100 * (last / first - 1):+.1f} %")
+    Console().print(table)
+
+
+def _row(anatomy: Anatomy) -> dict[str, Any]:
     by_dtype = anatomy.bytes_by_dtype
     known = by_dtype.get("int8", 0) + by_dtype.get("float32", 0)
     floor = anatomy.elements
