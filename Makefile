@@ -2,7 +2,7 @@
 VENV := .venv/bin
 OUT := out/local
 
-.PHONY: help run test setup setup-boards setup-test lint docs clean
+.PHONY: help run test setup setup-boards setup-test lint docs clean bench-self
 
 help:
 	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
@@ -27,6 +27,11 @@ setup-test:
 
 test: setup-test lint
 	@$(VENV)/python -m pytest
+
+# A quarter of an hour where nothing else runs: the bench measures itself, and counts instructions.
+bench-self: setup-test
+	@$(VENV)/python scripts/bench_self.py --out out/loop/self --record docs/results/bench-self.json
+	@$(VENV)/python -m pytest -q -s tests/bench/test_bench_count.py
 
 lint: setup-test
 	@$(VENV)/ruff check .

@@ -80,7 +80,13 @@ class Comparison:
 
 
 def compare(
-    a: Result, b: Result, *, threshold: float = DEFAULT_THRESHOLD, force: bool = False, replicates: int = REPLICATES
+    a: Result,
+    b: Result,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    force: bool = False,
+    paired: bool = False,
+    replicates: int = REPLICATES,
 ) -> Comparison:
     """Compares B with the baseline A.
 
@@ -89,6 +95,7 @@ def compare(
         b: The candidate.
         threshold: Smallest change that counts, as a fraction.
         force: Compare in spite of obstacles.
+        paired: The processes of both ran in turns, so that process i of B had the same minute as process i of A.
         replicates: Bootstrap draws.
     """
     found = obstacles(a, b)
@@ -100,7 +107,7 @@ def compare(
     tests = max(1, len(measured) * len(KEYS))
     changes: list[Change] = []
     for cell in measured:
-        changes += _times(a, b, cell, threshold, tests, replicates)
+        changes += _times(a, b, cell, threshold, tests, replicates, paired)
     for cell in shared:
         changes += _sizes(a.cell(cell.key), cell, threshold)
         changes += _accuracy(a, b, cell, threshold)
@@ -159,7 +166,9 @@ def _notes(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
     return notes
 
 
-def _times(a: Result, b: Result, cell: ResultCell, threshold: float, tests: int, replicates: int) -> list[Change]:
+def _times(
+    a: Result, b: Result, cell: ResultCell, threshold: float, tests: int, replicates: int, paired: bool
+) -> list[Change]:
     before, after = a.of(cell.key), b.of(cell.key)
     changes = []
     for stage in KEYS:
@@ -168,7 +177,7 @@ def _times(a: Result, b: Result, cell: ResultCell, threshold: float, tests: int,
             continue
         middle_old, middle_new = (float(np.median(np.concatenate(values))) for values in (old, new))
         groups = (photos(before), photos(after))
-        ratio = ratio_of_medians(old, new, groups=groups, tests=tests, replicates=replicates)
+        ratio = ratio_of_medians(old, new, groups=groups, paired=paired, tests=tests, replicates=replicates)
         small = abs(middle_new - middle_old) < MIN_MS
         verdict = SAME if small else _judge(ratio, threshold)
         low, high = (ratio.interval.low, ratio.interval.high) if ratio.interval else (None, None)

@@ -92,7 +92,7 @@ def with_program(target: Target, program: Path, folder: str) -> Target:
 def check_equal(target: Target, plan: Plan, out: Path, number: int) -> Check:
     """An A/A pair: the same release twice; any regression is a false alarm."""
     a, b = interleaved(*(Session(target, plan, out / f"aa-{number}-{side}") for side in "ab"))
-    found = compare(a, b)
+    found = compare(a, b, paired=True)
     alarms = [change.what for change in found.changes if change.verdict == "regression"]
     total = next(change for change in found.changes if change.what == "total")
     interval = f" (95 %: {total.low:.3f} to {total.high:.3f})" if total.low and total.high else ""
@@ -105,7 +105,7 @@ def check_slower(target: Target, slower: Target, plan: Plan, out: Path, stage: s
     """A build with one slower stage: `compare` must find it and name that stage, and no other."""
     sessions = [Session(side, plan, out / f"slow-{stage}-{name}") for side, name in ((target, "a"), (slower, "b"))]
     a, b = interleaved(*sessions)
-    found = compare(a, b)
+    found = compare(a, b, paired=True)
     named = [change.what for change in found.changes if change.verdict == "regression" and change.what in KEYS]
     change = next(change for change in found.changes if change.what == stage)
     interval = f" (95 %: {change.low:.3f} to {change.high:.3f})" if change.low and change.high else ""

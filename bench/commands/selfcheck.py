@@ -18,9 +18,10 @@ from edge.errors import NotValidError
 @click.option("--pairs", default=10, show_default=True, type=click.IntRange(0, 1000), help="A/A pairs.")
 @click.option("--plan", "plan_name", default="default", show_default=True, help="Of every session.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/self]")
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Also write the outcome here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def selfcheck(
-    device: str, models: str, side: str, pairs: int, plan_name: str, out: Path | None, as_json: bool
+    device: str, models: str, side: str, pairs: int, plan_name: str, out: Path | None, record: Path | None, as_json: bool
 ) -> None:
     """Measure the measuring: overhead, equal builds that must look equal, and slower ones that must not.
 
@@ -39,7 +40,7 @@ def selfcheck(
     from edge.transport import device_root
 
     found = find_device(device)
-    small = replace(load_plan(plan_name), models=(models,), precisions=("fp32",), det_sides=(side,))
+    small = replace(load_plan(plan_name), models=(models,), precisions=("fp32",), det_sides=(side,), box_s=0)
     plan = resolve_plan(small, found)
     folder = out or Path("out") / device / "self"
     began = time.monotonic()
@@ -62,7 +63,9 @@ def selfcheck(
     finally:
         close_target(target)
     stamp = {"created": datetime.now(timezone.utc).isoformat(timespec="seconds"), "kit": kit_facts()}
-    write_atomic(folder / "self.json", json.dumps({**found_all, **stamp}, ensure_ascii=False, indent=1) + "\n")
+    for path in filter(None, (folder / "self.json", record)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({**found_all, **stamp}, ensure_ascii=False, indent=1) + "\n")
     if as_json:
         click.echo(json.dumps({**found_all, **stamp}, ensure_ascii=False))
     else:
