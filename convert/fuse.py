@@ -1,8 +1,8 @@
 """Finding activations and norms that arrive in pieces, and making each one operator again.
 
-Converters (from ONNX above all) write hard-swish as add, clip, mul, div. On ARM each piece is a pass over the whole map:
-the published recogniser costs 2.5 times the instructions in that form. The pieces are matched by what they compute,
-so the order of factors, and whether a constant is an attribute, a parameter or an operator, does not matter.
+Converters (from ONNX above all) write hard-swish as add, clip, mul, div. On ARM each piece is a pass over the whole
+map: the published recogniser costs 2.5 times the instructions in that form. The pieces are matched by what they
+compute, so the order of factors, and whether a constant is an attribute, a parameter or an operator, does not matter.
 """
 
 from __future__ import annotations

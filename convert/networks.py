@@ -1,7 +1,7 @@
 """Running networks in child processes, one library each.
 
-Paddle Inference and Paddle Lite bring an MKL of their own each; in one process they can end it. A broken model can end it
-too, and so can a kernel. Here each run is a process, which gets its inputs and gives its outputs as files.
+Paddle Inference and Paddle Lite bring an MKL of their own each; in one process they can end it. A broken model can end
+it too, and so can a kernel. Here each run is a process, which gets its inputs and gives its outputs as files.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> ModelError:
     else:
         lines = [line for line in child.stderr.splitlines() if line.strip()]
         reason = f"failed: {lines[-1][:300]}" if lines else f"ended with code {child.returncode}"
-    return ModelError(f"{library} {reason}, with {job.files[0].name}.", "Convert the model again; `edge convert check`.")
+    hint = "Convert the model again; `edge convert check` finds what would go wrong."
+    return ModelError(f"{library} {reason}, with {job.files[0].name}.", hint)
 
 
 def main(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Which Python runs which version of `paddle_lite_opt`.
 
-A `.nb` belongs to the runtime of its opt's version: the library only warns of another one, and boxes vanish. Each version
-of the package paddlelite has wheels for few Pythons (2.13rc0: 3.8 and 3.10; 2.12: 3.7; 2.10: 3.9), so a version other than
-the installed one gets an environment of its own, made once in the cache.
+A `.nb` belongs to the runtime of its opt's version: the library only warns of another one, and boxes vanish. Each
+version of the package paddlelite has wheels for few Pythons (2.13rc0: 3.8 and 3.10; 2.12: 3.7; 2.10: 3.9), so a version
+other than the installed one gets an environment of its own, made once in the cache.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import re
 
 from edge.errors import ModelError
 
-# Pattern in the output, message, hint; the first that matches is taken. Groups of the pattern fill {0}, {1}; {version} and
-# {target} are the opt's.
+# Pattern in the output, message, hint; the first that matches is taken. Groups of the pattern fill {0}, {1}; {version}
+# and {target} are the opt's.
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No attributes called (\S+) found for (\S+)",
@@ -23,7 +23,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"(?:[Oo]p|[Oo]perator) (?:type )?[`'\"]?(quantize_linear|dequantize_linear|moving_average_abs_max_scale)\b",
         "opt {version} does not know the quantisation operator {0}.",
-        "Use --opt-version 2.13rc0, and save the quantised model with PaddleSlim's save_quantized_model(onnx_format=False).",
+        "Use --opt-version 2.13rc0, and save the quantised model with PaddleSlim's "
+        "save_quantized_model(onnx_format=False).",
     ),
     (
         r"no Op found for (\w+)|(\w+) is not supported!|Unsupported op(?:erator)?:? (\w+)",
@@ -31,9 +32,10 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "`edge convert check` lists every operator that is missing and what to do.",
     ),
     (
-        r"Error: This model is not supported, because \d+ ops are not supported on .*?These unsupported ops are: '([^']*)'",
+        r"Error: This model is not supported, because \d+ ops are not supported on "
+        r".*?These unsupported ops are: '([^']*)'",
         "opt {version} has no {target} kernel for: {0}.",
-        "`edge convert check` says what to do about each; the operators may also not belong to an exported model at all.",
+        "`edge convert check` says what to do about each; the operators may also not belong to an exported model.",
     ),
     (
         r"(?:[Nn]o|not find|any) (?:valid )?kernel(?:s)? (?:picked )?(?:found )?for (?:op )?'?(\w+)",
@@ -79,7 +81,7 @@ def explain(log: str, code: int, version: str, target: str) -> ModelError:
 
 
 def last_reason(log: str) -> str:
-    """Returns opt's own reason: its last fatal or error line, without C++ source locations; empty when there is none."""
+    """Returns opt's own reason: its last fatal or error line, without C++ source locations; empty without one."""
     for line in reversed(log.splitlines()):
         if re.match(r"\s*\[[FE]\b|.*(?:Error|error|Check failed)", line):
             return re.sub(r"^\s*\[[FEWI] [^\]]*\]\s*", "", line).strip()[:300]

@@ -1,8 +1,9 @@
 """Paddle's combined parameters (`.pdiparams`) without Paddle.
 
-The file is one record a tensor, in the order of the sorted names of the program's persistable variables: version (uint32
-0), LoD levels (uint64, each level a uint64 size and its data), tensor version (uint32 0), size of a `TensorDesc` message
-(int32), the message, the values (Paddle's `lod_tensor.cc` and `tensor_util.cc`, SerializeToStream).
+The file is one record a tensor, in the order of the sorted names of the program's persistable variables: version
+(uint32 0), LoD levels (uint64, each level a uint64 size and its data), tensor version (uint32 0), size of a
+`TensorDesc` message (int32), the message, the values (Paddle's `lod_tensor.cc` and `tensor_util.cc`,
+SerializeToStream).
 """
 
 from __future__ import annotations

@@ -67,7 +67,12 @@ def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool
         charset = Charset("dict.txt", sha256_file(folder / "dict.txt"), len(kept) + 1)
         pruned = {"from_classes": card.charset.classes, "parent": card.name, "unknown": unknown}
         fresh = replace(
-            card, charset=charset, source={**card.source, "pruned": pruned}, checks=(), metrics={}, name=_name(card.name)
+            card,
+            charset=charset,
+            source={**card.source, "pruned": pruned},
+            checks=(),
+            metrics={},
+            name=_name(card.name),
         )
         saved = save_model(folder, fresh, ["inference.pdmodel", "inference.pdiparams"])
     return Model(out, saved.card)
@@ -120,7 +125,8 @@ def cut_classes(graph: Graph, classes: int, kept: np.ndarray[Any, Any]) -> None:
             cut = True
             break
     if not cut or not any(len(kept) in graph.params[name].shape for name in graph.params):
-        raise ModelError(f"No last layer with {classes} classes was found.", "Only CTC heads with one layer are pruned.")
+        hint = "Only CTC heads with one layer are pruned."
+        raise ModelError(f"No last layer with {classes} classes was found.", hint)
     for variable in graph.block.vars:
         dims = variable.type.lod_tensor.tensor.dims if variable.name in outputs else []
         for axis, size in enumerate(dims):

@@ -1,8 +1,9 @@
 """The fake-quantisation operators of a PaddleSlim model, and turning single operators back to float.
 
-In a model saved by PaddleSlim (old format, `onnx_format=False`) a quantised operator reads `fake_quantize_*` of its input,
-has weights that are whole numbers of -127..127 kept as float32, and is followed by a `fake_*dequantize*` that multiplies by
-`weight scale * input scale / 127 ** 2`. opt turns such a trio into one int8 kernel, and stops where a target has none.
+In a model saved by PaddleSlim (old format, `onnx_format=False`) a quantised operator reads `fake_quantize_*` of its
+input, has weights that are whole numbers of -127..127 kept as float32, and is followed by a `fake_*dequantize*` that
+multiplies by `weight scale * input scale / 127 ** 2`. opt turns such a trio into one int8 kernel, and stops where a
+target has none.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def dequantise(graph: Graph, types: frozenset[str]) -> int:
 
 
 def drop_rounding(graph: Graph) -> int:
-    """Removes `fake_quantize_dequantize_*`, which round a float tensor to int8 steps for products of two activations."""
+    """Removes `fake_quantize_dequantize_*`, which round a tensor to int8 steps for products of two activations."""
     found = [operator for operator in graph.block.ops if operator.type.startswith("fake_quantize_dequantize")]
     for operator in found:
         graph.replace_reads(arguments(operator.outputs, "Out")[0], arguments(operator.inputs, "X")[0])

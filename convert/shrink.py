@@ -1,10 +1,10 @@
 """Making a finished `.nb` smaller: float weights stored as integers, and everything that is equal stored once.
 
 **Weights.** Paddle Lite's light library turns weights back to float when it loads a model, for operators that carry
-`quantize_weight_bits` and `<weight>_quant_scale` (`light_api.cc`, DequantizeWeight). opt uses this for whole float models
-only, and never for depthwise convolutions; the library does it for those as well, and per weight, so that what an int8
-model keeps in float (layers that lose too much in int8 arithmetic) takes one or two bytes a weight instead of four.
-The arithmetic stays float; only the weights are rounded, each to its channel's scale.
+`quantize_weight_bits` and `<weight>_quant_scale` (`light_api.cc`, DequantizeWeight). opt uses this for whole float
+models only, and never for depthwise convolutions; the library does it for those as well, and per weight, so that what
+an int8 model keeps in float (layers that lose too much in int8 arithmetic) takes one or two bytes a weight instead of
+four. The arithmetic stays float; only the weights are rounded, each to its channel's scale.
 
 **Packing.** See `convert.nbfile.pack`; nothing but the size changes.
 """

@@ -131,7 +131,7 @@ def check_classes(model: Model) -> None:
 
 
 def output_classes(graph: Graph) -> int | None:
-    """Returns the columns of the last layer's weight on the way to the first output; None where it is not to be seen."""
+    """Returns the columns of the last layer's weight on the way to the first output; None where none is seen."""
     producers = graph.producers()
     fetched = [name for operator in graph.of_type("fetch") for name in all_arguments(operator.inputs)]
     name = fetched[0] if fetched else ""

@@ -1,7 +1,7 @@
 """Proving a `.nb`: against the model it was made of, against the float model, against plates that are known.
 
-What runs on this host is the x86 form. For an `.nb` of another target the x86 form of the same model is made and run, and
-the checks say so; the file's own weights are compared one by one with the source's, which needs no run. On a board,
+What runs on this host is the x86 form. For an `.nb` of another target the x86 form of the same model is made and run,
+and the checks say so; the file's own weights are compared one by one with the source's, which needs no run. On a board,
 `edge run` and `bench run` compare with the host.
 """
 

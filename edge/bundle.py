@@ -222,7 +222,7 @@ def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, forc
     if card.precision == "int8" and card.verdict == "not verified" and not force:
         raise ModelError(
             f"{card.name} is an int8 model that was not verified.",
-            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --force takes it as it is.",
+            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --force takes it so.",
         )
     if card.charset and model.dictionary:
         characters = len(read_dictionary(model.dictionary))

@@ -1,8 +1,8 @@
 """Writing FlatBuffers as small as the format allows: whatever is equal is stored once.
 
-opt writes every operator out in full: `groups = 1` takes its 60 bytes in each convolution, and names stand in the file as
-often as they are used. FlatBuffers refers to texts, lists and tables by offset, so equal ones may be one. The buffer is
-built from its end, because a reference points towards the end. Format: https://flatbuffers.dev/internals/.
+opt writes every operator out in full: `groups = 1` takes its 60 bytes in each convolution, and names stand in the file
+as often as they are used. FlatBuffers refers to texts, lists and tables by offset, so equal ones may be one. The buffer
+is built from its end, because a reference points towards the end. Format: https://flatbuffers.dev/internals/.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class _Packer:
         raw = struct.pack(f"<{len(values)}{layout}", *values)
         key = ("scalars", layout, raw)
         if key not in self._known:
-            self._known[key] = self._place(struct.pack("<I", len(values)) + raw, max(4, struct.calcsize("<" + layout)), 4)
+            width = max(4, struct.calcsize("<" + layout))
+            self._known[key] = self._place(struct.pack("<I", len(values)) + raw, width, 4)
         return self._known[key]
 
     def blob(self, value: bytes) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 from convert.nbfile.flat import Table
 
 Node = dict[str, Any]
-# A field's type: a `struct` letter for a scalar, `s` text, `y` bytes, `[x]` a list, a capitalised name a table, `-` none.
+# A field's type: a `struct` letter for a scalar, `s` text, `y` bytes, `[x]` a list, a capitalised name a table, `-`
+# none.
 SCHEMA: dict[str, tuple[tuple[str, str], ...]] = {
     "Program": (("blocks", "[Block]"), ("version", "Version"), ("op_version_map", "OpVersionMap")),
     "Version": (("version", "q"),),

@@ -91,7 +91,8 @@ def test_good_int8_model_passes_and_its_card_says_so(
     }  # fmt: skip
     again = load_model(model.folder)
     assert again.card.verdict == "passed"
-    assert all(check["thresholds"] for check in again.card.checks if check["name"] not in ("verify-card", "verify-finite"))
+    plain = ("verify-card", "verify-finite")
+    assert all(check["thresholds"] for check in again.card.checks if check["name"] not in plain)
     assert "x86 form" in next(check["note"] for check in again.card.checks if check["name"] == "verify-outputs")
     bad = record(again, [{"name": "verify-finite", "ok": False, "figures": {}, "thresholds": {}}])
     assert bad.card.verdict == "failed" and len(bad.card.checks) == 1, "a new verdict takes the place of the old one"
@@ -171,8 +172,9 @@ def test_saturated_activation_is_traced(
     source = _zoo("rec-int8")
 
     def too_small(graph: Graph) -> None:
-        quantize = [op for op in graph.of_type("quantize_linear") if arguments(op.inputs, "X")[0] not in graph.params][4]
-        name = arguments(quantize.inputs, "Scale")[0]
+        quantize = graph.of_type("quantize_linear")
+        activations = [op for op in quantize if arguments(op.inputs, "X")[0] not in graph.params]
+        name = arguments(activations[4].inputs, "Scale")[0]
         graph.set_param(name, graph.params[name] / 20)
 
     bad = _edit(source, tmp_path / "source", too_small)
