@@ -10,6 +10,7 @@
 #   FIELDTEST_COPY      files of this machine that the root gets at the same place (how its network is reached)
 #   FIELDTEST_BIND      folders of this machine that the root sees, read-only (a local CPython 3.10, local wheels)
 #   FIELDTEST_PASS      names of variables that the steps keep (proxies)
+#   FIELDTEST_PYTHON    the CPython 3.10 that the wheel is tried with, when it is not on PATH as python3.10
 #   FIELDTEST_RUNTIME   Paddle Lite's library for ARM, folder or archive; without it `edge runtime get` fetches it
 set -eu
 
@@ -52,10 +53,22 @@ if [ "${1:-}" = --inside ]; then
     step setup-boards "cd plate-edge-kit && make setup-boards"
     step virtual-up "$here && edge virtual up"
     step runtime "$here && $get_runtime"
+    step probe "$here && edge probe --device virtual"
     step flash "$here && edge flash --device virtual"
     step read "$here && edge run --device virtual edge/samples/blue-day.jpg"
     step bench "$here && bench run --device virtual --plan quick --precision int8 --out out/virtual"
+    step ssh "$here && edge virtual ssh virtual -- uname -m"
     step down "$here && edge virtual down"
+    # The wheel in environments of its own, away from the checkout: without extras, and with each.
+    step wheel "$here && uv pip install -q build && python -m build -q --outdir /root/dist ."
+    outside="cd /root && python3.10 -m venv bare && . bare/bin/activate && pip install -q dist/*.whl"
+    [ -z "${FIELDTEST_PYTHON:-}" ] || outside="alias python3.10=$FIELDTEST_PYTHON && $outside"
+    step bare "$outside && edge --version && edge doctor --no-devices --brief && bench run --device local --plan quick"
+    for extra in models train dev; do
+        step "extra-$extra" "cd /root && uv=plate-edge-kit/.venv/bin/uv && \$uv venv -q --python plate-edge-kit/.venv/bin/python $extra \
+            && VIRTUAL_ENV=$extra \$uv pip install -q --override plate-edge-kit/scripts/overrides.txt dist/*.whl[$extra] \
+            && $extra/bin/edge --version && $extra/bin/edge doctor --no-devices --brief"
+    done
     cp -r "$root/root/plate-edge-kit/out" "$work/"
     exit 0
 fi

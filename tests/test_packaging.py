@@ -124,6 +124,34 @@ print(json.dumps(found))
     assert "rk3399" in listed.stdout
 
 
+@needs_build
+def test_wheel_measures_outside_a_checkout(built: Path, tmp_path: Path) -> None:
+    """What the page on wheels shows: version, doctor, and a measurement of this host with its report."""
+    target = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*command, str(next(built.glob("*.whl")))], check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(target), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def call(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge", *words],
+            cwd=work, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    assert call("--version").startswith("edge, version ")
+    call("doctor", "--no-devices")
+    (work / "once.yml").write_text(
+        "base: quick\nmodels: [plate-v1]\nprecisions: [fp32]\nprocesses: 1\nrepeats: 2\nmax_ms: 500\n", encoding="utf-8"
+    )
+    answer = json.loads(call("bench", "run", "--device", "local", "--plan", "once.yml", "--out", "out", "--json"))
+    assert answer["complete"]
+    assert (work / "out" / "report.html").is_file()
+
+
 def test_version_names_kit_runtime_and_models() -> None:
     """`edge --version` says everything that a bug report needs."""
     command = [sys.executable, "-m", "edge", "--version"]

@@ -128,6 +128,20 @@ class Reader:
         clock.mark("decode")
         return self._read(bgr, clock)
 
+    def cut(self, bgr: npt.NDArray[np.uint8], box: Points) -> npt.NDArray[np.uint8]:
+        """Cuts a plate out of a photo.
+
+        What somebody wants to try between `crop` and `rec_pre` overrides this; docs/howto/extend.md shows how.
+
+        Args:
+            bgr: uint8 [height, width, 3].
+            box: float64 [4, 2], pixels of the photo.
+
+        Returns:
+            uint8 [h, w, 3], the plate upright.
+        """
+        return crop_plate(bgr, box)
+
     def _read(self, bgr: npt.NDArray[np.uint8], clock: _Clock) -> Reading:
         tensor = det_pre(bgr, self.config)
         clock.mark("det_pre")
@@ -137,7 +151,7 @@ class Reader:
         clock.mark("det_post")
         plates = []
         for box in boxes:
-            crop = crop_plate(bgr, box)
+            crop = self.cut(bgr, box)
             clock.mark("crop")
             tensor = rec_pre(crop, self.config)
             clock.mark("rec_pre")

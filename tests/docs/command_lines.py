@@ -16,18 +16,20 @@ from bench.cli import bench
 from edge.cli import edge
 
 REPO = Path(__file__).resolve().parents[2]
-KINDS = ("run", "hardware", "slow")
+# run: as it stands. small: page by page, on little data. tested FILE...: in one of these files. hardware: nowhere.
+KINDS = ("run", "small", "tested", "hardware")
 PROGRAMS = {"edge": edge, "bench": bench}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One command line: where it stands, its words, and the kind of its block (empty when it has none)."""
+    """One command line: where it stands, its words, the kind of its block (empty when it has none) and the files named."""
 
     file: Path
     number: int
     words: tuple[str, ...]
     kind: str
+    named: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.file.relative_to(REPO)}:{self.number}"
@@ -46,11 +48,12 @@ def find_lines(file: Path, text: str) -> list[Line]:
     """
     found: list[Line] = []
     kind, inside, start, pending = "", False, 0, ""
+    named: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if not inside:
-            if comment := re.fullmatch(r"<!-- commands: (\S+) -->", stripped):
-                kind = comment[1]
+            if comment := re.fullmatch(r"<!-- commands: (\S+)((?: \S+)*) -->", stripped):
+                kind, named = comment[1], tuple(comment[2].split())
                 if kind not in KINDS:
                     raise ValueError(f"{file}:{number}: kind {kind!r} is none of {', '.join(KINDS)}")
             elif stripped in ("```sh", "```console", "```bash", "```shell"):
@@ -59,7 +62,7 @@ def find_lines(file: Path, text: str) -> list[Line]:
                 kind = ""
             continue
         if stripped == "```":
-            inside, kind, pending = False, "", ""
+            inside, kind, pending, named = False, "", "", ()
             continue
         start = start if pending else number
         pending += stripped
@@ -73,7 +76,7 @@ def find_lines(file: Path, text: str) -> list[Line]:
         if words and words[0].startswith(".venv/bin/"):
             words[0] = words[0].removeprefix(".venv/bin/")
         if words and words[0] in (*PROGRAMS, "make"):
-            found.append(Line(file, start, tuple(words), kind))
+            found.append(Line(file, start, tuple(words), kind, named))
     return found
 
 

@@ -32,13 +32,31 @@ def test_command_line_exists(line) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     "words",
     [
-        "edge flash --devize rk3399", "edge fly", "bench run", "edge train fit car --recipe x --out y", "make coffee",
+        "edge flash --devize rk3399", "edge fly", "edge virtual up --arch mips",
+        "edge train fit car --recipe x --out y", "make coffee",
         "edge convert nb MODEL --target mips", "edge status --device a b", "edge",
     ],
 )  # fmt: skip
 def test_wrong_lines_are_noticed(words: str) -> None:
     """Each kind of mistake that a document could make."""
     assert check_line(tuple(words.split()), make_targets())
+
+
+@pytest.mark.parametrize("line", LINES, ids=str)
+def test_command_line_is_executed_somewhere(line) -> None:  # type: ignore[no-untyped-def]
+    """Each block says who runs it, or that a board is needed; a file that is named to run it does call it."""
+    assert line.kind, f"{line}: put `<!-- commands: KIND -->` above the block; docs/writing.md has the kinds"
+    assert (line.kind == "tested") == bool(line.named), f"{line}: only `tested` names files, and it must"
+    texts = [(REPO / name).read_text(encoding="utf-8") for name in line.named]
+    assert not texts or any(calls(text, line.words) for text in texts), f"{line}: {line.named} do not run it"
+
+
+def calls(text: str, words: tuple[str, ...]) -> bool:
+    """Says whether a script has the line as it stands, or a Python file names its commands and options."""
+    if " ".join(words) in text:
+        return True
+    needed = [word for word in words if word.startswith("--") or re.fullmatch(r"[a-z]+", word)]
+    return all(f'"{word}"' in text for word in needed)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.kind == "run"], ids=str)
