@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from virtual_board import board_of, why_none
 
+from bench.cli import bench
 from edge.board import Device, find_device, load_profile
 from edge.commands.flash import status
 from edge.commands.run import run
@@ -78,7 +79,7 @@ def texts(photo: Path) -> list[str]:
     return [plate["text"] for plate in labels[photo.name]]
 
 
-def test_flash_and_run_on_arm(board: VirtualBoard, recorded: dict[Path, Path]) -> None:
+def test_flash_run_and_measure_on_arm(board: VirtualBoard, recorded: dict[Path, Path], tmp_path: Path) -> None:
     from replay_runtime import build_replay
 
     replay = build_replay(board.arch, recorded)
@@ -106,3 +107,16 @@ def test_flash_and_run_on_arm(board: VirtualBoard, recorded: dict[Path, Path]) -
 
     answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", "--json", str(SAMPLES[1])])
     assert texts(SAMPLES[1])[0] in answer.output, answer.output
+
+    # Measuring works from end to end, and what comes out says that it is no measurement.
+    plan = tmp_path / "plan.yml"
+    plan.write_text(
+        "processes: 1\nwarmup: 0\nwarmup_ms: 0\nrepeats: 1\nmin_ms: 0\nmodels: [ppocrv3]\nprecisions: [fp32]\n"
+        "det_sides: ['max:640']\n"
+    )
+    words = ["--device", board.name, "--installed", "--plan", str(plan), "--photos", str(SAMPLES[1]), "--no-history"]
+    answer = CliRunner().invoke(bench, ["run", *words, "--out", str(tmp_path / "out"), "--quiet"])
+    assert answer.exit_code == 0, answer.output
+    result = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
+    assert result["device"]["kind"] == "replay" and result["summary"]["verdict"] == "INVALID"
+    assert result["processes"][0]["answers"]["0"][0]["text"] == texts(SAMPLES[1])[0]
