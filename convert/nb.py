@@ -80,6 +80,24 @@ def fitting_options(options: Options, board: str | None) -> Options:
     return replace(options, version=version_for_runtime(_runtime_version(profile)))
 
 
+def speed_note(precision: str, board: str | None) -> str:
+    """Says what int8 brings on a board whose cores have no int8 dot product; empty where there is nothing to say.
+
+    Paddle Lite's own tables have int8 at 1.33 to 1.37 times the speed of fp32 on an RK3399; instruction counts of these
+    networks on a Cortex-A72 are the same for both.
+    """
+    if precision != "int8" or board is None:
+        return ""
+    profile = load_profile(board)
+    cores = [cluster.core for cluster in profile.clusters if "asimddp" not in cluster.features]
+    if not cores or len(cores) < len(profile.clusters):
+        return ""
+    return (
+        f"{' and '.join(cores)} of {profile.title} have no int8 dot product (asimddp): int8 makes the model smaller, "
+        "but not more than 1.0 to 1.4 times as fast as fp32."
+    )
+
+
 def _runtime_version(profile: Board) -> str:
     """The release of the library that a board uses: of the one that is here, else of the one that would be fetched."""
     try:

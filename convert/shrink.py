@@ -39,6 +39,7 @@ _FLOAT32, _INT16, _INT8 = 5, 1, 21
 _INT, _FLOATS = 0, 4
 _RANKS = {0: 4, 1: 2}
 _WORTH = 64
+_NOTHING = 1e-30
 _PACKED_META = 2
 
 
@@ -180,6 +181,7 @@ def quantise(values: NDArray[np.float32], axis: int, bits: int) -> tuple[NDArray
     top = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(values.ndim) if index != axis)
     largest = np.abs(values).max(others, keepdims=True)
-    scales = np.where(largest > 0, largest / top, 1.0).astype(np.float32)
+    # A channel of (nearly) nothing: its scale would be no normal float32.
+    scales = np.where(largest > _NOTHING, largest / top, 1.0).astype(np.float32)
     integers = np.clip(np.rint(values / scales), -top, top).astype("<i1" if bits == 8 else "<i2")
     return integers, scales.reshape(-1)

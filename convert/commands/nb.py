@@ -50,7 +50,7 @@ def nb(
     MODEL is a model folder of the kit, or any folder with inference.pdmodel and inference.pdiparams. A finished
     conversion is left alone.
     """
-    from convert.nb import Options, convert_model, existing, fitting_options
+    from convert.nb import Options, convert_model, existing, fitting_options, speed_note
     from convert.opt_environment import DEFAULT_VERSION, opt_environment
     from convert.source import open_source
 
@@ -66,7 +66,7 @@ def nb(
         if made is None:
             opt_environment(options.version, _report)
             made = convert_model(source, folder, options, force=force)
-    _show(made, as_json)
+    _show(made, speed_note(made.card.precision, board), as_json)
 
 
 def _report(text: str) -> None:
@@ -74,13 +74,16 @@ def _report(text: str) -> None:
         click.echo(f"{text} ...", err=True)
 
 
-def _show(made: Model, as_json: bool) -> None:
+def _show(made: Model, note: str, as_json: bool) -> None:
     opt = made.card.opt or {}
     if as_json:
         document = {"folder": str(made.folder), "name": made.card.name, "bytes": made.card.bytes, "opt": opt}
+        document |= {"notes": [note] if note else []}
         click.echo(json.dumps(document, ensure_ascii=False))
         return
     click.echo(f"{made.file('.nb')}: {made.card.name}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
     changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())
     click.echo(f"    opt {opt['version']}; {changes or 'no rewrites'}")
     click.echo("    " + ", ".join(f"{step['name']}: {step['bytes']:,}" for step in opt["steps"]))
+    if note:
+        click.echo(f"note: {note}")
