@@ -88,7 +88,7 @@ def test_weights_become_integers_with_a_scale_a_channel(weights: str, error: flo
 
 
 def test_channels_of_zeros_and_what_is_not_worth_it() -> None:
-    with np.errstate(all="raise"):
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
         for nothing in (0.0, 1e-44, 1e-39):
             integers, scales = quantise(np.full((2, 3), nothing, np.float32), 1, 8)
             assert not integers.any() and np.isfinite(scales).all() and (scales > 1e-30).all()
