@@ -75,12 +75,12 @@ def quantised_network(task: str, characters: list[str] | None, qat: QatPart) -> 
     return net, quantiser
 
 
-def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row: None) -> Fit:
+def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Report = lambda row: None) -> Fit:
     """Makes a QAT run ready to be started or resumed.
 
     Args:
         recipe: `model` is ignored but for the charset and width; `qat` says what is quantised.
-        run: Folder of the float run, or a checkpoint; see `train.delivery.read_trained`.
+        run: Folder of the float run, or a checkpoint; several are averaged (`train.delivery.read_trained`).
         out: Folder of this run.
         report: Called with each logged row.
 
@@ -106,7 +106,7 @@ def start_qat(recipe: Recipe, run: Path, out: Path, report: Report = lambda row:
     check_precision(recipe)
     cv2.setNumThreads(1)
     paddle.seed(recipe.seed)
-    trained = read_trained([run], task=recipe.task)
+    trained = read_trained([run] if isinstance(run, Path) else run, task=recipe.task)
     characters = trained.characters
     plain = build(recipe.task, len(characters) + 1 if characters else None)
     assign(plain, trained.values, ", ".join(trained.names))

@@ -16,10 +16,11 @@ from edge.models import TASKS, Model, load_model
 @click.argument("task", type=click.Choice(TASKS))
 @click.option(
     "--model",
-    "source",
+    "sources",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="Float inference model; for qat a fit's run or .pdparams.",
+    help="Float inference model; for qat a fit's run or .pdparams (several: averaged).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the int8 model; not for --sensitivity.")
 @click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True, help="How.")
@@ -33,7 +34,7 @@ from edge.models import TASKS, Model, load_model
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def quantize(
     task: str,
-    source: Path,
+    sources: tuple[Path, ...],
     out: Path | None,
     method: str,
     calibrate: Path | None,
@@ -55,13 +56,15 @@ def quantize(
         from train.commands.quantize_qat import quantize_by_training
 
         name = recipe or {"det": "det-plate-qat", "rec": "rec-plate-160-qat"}[task]
-        quantize_by_training(task, source, out, name, overrides, force=force, as_json=as_json)
+        quantize_by_training(task, sources, out, name, overrides, force=force, as_json=as_json)
         return
     if recipe or overrides:
         raise UsageError("--recipe and -o are for --method qat.")
-    model = load_model(source)
+    if len(sources) > 1:
+        raise UsageError("Several --model are for --method qat.")
+    model = load_model(sources[0])
     if model.card.task != task:
-        raise UsageError(f"{source} is a {model.card.task} model, not {task}.")
+        raise UsageError(f"{sources[0]} is a {model.card.task} model, not {task}.")
     if sensitivity:
         _show_sensitivity(model, seed, calibrate, limit, as_json)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge.errors import InputError, UsageError
@@ -10,7 +11,7 @@ from train.commands.export import show_delivered
 
 def quantize_by_training(
     task: str,
-    run: Path,
+    runs: Sequence[Path],
     out: Path,
     recipe_name: str,
     overrides: tuple[str, ...],
@@ -22,7 +23,7 @@ def quantize_by_training(
 
     Args:
         task: `det` or `rec`.
-        run: Folder of the float run.
+        runs: Folder of the float run, or checkpoints, which are averaged.
         out: Folder of the int8 model.
         recipe_name: As for `edge train fit`.
         overrides: Likewise.
@@ -47,6 +48,6 @@ def quantize_by_training(
     from train.commands.fit import Progress
 
     with Progress(None, quiet=as_json) as progress:
-        start_qat(recipe, run, work, progress.row).run()
+        start_qat(recipe, runs, work, progress.row).run()
     model = deliver(read_trained([work]), out, recipe=recipe, force=force)
     show_delivered(model, as_json)
