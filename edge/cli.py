@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("convert.cli:convert", "Inference models to `.nb`: convert, inspect, verify, shrink."),
     "train": ("train.cli:train", "Weights, data, fitting, quantising, evaluation."),
     "bench": ("bench.cli:bench", "Measure on a board, compare, report."),
+    "completion": ("edge.commands.completion:completion", "What bash, zsh or fish need to complete commands."),
 }
 
 _OWN = ("edge", "bench", "convert", "train")

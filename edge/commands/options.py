@@ -20,17 +20,33 @@ def inventory_option(command: F) -> F:
     )(command)
 
 
+def complete_devices(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of devices for shell completion; none where the inventory cannot be read, since nobody would see why."""
+    from edge.board import load_inventory
+    from edge.errors import EdgeError
+
+    try:
+        names = ["local", *load_inventory()]
+    except (EdgeError, OSError):
+        names = ["local"]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
 def device_option(command: F) -> F:
     """`--device NAME`, passed as `device: str`."""
-    return click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")(
-        command
-    )
+    return click.option(
+        "--device", required=True, metavar="NAME", shell_complete=complete_devices,
+        help="A device of your inventory, or `local`.",
+    )(command)  # fmt: skip
 
 
 def fleet_options(command: F) -> F:
     """`--device A,B,C` and `--group NAME`, passed as `device: str | None` and `group: str | None`."""
     command = click.option("--group", metavar="NAME", help="All devices of a group.")(command)
-    return click.option("--device", metavar="NAME[,NAME...]", help="Devices of your inventory, or `local`.")(command)
+    return click.option(
+        "--device", metavar="NAME[,NAME...]", shell_complete=complete_devices,
+        help="Devices of your inventory, or `local`.",
+    )(command)  # fmt: skip
 
 
 def json_option(command: F) -> F:
