@@ -290,7 +290,11 @@ def _answers(end: dict[str, Any], remotes: list[str]) -> dict[str, list[dict[str
 def _left_out(cells: dict[str, int], plan: Plan) -> list[str]:
     if not cells:
         return []
-    said = ", ".join(f"{count} of {plan.processes} of {key}" for key, count in cells.items())
+    counts = set(cells.values())
+    if len(cells) == len(plan.cells) and len(counts) == 1:
+        said = f"{counts.pop()} of {plan.processes} of every combination"
+    else:
+        said = ", ".join(f"{count} of {plan.processes} of {key}" for key, count in cells.items())
     return [f"The plan's time box of {plan.box_s:g} s left processes out: {said}."]
 
 

@@ -28,10 +28,11 @@ _WIDE = 6
 
 
 def figure(value: float) -> str:
-    """Milliseconds with three digits that mean something: `0.042`, `4.21`, `223.4`."""
+    """Milliseconds with the digits that mean something: `0.042`, `4.21`, `223.4`, `1018`."""
     if abs(value) < 0.0005:
         return "0.000"
-    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.1f}"
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+    return f"{value:.{digits}f}"
 
 
 def pair(summary: Summary | None) -> str:
@@ -69,6 +70,14 @@ def pair_sentence(twins: PairSummary) -> str:
     return f"int8 beside fp32 ({twins.int8}): {', '.join(parts)}."
 
 
+def shared_reasons(summary: ResultSummary) -> tuple[str, ...]:
+    """Reasons that every combination has, so that they need saying once; none where there is a single combination."""
+    cells = summary.cells
+    if len(cells) < 2:
+        return ()
+    return tuple(text for text in cells[0].verdict.reasons if all(text in item.verdict.reasons for item in cells[1:]))
+
+
 def print_table(result: Result, summary: ResultSummary, console: Console) -> None:
     """Prints the figures of a result.
 
@@ -90,11 +99,17 @@ def print_table(result: Result, summary: ResultSummary, console: Console) -> Non
         )
     for twins in summary.pairs:
         console.print(escape(pair_sentence(twins)))
+    shared = shared_reasons(summary)
     for item in summary.cells:
         colour = _COLOURS[item.verdict.level]
         console.print(f"[{colour}]{item.verdict.level}[/{colour}] {escape(item.cell.key)}")
         for reason in item.verdict.reasons:
-            console.print(f"  - {escape(reason)}")
+            if reason not in shared:
+                console.print(f"  - {escape(reason)}")
+    if shared:
+        console.print("all of them:")
+    for reason in shared:
+        console.print(f"  - {escape(reason)}")
     if not result.complete:
         console.print(f"[red]incomplete[/red]: {escape(result.why)}")
 

@@ -26,7 +26,7 @@ from bench.report.style import STYLE
 from bench.result import Result
 from bench.statistics import MIN_SAMPLES
 from bench.summary import ROWS, CellSummary, ResultSummary
-from bench.table import STAGE_TITLES, figure, pair, pair_sentence
+from bench.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -88,9 +88,13 @@ def _head(result: Result, summary: ResultSummary) -> str:
 
 def _verdict(result: Result, summary: ResultSummary) -> str:
     entries = []
+    shared = shared_reasons(summary)
+    if shared:
+        inner = "".join(f"<li>{escape(reason)}</li>" for reason in shared)
+        entries.append(f"<li>All combinations<ul>{inner}</ul></li>")
     for item in summary.cells:
         name = escape(f"{item.cell.label}, {settings(item)}")
-        inner = "".join(f"<li>{escape(reason)}</li>" for reason in item.verdict.reasons)
+        inner = "".join(f"<li>{escape(reason)}</li>" for reason in item.verdict.reasons if reason not in shared)
         reasons = f"<ul>{inner}</ul>" if inner else ""
         badge = f'<span class="badge {item.verdict.level}">{item.verdict.level}</span>'
         entries.append(f"<li>{badge} {name}{reasons}</li>")
