@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.power import PATTERNS, source_of, watts_of
 from edge.errors import EdgeError
 from edge.transport.base import Transport
 
@@ -28,11 +29,8 @@ DYNAMIC = (
     f"{_CPU}/cpu[0-9]*/cpufreq/scaling_max_freq", f"{_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count",
     "/sys/class/thermal/thermal_zone*/temp", "/sys/class/thermal/cooling_device*/cur_state",
     "/sys/devices/platform/soc/soc:firmware/get_throttled", "/proc/loadavg", "/proc/uptime",
-    "/sys/class/power_supply/*/online", "/sys/class/power_supply/*/status", "/sys/class/power_supply/*/capacity",
-    "/sys/class/power_supply/*/voltage_now", "/sys/class/power_supply/*/current_now",
-    "/sys/class/hwmon/hwmon*/power*_input", "/sys/class/hwmon/hwmon*/temp*_input",
-    "/sys/class/power_supply/*/type", "/sys/class/thermal/thermal_zone*/type",
-    "/sys/class/thermal/cooling_device*/type", "/sys/class/hwmon/hwmon*/name", "/sys/class/hwmon/hwmon*/power*_label",
+    "/sys/class/hwmon/hwmon*/temp*_input", "/sys/class/thermal/thermal_zone*/type",
+    "/sys/class/thermal/cooling_device*/type", "/sys/class/hwmon/hwmon*/name", *PATTERNS,
 )  # fmt: skip
 _READ = """for f in %s; do
   [ -r "$f" ] || continue
@@ -211,8 +209,8 @@ def snapshot(values: Mapping[str, list[str]]) -> Snapshot:
         "throttled": _throttled(values),
         "load": _number((_first(values, "/proc/loadavg") or "").split(" ")[0]),
         "memory_kb": _memory(values, "MemAvailable"),
-        "power_w": _power(values),
-        "power_source": _power_source(values),
+        "power_w": watts_of(values),
+        "power_source": source_of(values),
     }
     kept = {key: (None if value in ({}, "") else value) for key, value in found.items()}
     missing = {key: _REASONS[key] for key, value in kept.items() if value is None}
@@ -321,38 +319,3 @@ def _throttled(values: Mapping[str, list[str]]) -> dict[str, int]:
             except ValueError:
                 continue
     return found
-
-
-def _power(values: Mapping[str, list[str]]) -> dict[str, float]:
-    found = {}
-    for path, lines in values.items():
-        match = re.fullmatch(r"/sys/class/hwmon/(hwmon\d+)/(power\d+)_input", path)
-        value = _number(lines[0]) if match else None
-        if match and value is not None:
-            label = _first(values, f"/sys/class/hwmon/{match[1]}/{match[2]}_label")
-            name = _first(values, f"/sys/class/hwmon/{match[1]}/name") or match[1]
-            found[f"{name} {label or match[2]}"] = value / 1e6
-    for path in values:
-        match = re.fullmatch(r"/sys/class/power_supply/([^/]+)/current_now", path)
-        if match:
-            stem = f"/sys/class/power_supply/{match[1]}"
-            current, voltage = _number(values[path][0]), _number(_first(values, f"{stem}/voltage_now"))
-            if current is not None and voltage is not None:
-                # Microampere x microvolt; the sign of a discharging current differs from driver to driver.
-                found[match[1]] = abs(current) * voltage / 1e12
-    return found
-
-
-def _power_source(values: Mapping[str, list[str]]) -> str | None:
-    said = []
-    for path, lines in values.items():
-        match = re.fullmatch(r"/sys/class/power_supply/([^/]+)/type", path)
-        if not match:
-            continue
-        stem = f"/sys/class/power_supply/{match[1]}"
-        if lines[0] == "Battery":
-            level, status = _first(values, f"{stem}/capacity"), _first(values, f"{stem}/status")
-            said.append(f"battery {level or '?'} % {(status or '').lower()}".strip())
-        elif _first(values, f"{stem}/online") == "1":
-            said.append(lines[0].lower())
-    return ", ".join(said) or None

@@ -222,6 +222,8 @@ def make_process(
     effective = {key: log.start[key] for key in keep if key in log.start} if log.start else {}
     if "process_threads" in end:
         effective["process_threads"] = end["process_threads"]
+    if header.get("argv"):
+        effective["argv"] = header["argv"]
     return Process(
         index=slot.index,
         round=slot.round,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ class CellSummary:
         modes: Two speeds, or None.
         accuracy: Plates read right; None without ground truth.
         millijoules: Energy a photo, from the largest power sensor; None without one.
+        millijoules_above_idle: The same less what the board draws before a process begins.
         verdict: Whether to believe it.
     """
 
@@ -54,6 +56,7 @@ class CellSummary:
     modes: Modes | None
     accuracy: Accuracy | None
     millijoules: float | None
+    millijoules_above_idle: float | None
     verdict: Verdict
 
     @property
@@ -145,6 +148,7 @@ def _summarise_cell(result: Result, cell: ResultCell) -> CellSummary:
         if summary is not None:
             stages[row] = summary
     total_summary = stages.get("total")
+    energy = _energy(result, processes, total_summary)
     return CellSummary(
         cell=cell,
         stages=stages,
@@ -162,7 +166,8 @@ def _summarise_cell(result: Result, cell: ResultCell) -> CellSummary:
         drift=drift_of(processes),
         modes=modes_of(processes),
         accuracy=accuracy(result.photos, answers_of(result, cell.key)),
-        millijoules=_energy(result, processes, total_summary),
+        millijoules=energy[0],
+        millijoules_above_idle=energy[1],
         verdict=judge_cell(result, cell, total_summary),
     )
 
@@ -182,14 +187,22 @@ def _memory(processes: list[Process]) -> dict[str, int]:
     return {key: max(values) for key, values in found.items() if values}
 
 
-def _energy(result: Result, processes: list[Process], total: Summary | None) -> float | None:
+def _energy(
+    result: Result, processes: list[Process], total: Summary | None
+) -> tuple[float | None, float | None]:
+    """Millijoules of a photo, and those above idling; watts times milliseconds."""
     indices = {process.index for process in processes}
-    watts = [
-        max(sample["power_w"].values())
-        for sample in result.samples
-        if sample.get("process") in indices and sample.get("power_w")
-    ]
-    return float(np.mean(watts)) * total.mean if watts and total else None
+
+    def watts(looks: Iterable[Mapping[str, Any] | None]) -> float | None:
+        # The sensor with the largest value: rails lie within rails, so the sum would count twice.
+        values = [max(look["power_w"].values()) for look in looks if look and look.get("power_w")]
+        return float(np.mean(values)) if values else None
+
+    busy = watts(sample for sample in result.samples if sample.get("process") in indices)
+    idle = watts(process.before for process in processes)
+    if busy is None or total is None:
+        return None, None
+    return busy * total.mean, max(0.0, busy - idle) * total.mean if idle is not None else None
 
 
 def _is_int8_of(other: ResultCell, cell: ResultCell) -> bool:

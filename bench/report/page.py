@@ -119,7 +119,9 @@ def _tiles(summary: ResultSummary) -> str:
         )
         found = item.accuracy
         plates = f"<p>{found.right} of {found.truth} plates read right</p>" if found else ""
-        energy = f"<p>{item.millijoules:.0f} mJ a photo</p>" if item.millijoules else ""
+        idle = item.millijoules_above_idle
+        above = f", {idle:.0f} of them above idling" if idle is not None else ""
+        energy = f"<p>{item.millijoules:.0f} mJ a photo{above}</p>" if item.millijoules else ""
         tiles.append(
             f'<div class="tile-box {escape(item.cell.precision)}"><p><strong>{escape(item.cell.label)}</strong></p>'
             f'<p class="big">{figure(item.total.median)} <small>ms a photo</small></p><p class="muted">{spread}</p>'

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from fake_board import fake_plan, fake_target
+import pytest
+from fake_board import fake_plan, fake_target, run
 
 from bench.environment import facts, parse, read_board, snapshot
 from bench.session import Session
+from bench.summary import summarise_result
 from edge.transport.local import LocalTransport
 
 
@@ -40,6 +43,11 @@ BOARD = """
 /sys/class/hwmon/hwmon1/name\tina3221
 /sys/class/hwmon/hwmon1/power1_label\tVDD_IN
 /sys/class/hwmon/hwmon1/power1_input\t5200000
+/sys/class/hwmon/hwmon2/name	ina3221
+/sys/class/hwmon/hwmon2/in1_label	VDD_CPU
+/sys/class/hwmon/hwmon2/in1_input	5000
+/sys/class/hwmon/hwmon2/curr1_input	420
+/sys/class/hwmon/hwmon2/in2_input	5000
 /sys/class/power_supply/battery/type\tBattery
 /sys/class/power_supply/battery/current_now\t-500000
 /sys/class/power_supply/battery/voltage_now\t4000000
@@ -62,7 +70,7 @@ def test_board_of_every_sensor_is_understood() -> None:
     assert now.frequencies == {"0": 1416000, "4": 1800000} and now.fastest == 1800000
     assert now.temperatures == {"thermal_zone0 cpu": 61.111}, "a zone at -274 degrees is switched off"
     assert now.cooling == {"cooling_device0 thermal-cpufreq-0": 2}
-    assert now.power_w == {"ina3221 VDD_IN": 5.2, "battery": 2.0} and now.watts == 5.2
+    assert now.power_w == {"ina3221 VDD_IN": 5.2, "ina3221 VDD_CPU": 2.1, "battery": 2.0} and now.watts == 5.2
     assert now.power_source == "battery 83 % discharging"
     assert now.throttled == {"raspberry": 5}
     known = facts(values)
@@ -81,3 +89,15 @@ def test_script_reads_odd_files_on_a_real_shell(tmp_path: Path) -> None:
     text = LocalTransport().run(["sh", "-c", script([pattern, "/does/not/exist*"])]).stdout
     values = {Path(path).name: lines for path, lines in parse(text).items()}
     assert values == {"a b": ["with a space"], "no end": ["no newline"], "evil": ["$(touch pwned) `id` 100%s"]}
+
+
+def test_energy_of_a_photo_is_told_with_and_without_idling(tmp_path: Path) -> None:
+    result = run(tmp_path, processes=2, precisions=("fp32",))
+    without = summarise_result(result).cells[0]
+    assert without.millijoules is None and without.millijoules_above_idle is None
+    idle = {"power_w": {"VDD_IN": 2.0, "VDD_CPU": 1.0}}
+    processes = tuple(replace(process, before={**(process.before or {}), **idle}) for process in result.processes)
+    looks = tuple({"t": 0.1 * i, "process": i % 2, "power_w": {"VDD_IN": 5.0, "VDD_CPU": 3.0}} for i in range(6))
+    cell = summarise_result(replace(result, processes=processes, samples=looks)).cells[0]
+    assert cell.total is not None and cell.millijoules == pytest.approx(5.0 * cell.total.mean)
+    assert cell.millijoules_above_idle == pytest.approx(3.0 * cell.total.mean)
