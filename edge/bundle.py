@@ -251,15 +251,18 @@ def variant_config(board: Board, pair: ModelPair, settings: Mapping[str, str]) -
 
 
 def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:
-    licence = kit_source("LICENSE")
-    if licence.is_file():
-        sources["LICENSE"] = (licence, "licence")
-    place = "LICENSE" if licence.is_file() else ""
+    places = {}
+    for name in ("LICENSE", "NOTICE"):
+        file = kit_source(name)
+        if file.is_file():
+            sources[name] = (file, "licence")
+            places[name] = name
+    place, notice = places.get("LICENSE", ""), places.get("NOTICE", "")
     return [
         {"component": "plate-edge-kit", "licence": "Apache-2.0", "file": place},
         {"component": "Paddle Lite", "licence": "Apache-2.0", "file": place},
         {"component": "PP-OCRv3 weights (PaddleOCR)", "licence": "Apache-2.0", "file": place},
-        {"component": "stb_image", "licence": "MIT OR Unlicense", "file": ""},
+        {"component": "stb_image", "licence": "MIT OR Unlicense", "file": notice},
     ]
 
 

@@ -72,6 +72,9 @@ def test_the_manifest_says_everything(compiled: tuple[Path, Path], tmp_path: Pat
     assert variant["rec_card"]["charset"]["classes"] == 3
     assert document["requires"]["versions"]["GLIBC"]
     assert {item["component"] for item in document["licences"]} >= {"Paddle Lite", "plate-edge-kit"}
+    named = {item["path"] for item in document["files"] if item["kind"] == "licence"}
+    assert named == {"LICENSE", "NOTICE"}
+    assert {item["file"] for item in document["licences"]} == named
     modes = {item["path"]: item["mode"] for item in document["files"]}
     assert modes["bin/plate_ocr"] == 0o755
     assert modes["models/test-fp32/rec.nb"] == 0o644
