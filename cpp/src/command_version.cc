@@ -16,6 +16,8 @@ ExitCode command_version(const Words& words) {
         json.text(Predictor(args.required("model"), 1, "none").version());
     } else {
         json.null();
+        // A function of a loaded predictor is the only one that tells it.
+        json.item("why", "Paddle Lite tells its version when a model is loaded: add --model FILE.nb");
     }
     json.item("compiler", compiler()).item("abi", abi()).item("build_flags", build_flags());
     json.key("cpu_features").open_array();

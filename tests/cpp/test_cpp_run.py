@@ -205,7 +205,9 @@ def test_version_tells_what_it_is(program: Path, ocr_models: ModelPair) -> None:
     told = lines(run(program, "version", "--model", ocr_models.rec.file(".nb")))[0]
     assert told["program"] == "plate_ocr" and told["abi"] == "x86_64" and "-O3" in told["build_flags"]
     assert told["runtime"].startswith("v2.13") and told["compiler"] and "sse2" in told["cpu_features"]
-    assert lines(run(program, "version"))[0]["runtime"] is None
+    without = lines(run(program, "version"))[0]
+    assert without["runtime"] is None
+    assert "--model" in without["why"]
     assert load_model(ocr_models.rec.folder).card.task == "rec"
 
 
