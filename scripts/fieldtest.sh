@@ -4,7 +4,8 @@
 #
 #     scripts/fieldtest.sh FOLDER
 #
-# FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log a step and the reports. From the environment:
+# FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log a step and the reports. A root that was kept is gone
+# on with by FIELDTEST_RESUME=1. From the environment:
 #   FIELDTEST_MIRROR    Debian mirror
 #   FIELDTEST_PACKAGES  further Debian packages of the root, comma separated; beside required ones there are git, make, ca-certificates
 #   FIELDTEST_COPY      files of this machine that the root gets at the same place (how its network is reached)
@@ -18,6 +19,8 @@ if [ "${1:-}" = --inside ]; then
     # In a mount namespace of its own: what is mounted here ends with it.
     work=$2 root=$2/root repo=$3
     bind() { mkdir -p "$root$2"; mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; }
+    # A root that is no mount point cannot make namespaces of its own, which a virtual board does.
+    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
     mount --rbind /dev "$root/dev"
@@ -34,6 +37,7 @@ if [ "${1:-}" = --inside ]; then
 
     # step NAME COMMAND: what a newcomer types. Standard input is closed: whatever asks a question fails here.
     step() {
+        ! grep -q "^$1	[0-9.]*	0	" "$work/times.tsv" || return 0
         name=$1 load=$(cut -d' ' -f1 /proc/loadavg) began=$(date +%s%N) code=0
         # shellcheck disable=SC2086
         chroot "$root" env -i $kept sh -c "cd /root; $2" </dev/null >"$work/$name.log" 2>&1 || code=$?
@@ -45,7 +49,7 @@ if [ "${1:-}" = --inside ]; then
     here="cd plate-edge-kit && . .venv/bin/activate"
     get_runtime="edge runtime get generic-arm64"
     [ -z "${FIELDTEST_RUNTIME:-}" ] || get_runtime="edge runtime add /mnt/runtime"
-    printf 'step\tseconds\texit\tload before\tcommand\n' >"$work/times.tsv"
+    [ -e "$work/times.tsv" ] || printf 'step\tseconds\texit\tload before\tcommand\n' >"$work/times.tsv"
     step clone "git clone -q file:///mnt/repo plate-edge-kit"
     step run "cd plate-edge-kit && make run"
     step run-again "cd plate-edge-kit && make run"
@@ -61,8 +65,7 @@ if [ "${1:-}" = --inside ]; then
     step down "$here && edge virtual down"
     # The wheel in environments of its own, away from the checkout: without extras, and with each.
     step wheel "$here && uv pip install -q build && python -m build -q --outdir /root/dist ."
-    outside="cd /root && python3.10 -m venv bare && . bare/bin/activate && pip install -q dist/*.whl"
-    [ -z "${FIELDTEST_PYTHON:-}" ] || outside="alias python3.10=$FIELDTEST_PYTHON && $outside"
+    outside="cd /root && ${FIELDTEST_PYTHON:-python3.10} -m venv bare && . bare/bin/activate && pip install -q dist/*.whl"
     step bare "$outside && edge --version && edge doctor --no-devices --brief && bench run --device local --plan quick"
     for extra in models train dev; do
         step "extra-$extra" "cd /root && uv=plate-edge-kit/.venv/bin/uv && \$uv venv -q --python plate-edge-kit/.venv/bin/python $extra \
@@ -77,10 +80,13 @@ work=${1:?usage: scripts/fieldtest.sh FOLDER}
 repo=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
-[ ! -e "$work/root" ] || { echo "error: $work/root exists" >&2; exit 2; }
+if [ -e "$work/root" ] && [ -z "${FIELDTEST_RESUME:-}" ]; then
+    echo "error: $work/root exists; FIELDTEST_RESUME=1 goes on with the steps that have not succeeded in it" >&2
+    exit 2
+fi
 packages="git,make,ca-certificates${FIELDTEST_PACKAGES:+,$FIELDTEST_PACKAGES}"
 # shellcheck disable=SC2086
-mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" bookworm "$work/root" ${FIELDTEST_MIRROR:-}
+[ -e "$work/root" ] || mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" bookworm "$work/root" ${FIELDTEST_MIRROR:-}
 for file in ${FIELDTEST_COPY:-}; do
     mkdir -p "$work/root$(dirname "$file")"
     cp -L "$file" "$work/root$file"

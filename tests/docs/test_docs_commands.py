@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_lines import REPO, check_line, documents, find_lines, make_targets
+from command_lines import KINDS, REPO, check_line, documents, find_lines, make_targets
 
 LINES = [line for file in documents() if file.is_file() for line in find_lines(file, file.read_text(encoding="utf-8"))]
 
@@ -45,7 +45,7 @@ def test_wrong_lines_are_noticed(words: str) -> None:
 @pytest.mark.parametrize("line", LINES, ids=str)
 def test_command_line_is_executed_somewhere(line) -> None:  # type: ignore[no-untyped-def]
     """Each block says who runs it, or that a board is needed; a file that is named to run it does call it."""
-    assert line.kind, f"{line}: put `<!-- commands: KIND -->` above the block; docs/writing.md has the kinds"
+    assert line.kind in KINDS, f"{line}: put `<!-- commands: KIND -->` above the block; docs/writing.md has the kinds"
     assert (line.kind == "tested") == bool(line.named), f"{line}: only `tested` names files, and it must"
     texts = [(REPO / name).read_text(encoding="utf-8") for name in line.named]
     assert not texts or any(calls(text, line.words) for text in texts), f"{line}: {line.named} do not run it"
@@ -98,6 +98,8 @@ def test_a_page_is_built_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site" / "reference" / "edge.html").read_text(encoding="utf-8")
     assert "edge flash" in page and "--break-lock" in page
+    python = (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
+    assert "ensure_models" in python and "One of <code>model_sets()</code>." in python
     fetched = re.findall(r'<(?:script|link)[^>]+(?:src|href)="(https?://[^"]+)"', page)
     assert not [url for url in fetched if "plate" not in url], "a page fetches from elsewhere"
 
