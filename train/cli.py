@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("train.commands.synth:synth", "Render plates in scenes, with CCPD names."),
     "stats": ("train.commands.stats:stats", "Show what a data set holds."),
     "fit": ("train.commands.fit:fit", "Fine-tune a detector or a recogniser."),
+    "prune": ("train.commands.prune:prune", "Take filters out of a recogniser's widest layers."),
     "quantize": ("train.commands.quantize:quantize", "Quantise to int8 by QAT or PTQ."),
     "export": ("train.commands.export:export", "Write a run as an inference model, measured after it."),
     "eval": ("train.commands.evaluate:evaluate", "Measure a detector, a recogniser, or both end to end."),

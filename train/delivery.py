@@ -134,7 +134,7 @@ def deliver(
     if not trained.quantised:
         from train.weights import assign, build
 
-        net = build(trained.task, len(trained.characters) + 1 if trained.characters else None)
+        net = build(trained.task, len(trained.characters) + 1 if trained.characters else None, like=trained.values)
         assign(net, trained.values, ", ".join(trained.names))
         net.eval()
         model = export_layer(net, trained.task, out, facts, characters=trained.characters, force=force)

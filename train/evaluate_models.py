@@ -190,7 +190,7 @@ def _open_checkpoint(source: Source) -> Opened:
 
     weights = _weights(source.path)
     characters = _characters(source.path) if source.task == "rec" else None
-    net = build(source.task, len(characters) + 1 if characters else None)
+    net = build(source.task, len(characters) + 1 if characters else None, like=weights)
     assign(net, weights, str(source.path))
     return Opened(source, DygraphNetwork(net), characters)
 

@@ -60,8 +60,10 @@ def prepare_qat(net: Any, qat: QatPart) -> Any:
     return quantiser
 
 
-def quantised_network(task: str, characters: list[str] | None, qat: QatPart) -> tuple[Any, Any]:
-    """Builds a network ready for quantisation-aware training, with fresh weights.
+def quantised_network(
+    task: str, characters: list[str] | None, qat: QatPart, like: dict[str, np.ndarray] | None = None
+) -> tuple[Any, Any]:
+    """Builds a network ready for quantisation-aware training, with fresh weights; `like` as for `train.weights.build`.
 
     Returns:
         The network in training mode, and PaddleSlim's `QAT` object.
@@ -69,7 +71,7 @@ def quantised_network(task: str, characters: list[str] | None, qat: QatPart) -> 
     from train.arch.deploy import deployed
     from train.weights import build
 
-    net = deployed(build(task, len(characters) + 1 if characters else None))
+    net = deployed(build(task, len(characters) + 1 if characters else None, like=like))
     quantiser = prepare_qat(net, qat)
     net.train()
     return net, quantiser
@@ -108,7 +110,7 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
     paddle.seed(recipe.seed)
     trained = read_trained([run] if isinstance(run, Path) else run, task=recipe.task)
     characters = trained.characters
-    plain = build(recipe.task, len(characters) + 1 if characters else None)
+    plain = build(recipe.task, len(characters) + 1 if characters else None, like=trained.values)
     assign(plain, trained.values, ", ".join(trained.names))
     task: Task
     if characters:
@@ -215,7 +217,7 @@ def export_quantised(
         shape = [None, 3, taken.height or None, taken.width or None]
         # The same names, so the same bytes, whatever the process did before.
         with unique_name.guard(), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            net, quantiser = quantised_network(recipe.task, characters, kept)
+            net, quantiser = quantised_network(recipe.task, characters, kept, values)
             _assign_all(net, float_again(values, floats), "the checkpoint")
             net.eval()
             _refresh_weight_scales(net, recipe)
@@ -246,7 +248,7 @@ def network_as_trained(values: dict[str, np.ndarray], recipe: Recipe, characters
     Raises:
         ModelError: The weights do not fit the recipe's quantised network, or are not finite.
     """
-    net, _ = quantised_network(recipe.task, characters, recipe.qat)
+    net, _ = quantised_network(recipe.task, characters, recipe.qat, values)
     _assign_all(net, values, "the checkpoint")
     net.eval()
     return net

@@ -28,13 +28,14 @@ _QUANTISED = ("_fake_quant", "quant_dequant", "._layer.", ".skip_quant", "moving
 _SHOWN = 6
 
 
-def build(task: str, classes: int | None = None, *, guide: bool = False) -> nn.Layer:
+def build(task: str, classes: int | None = None, *, guide: bool = False, like: Mapping[str, Any] | None = None) -> nn.Layer:
     """Builds a network with fresh weights and parameter names that are the same in every process.
 
     Args:
         task: `det` or `rec`.
         classes: Of a recogniser: characters + 1.
         guide: See `train.arch.recognizer.SVTREncoder`.
+        like: Parameters whose pruned widths a recogniser is to have; None for PP-OCRv3's own.
 
     Returns:
         A `Detector` or `Recognizer`, in training mode.
@@ -51,7 +52,25 @@ def build(task: str, classes: int | None = None, *, guide: bool = False) -> nn.L
 
         if not classes:
             raise ModelError("A recogniser needs its number of classes.", "It is the dictionary's lines + 1.")
-        return Recognizer(classes, guide)
+        return Recognizer(classes, guide, block_widths(like) if like else None)
+
+
+def block_widths(values: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Reads the output channels of a recogniser's blocks off its parameters; None when they are PP-OCRv3's own.
+
+    Only filters that pruning removed are followed: no block may be wider than PP-OCRv3's, and the last one, which the
+    neck expects, must be whole. Everything else is left to `assign`, which names what does not fit.
+    """
+    from train.arch.recognizer import WIDTHS
+
+    widths = []
+    for index, whole in enumerate(WIDTHS):
+        name = f"backbone.block_list.{index}._pointwise_conv._conv"
+        weight = next((values[key] for key in (f"{name}.weight", f"{name}._layer.weight") if key in values), None)
+        if weight is None or len(weight.shape) != 4 or not 1 <= weight.shape[0] <= whole:
+            return None
+        widths.append(int(weight.shape[0]))
+    return tuple(widths) if tuple(widths) != WIDTHS and widths[-1] == WIDTHS[-1] else None
 
 
 def assign(

@@ -166,3 +166,20 @@ def test_sensitivity_names_every_layer(data: Path, tmp_path: Path) -> None:
     assert {layer["float"] for layer in table["layers"] if layer["db"] < table["limit_db"]} <= {True}
     refused = edge("train", "quantize", "rec", "--model", tmp_path / "fp32", code=2)
     assert "--out is missing" in refused.stderr
+
+
+def test_a_pruned_recogniser_is_fitted_exported_and_quantised(data: Path, tmp_path: Path) -> None:
+    where = ("-o", f"data.root={data}", "--recipe", data / "recipe.yml")
+    done = edge("train", "prune", "rec", "--model", data / "run", "--out", tmp_path / "pruned", "--ratio", 0.25, "--json")
+    sizes = json.loads(done.stdout)["parameters"]
+    assert sizes["after"] < 0.9 * sizes["before"]
+    start = ("-o", f"model.init={tmp_path}/pruned/best.pdparams", "-o", "steps=2")
+    edge("train", "fit", "rec", *where, *start, "--out", tmp_path / "run")
+    done = edge("train", "export", tmp_path / "run", "--out", tmp_path / "fp32")
+    assert "export: ok" in done.stdout
+    whole = edge("train", "export", data / "run", "--out", tmp_path / "whole", "--json")
+    assert card(tmp_path / "fp32")["files"][1]["bytes"] < 0.9 * card(tmp_path / "whole")["files"][1]["bytes"], whole.stdout
+    edge("train", "quantize", "rec", "--method", "qat", "--model", tmp_path / "run", "--out", tmp_path / "int8", *where)
+    assert card(tmp_path / "int8")["checks"][0]["ok"]
+    again = edge("train", "prune", "rec", "--model", tmp_path / "pruned", "--out", tmp_path / "no", code=3)
+    assert "pruned already" in again.stderr

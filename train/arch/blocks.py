@@ -50,9 +50,7 @@ class ConvNorm(nn.Layer):
         super().__init__()
         self.names = names
         self.act = act
-        conv = nn.Conv2D(
-            *channels, kernel, stride=stride, padding=same_padding(kernel), groups=groups, bias_attr=False
-        )
+        conv = nn.Conv2D(*channels, kernel, stride=stride, padding=same_padding(kernel), groups=groups, bias_attr=False)
         self.add_sublayer(names[0], conv)
         self.add_sublayer(names[1], nn.BatchNorm2D(channels[1]))
 
@@ -85,15 +83,16 @@ class ChannelGate(nn.Layer):
         slope: Slope of the hard sigmoid; PP-OCRv3's detector was trained with 0.2, its recogniser with 1/6.
         offset: What is added to the gate. PP-OCRv3's residual form `x + x * gate` is computed as
             `x * (gate + 1)`: the same value with one pass less over the whole map.
+        middle: Channels between the two convolutions, 0 for a quarter.
     """
 
-    def __init__(self, channels: int, slope: float, offset: float = 0.0) -> None:
+    def __init__(self, channels: int, slope: float, offset: float = 0.0, middle: int = 0) -> None:
         super().__init__()
         self.slope = slope
         self.offset = offset
         self.avg_pool = nn.AdaptiveAvgPool2D(1)
-        self.conv1 = nn.Conv2D(channels, channels // 4, 1)
-        self.conv2 = nn.Conv2D(channels // 4, channels, 1)
+        self.conv1 = nn.Conv2D(channels, middle or channels // 4, 1)
+        self.conv2 = nn.Conv2D(middle or channels // 4, channels, 1)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """Maps float32 `[N, C, H, W]` to the same shape."""

@@ -29,7 +29,7 @@ def deployed(net: nn.Layer) -> nn.Layer:
         net: A `Detector` or `Recognizer`, not quantised and not deployed yet; it is not changed.
     """
     with unique_name.guard(), paddle.no_grad():
-        result: nn.Layer = Recognizer(net.classes) if isinstance(net, Recognizer) else Detector()
+        result: nn.Layer = Recognizer(net.classes, widths=net.widths) if isinstance(net, Recognizer) else Detector()
         values = net.state_dict()
         for name, parameter in result.state_dict().items():
             parameter.set_value(values[name])

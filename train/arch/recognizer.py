@@ -25,6 +25,7 @@ BLOCKS: tuple[tuple[int, int, int, Size, bool], ...] = (
     (256, 512, 5, (2, 1), True),
     (512, 512, 5, (1, 2), True),
 )
+WIDTHS = tuple(block[1] for block in BLOCKS)
 HIDDEN = 120
 DIMS = 64
 DEPTH = 2
@@ -36,13 +37,13 @@ _NECK_NAMES = ("conv", "norm")
 
 
 class DepthwiseSeparable(nn.Layer):
-    """Depthwise convolution, an optional channel gate, pointwise convolution; hard swish after both."""
+    """Depthwise convolution, an optional gate (of `gate` channels inside), pointwise convolution; hard swish after both."""
 
-    def __init__(self, channels: tuple[int, int], kernel: int, stride: Size, gate: bool) -> None:
+    def __init__(self, channels: tuple[int, int], kernel: int, stride: Size, gate: int) -> None:
         super().__init__()
         inside = channels[0]
         self._depthwise_conv = ConvNorm((inside, inside), kernel, stride, inside, "hard_swish", _NAMES)
-        self._se = ChannelGate(inside, slope=0.1666667) if gate else None
+        self._se = ChannelGate(inside, slope=0.1666667, middle=gate) if gate else None
         self._pointwise_conv = ConvNorm(channels, 1, act="hard_swish", names=_NAMES)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -54,19 +55,27 @@ class DepthwiseSeparable(nn.Layer):
 
 
 class MobileNetV1Enhance(nn.Layer):
-    """MobileNetV1 x0.5 with 5x5 kernels and gates at its end; strides mostly halve the height alone."""
+    """MobileNetV1 x0.5 with 5x5 kernels and gates at its end; strides mostly halve the height alone.
 
-    def __init__(self) -> None:
+    Args:
+        widths: Output channels of each block where filters were pruned; None for PP-OCRv3's own.
+    """
+
+    def __init__(self, widths: tuple[int, ...] | None = None) -> None:
         super().__init__()
+        taken = widths or WIDTHS
         self.conv1 = ConvNorm((3, BLOCKS[0][0]), 3, 2, act="hard_swish", names=_NAMES)
         self.block_list = nn.Sequential(
             *(
-                DepthwiseSeparable((inside, outside), kernel, stride, gate)
-                for inside, outside, kernel, stride, gate in BLOCKS
+                # Pruning leaves the middle of a gate as it is.
+                DepthwiseSeparable((before, after), kernel, stride, inside // 4 if gate else 0)
+                for before, after, (inside, _, kernel, stride, gate) in zip(
+                    (BLOCKS[0][0], *taken), taken, BLOCKS, strict=False
+                )
             )
         )
         self.pool = nn.AvgPool2D(2, stride=2)
-        self.out_channels = BLOCKS[-1][1]
+        self.out_channels = taken[-1]
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """Maps `[N, 3, 48, W]` to `[N, 512, 1, W / 8]`."""
@@ -223,12 +232,14 @@ class Recognizer(nn.Layer):
     Args:
         classes: Characters of the dictionary + 1.
         guide: See `SVTREncoder`.
+        widths: See `MobileNetV1Enhance`.
     """
 
-    def __init__(self, classes: int, guide: bool = False) -> None:
+    def __init__(self, classes: int, guide: bool = False, widths: tuple[int, ...] | None = None) -> None:
         super().__init__()
         self.classes = classes
-        self.backbone = MobileNetV1Enhance()
+        self.widths = widths
+        self.backbone = MobileNetV1Enhance(widths)
         self.head = MultiHead(self.backbone.out_channels, classes, guide)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:

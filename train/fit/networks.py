@@ -44,11 +44,11 @@ def start_network(recipe: Recipe) -> tuple[Any, list[str] | None]:
     from train.weights import assign, build, load_checkpoint
     from train.weights_published import load_published
 
-    paddle.seed(recipe.seed)
     characters = recipe_characters(recipe)
-    net = build(recipe.task, len(characters) + 1 if characters else None)
+    classes = len(characters) + 1 if characters else None
     if recipe.model.init == "random":
-        return net, characters
+        paddle.seed(recipe.seed)
+        return build(recipe.task, classes), characters
     if recipe.model.init == "published":
         published = load_published(recipe.task)
         values, old = _arrays(published.net), published.characters
@@ -62,6 +62,8 @@ def start_network(recipe: Recipe) -> tuple[Any, list[str] | None]:
         old = read_dictionary(path.parent / "dict.txt") if characters else None
     if characters and old is not None and old != characters:
         values = regroup_head(values, old, characters)
+    paddle.seed(recipe.seed)  # For what no checkpoint holds: the threshold map's head.
+    net = build(recipe.task, classes, like=values)
     assign(net, values, where)
     net.train()
     return net, characters

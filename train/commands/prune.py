@@ -1,0 +1,53 @@
+"""`edge train prune`: a smaller recogniser to start a fit from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import yaml
+
+from edge.errors import InputError, UsageError
+
+
+@click.command()
+@click.argument("task", type=click.Choice(["rec"]))
+@click.option(
+    "--model", "source", required=True, type=click.Path(exists=True, path_type=Path), help="A fit's run or .pdparams."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for best.pdparams and dict.txt.")
+@click.option("--ratio", default=0.25, show_default=True, help="Part of the filters that goes.")
+@click.option("--least", default=256, show_default=True, help="Only layers of at least so many channels.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json: bool) -> None:
+    """Take filters out of a recogniser's widest layers (PaddleSlim, least L1 norm first).
+
+    Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
+    """
+    from edge.paths import write_atomic
+    from train.accel.native import prepare_process
+
+    prepare_process()
+    from train.checkpoint import save_best
+    from train.delivery import read_trained
+    from train.fit.recipe import recipe_document
+    from train.prune import prune_recognizer
+
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} exists already.", "Give another --out.")
+    trained = read_trained([source], task=task)
+    if trained.quantised:
+        raise UsageError("Pruning starts from float weights.", "Give the run before quantisation-aware training.")
+    assert trained.characters is not None
+    kept = prune_recognizer(trained.values, len(trained.characters) + 1, ratio, least)
+    before, after = (sum(value.size for value in values.values()) for values in (trained.values, kept))
+    save_best(out, kept, {"step": 0, "pruned": ratio})
+    write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in trained.characters))
+    if trained.recipe:
+        document = yaml.safe_dump(recipe_document(trained.recipe), allow_unicode=True, sort_keys=False)
+        write_atomic(out / "recipe.yml", document)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "parameters": {"before": int(before), "after": int(after)}}))
+    else:
+        click.echo(f"{out}: {after:,} of {before:,} parameters; now fit it again")
