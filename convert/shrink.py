@@ -124,13 +124,14 @@ def _write(contents: _Contents) -> bytes:
 def _store_as_integers(contents: _Contents, bits: int) -> int:
     weights = {param["name"]: param["variable"] for param in contents.params}
     done: set[str] = set()
-    for op in contents.program["blocks"][0]["ops"]:
+    blocks = contents.program.get("blocks", [])
+    for op in blocks[0].get("ops", []) if len(blocks) == 1 else []:
         if op["type"] not in CARRIERS or not _is_float(op):
             continue
         slot, axis = CARRIERS[op["type"]]
         for name in _arguments(op, slot):
             variable = weights.get(name)
-            if variable is None or name in done or len(contents.program["blocks"]) > 1:
+            if variable is None or name in done:
                 continue
             if _convert(op, name, variable, axis, bits):
                 done.add(name)

@@ -41,6 +41,17 @@ SCHEMA: dict[str, tuple[tuple[str, str], ...]] = {
     "ParamVersion": (("version", "i"), ("model_version", "i")),
     "Values": (("lod_level", "i"), ("lod", "[q]"), ("dim", "[q]"), ("data_type", "i"), ("data", "y")),
 }  # fmt: skip
+# Fields without which Paddle Lite does not read a table.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "Op": ("type",),
+    "Slot": ("parameter",),
+    "Attr": ("name",),
+    "Variable": ("name",),
+    "OpVersionPair": ("op_name", "op_version"),
+    "Lod": ("tensor",),
+    "Param": ("name", "variable"),
+    "Values": ("data",),
+}
 
 
 def read_table(table: Table, kind: str) -> Node:
@@ -66,6 +77,9 @@ def read_table(table: Table, kind: str) -> Node:
             continue
         buffer.spend(1, table.position)
         node[name] = _read_field(table, number, layout)
+    absent = [name for name in REQUIRED.get(kind, ()) if name not in node]
+    if absent:
+        raise buffer.fail(f"a {kind} has no {absent[0]}", table.position)
     return node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from pathlib import Path
 
@@ -104,6 +105,23 @@ def test_older_files_are_left_alone_and_damaged_ones_refused() -> None:
         shrink(good[:-7])
     with pytest.raises(NbError):
         shrink(good[:HEADER] + bytes([255]) * 40 + good[HEADER + 40 :])
+
+
+def test_mutated_files_are_refused_or_stay_readable(tmp_path: Path) -> None:
+    good = (Path(__file__).parent / "opt-files" / "2.13rc0-float.nb").read_bytes()
+    rng = random.Random(2)
+    refused = 0
+    for _ in range(400):
+        content = bytearray(good)
+        for _ in range(rng.randint(1, 4)):
+            content[rng.randrange(2, len(content))] = rng.randrange(256)
+        try:
+            small, _ = shrink(bytes(content), "int8")
+        except NbError:
+            refused += 1
+        else:
+            parse_nb(small, tmp_path)
+    assert 50 < refused < 400
 
 
 @pytest.mark.parametrize(("task", "most"), [("det", 900_000), ("rec", 2_600_000)])
