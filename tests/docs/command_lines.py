@@ -23,7 +23,7 @@ PROGRAMS = {"edge": edge, "bench": bench}
 
 @dataclass(frozen=True)
 class Line:
-    """One command line: where it stands, its words, the kind of its block (empty when it has none) and the files named."""
+    """One command line: where it stands, its words, the kind of its block (empty: none) and the files that it names."""
 
     file: Path
     number: int

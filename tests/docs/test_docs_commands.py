@@ -55,7 +55,7 @@ def calls(text: str, words: tuple[str, ...]) -> bool:
     """Says whether a script has the line as it stands, or a Python file names its commands and options."""
     if " ".join(words) in text:
         return True
-    needed = [word for word in words if word.startswith("--") or re.fullmatch(r"[a-z]+", word)]
+    needed = [word for word in words[1:] if word.startswith("--") or re.fullmatch(r"[a-z]+", word)]
     return all(f'"{word}"' in text for word in needed)
 
 
