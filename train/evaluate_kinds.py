@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.errors import InputError
 from train.ccpd import parse_name
@@ -73,7 +74,7 @@ def read_kinds(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def tilt(quad: np.ndarray) -> float:
+def tilt(quad: npt.NDArray[np.float64]) -> float:
     """Returns the greatest angle in degrees between a plate's edges and the photo's.
 
     Args:
@@ -85,5 +86,5 @@ def tilt(quad: np.ndarray) -> float:
     return max(*along, *down)
 
 
-def _width(quad: np.ndarray) -> float:
+def _width(quad: npt.NDArray[np.float64]) -> float:
     return float((np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])) / 2)
