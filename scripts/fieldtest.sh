@@ -68,8 +68,8 @@ if [ "${1:-}" = --inside ]; then
     outside="cd /root && ${FIELDTEST_PYTHON:-python3.10} -m venv bare && . bare/bin/activate && pip install -q dist/*.whl"
     step bare "$outside && edge --version && edge doctor --no-devices --brief && bench run --device local --plan quick"
     for extra in models train dev; do
-        step "extra-$extra" "cd /root && uv=plate-edge-kit/.venv/bin/uv && \$uv venv -q --python plate-edge-kit/.venv/bin/python $extra \
-            && VIRTUAL_ENV=$extra \$uv pip install -q --override plate-edge-kit/scripts/overrides.txt dist/*.whl[$extra] \
+        step "extra-$extra" "cd /root && uv=plate-edge-kit/.venv/bin/uv && \$uv venv -q --clear --python plate-edge-kit/.venv/bin/python $extra \
+            && VIRTUAL_ENV=$extra \$uv pip install -q --override plate-edge-kit/scripts/overrides.txt \"\$(ls dist/*.whl)[$extra]\" \
             && $extra/bin/edge --version && $extra/bin/edge doctor --no-devices --brief"
     done
     cp -r "$root/root/plate-edge-kit/out" "$work/"
