@@ -89,7 +89,7 @@ if ! [ -x .venv/bin/python ] || ! works .venv/bin/python; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
-say "installing Python packages (extras: $extras)"
+say "installing Python packages (extras: $extras; 1.5 GB, some minutes the first time)"
 # An older kit installed the wheel that needs libGL.
 if ls .venv/lib/python3.10/site-packages 2>/dev/null | grep -q '^opencv_python-'; then
     .venv/bin/python -m pip uninstall -q -y opencv-python opencv-contrib-python opencv-python-headless >/dev/null 2>&1 || true
