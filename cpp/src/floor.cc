@@ -2,7 +2,8 @@
 //
 // A program asks for the newest version of every glibc symbol that the compiler's own glibc has, whether or not it
 // needs it, and an older loader then refuses it as a whole. Here the few symbols that were given a new version since
-// are bound to their first one, and the three that old libraries lack are the program's own.
+// are bound to their first one, and those that old libraries lack are the program's own.
+#include <cstdarg>
 #include <new>
 
 // The names are those of glibc, libstdc++ and the linker.
@@ -20,11 +21,15 @@ using Init = void (*)(int, char**, char**);
 
 PLATE_OLD(pow);
 PLATE_OLD(hypot);
+PLATE_OLD(strtol);
+PLATE_OLD(vsscanf);
 PLATE_OLD(__libc_start_main);
 
 extern "C" {
 double plate_old_pow(double base, double exponent);
 double plate_old_hypot(double x, double y);
+long plate_old_strtol(const char* text, char** end, int base);
+int plate_old_vsscanf(const char* text, const char* format, va_list arguments);
 int plate_old___libc_start_main(Main main, int argc, char** argv, Init init, void (*fini)(), void (*rtld_fini)(),
                                 void* stack_end);
 
@@ -39,6 +44,19 @@ double __wrap_pow(double base, double exponent) {
 
 double __wrap_hypot(double x, double y) {
     return plate_old_hypot(x, y);
+}
+
+// glibc 2.38 and later, whose headers lead there from strtol and sscanf; the difference is that 0b101 is a number too.
+__attribute__((visibility("hidden"))) long __isoc23_strtol(const char* text, char** end, int base) {
+    return plate_old_strtol(text, end, base);
+}
+
+__attribute__((visibility("hidden"))) int __isoc23_sscanf(const char* text, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int count = plate_old_vsscanf(text, format, arguments);
+    va_end(arguments);
+    return count;
 }
 
 // Before 2.34 the program itself ran its constructors, from a function that it handed over; since then glibc does, and
