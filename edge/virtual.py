@@ -130,7 +130,9 @@ def find_board(name: str) -> VirtualBoard:
     """
     board = _read(check_name(name))
     if board is None:
-        raise UsageError(f"There is no virtual board {name!r}.", f"`edge virtual up {name}` makes one.")
+        others = ", ".join(item.name for item in list_boards())
+        there = f"There are: {others}." if others else f"`edge virtual up {name}` makes one."
+        raise UsageError(f"There is no virtual board {name!r}.", there)
     return board
 
 

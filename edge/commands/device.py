@@ -44,6 +44,8 @@ def add(
     """Add the device NAME to your inventory."""
     if board is None and name not in list_profiles():
         raise UsageError(f"Which kind of board is {name!r}?", f"Add --board with one of: {', '.join(list_profiles())}.")
+    if not address["ssh"] and not address["adb"]:
+        raise UsageError(f"Where is {name!r}?", "Add --ssh USER@HOST, or --adb SERIAL (--adb any: the only one attached).")
     fields = {"board": board or name, "groups": list(groups), **{key: value or "" for key, value in address.items()}}
     added = add_device(name, fields, inventory=inventory, replace=force)
     click.echo(f"{added.name}: {added.board.title}, {added.address} ({added.where})")
