@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.accuracy import Accuracy, accuracy
-from bench.result import Photo
+from bench.accuracy import Accuracy, accuracy, answers_of, quad_iou
+from bench.result import Photo, Result
 from edge.errors import DeviceError, InputError
 from edge.paths import sha256_file
 from edge.transport.base import Transport, check
@@ -84,6 +84,60 @@ class HostReader:
         """
         mine = {self._photos[index].sha256: _texts(plates) for index, plates in self.answers(candidate).items()}
         return sum(digest in mine and mine[digest] != _texts(plates) for digest, plates in answers.items())
+
+
+def agreement_with_host(result: Result, command: Command, transport: Transport, paths: Sequence[Path]) -> dict[str, Any]:
+    """Compares what a board read with what this host reads in the same photos with the same settings.
+
+    Args:
+        result: Of the board.
+        command: Of a release on this host with the same models.
+        transport: To this host.
+        paths: The photos of the result, in its order.
+
+    Returns:
+        Cell key to `photos` compared, `same` texts, `edits` (edit distance of the texts, added up) and `least_iou` of
+        the boxes of plates with the same text (None without any).
+
+    Raises:
+        DeviceError: The program failed on this host.
+    """
+    found = {}
+    options = [word for key, value in result.plan.get("options", {}).items() for word in (f"--{key}", str(value))]
+    for cell in result.cells:
+        board = answers_of(result, cell.key)
+        if not board:
+            continue
+        kind, pixels = cell.side[:3], cell.side[3:]
+        side = ["--det_limit_type", kind, "--det_limit_side", pixels]
+        variant = f"{cell.model}-{cell.precision}"
+        argv, env = command(variant, "run", *side, *options, *(str(paths[index]) for index in sorted(board)))
+        lines = check(transport.run(argv, env=env, timeout=3600)).stdout.splitlines()
+        host = {index: json.loads(line)["plates"] for index, line in zip(sorted(board), lines, strict=True)}
+        found[cell.key] = _compared(board, host)
+    return found
+
+
+def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> dict[str, Any]:
+    edits, overlaps = 0, []
+    for index, plates in board.items():
+        edits += edit_distance(" ".join(_texts(plates)), " ".join(_texts(host[index])))
+        for plate in plates:
+            twins = [quad_iou(plate["box"], other["box"]) for other in host[index] if other["text"] == plate["text"]]
+            overlaps += [max(twins)] if twins else []
+    same = sum(_texts(plates) == _texts(host[index]) for index, plates in board.items())
+    least = round(min(overlaps), 4) if overlaps else None
+    return {"photos": len(board), "same": same, "edits": edits, "least_iou": least}
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Insertions, deletions and replacements from one text to the other (Levenshtein, 1966)."""
+    row = list(range(len(b) + 1))
+    for i, first in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, second in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (first != second))
+    return row[-1]
 
 
 def _texts(plates: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.hostcheck import HostReader
+from bench.hostcheck import HostReader, agreement_with_host
 from bench.plan import Plan
+from bench.result import Result
 from bench.target import Target, TargetPhoto, find_photos, push_photos, read_labels
 from bench.tuneboard import BoardTuner, Tuning
 from edge import __version__
@@ -103,6 +104,19 @@ def host_reader(target: Target, plan: Plan, report: Report) -> HostReader:
     host = find_device("local")
     release = ensure_installed(host, plan.models, plan.precisions, report)
     return HostReader(release.command, connect(host), photos)
+
+
+def compare_with_host(result: Result, target: Target, plan: Plan, report: Report) -> dict[str, Any]:
+    """Reads a result's photos on this host too; see `agreement_with_host`.
+
+    Raises:
+        EdgeError: This host cannot run the models.
+    """
+    report("reading the photos on this host, to compare what the board read")
+    host = find_device("local")
+    link = connect(host)
+    release = ensure_installed(host, plan.models, plan.precisions, report, transport=link)
+    return agreement_with_host(result, release.command, link, [photo.local for photo in target.photos])
 
 
 @contextmanager

@@ -113,6 +113,11 @@ def note_tuning(out: Path, tuning: dict[str, Any]) -> None:
     write_session(out, {**document, "tuning": {**tuning, "problems": problems}})
 
 
+def note_host_check(out: Path, found: dict[str, Any]) -> None:
+    """Keeps how far the board agreed with this host in `session.json`."""
+    write_session(out, {**read_session(out), "host_check": found})
+
+
 def session_plan(document: dict[str, Any]) -> Plan:
     """Returns the plan of a session."""
     return plan_from_mapping(dict(document["plan"]), SESSION_NAME)
@@ -180,6 +185,7 @@ def collect(out: Path, *, why: str = "") -> Result:
         samples=tuple(_json_lines(folder / SAMPLES_NAME)),
         notes=(*session["notes"], *_left_out(left_out, plan)),
         tuning=session.get("tuning") or {},
+        host_check=session.get("host_check") or {},
     )  # fmt: skip
 
 

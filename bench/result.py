@@ -159,6 +159,8 @@ class Result:
         facts: What stays the same on the board (`environment.facts`).
         samples: Conditions while it ran: `t` (seconds since the session began), `process`, and a snapshot's keys.
         notes: Sentences that the reader must know.
+        host_check: Cell to how far the board read what this host reads (`hostcheck.agreement_with_host`); empty when it
+            was not compared.
         tuning: Knobs of the board that were set for the run (`tuneboard.Tuning`); empty when it was taken as it was.
     """
 
@@ -180,6 +182,7 @@ class Result:
     samples: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     tuning: dict[str, Any] = field(default_factory=dict)
+    host_check: dict[str, Any] = field(default_factory=dict)
 
     @property
     def photos_sha256(self) -> str:

@@ -80,6 +80,7 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdi
     _judge_noise(total, measured, found)
     _judge_conditions(result, cell, measured, found)
     _judge_knobs(result, measured, found)
+    _judge_host_check(result, cell, found)
     if total.processes < MIN_PROCESSES:
         found.noisy.append(f"{total.processes} processes; {MIN_PROCESSES} are needed to know how far the figure moves")
     fewest = min(len(process.times) for process in measured)
@@ -230,6 +231,13 @@ def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Proce
     busy = [load for load in loads if load > 0.5 * cores + cell.threads]
     if busy:
         found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {cores} cores")
+
+
+def _judge_host_check(result: Result, cell: ResultCell, found: _Findings) -> None:
+    check = result.host_check.get(cell.key)
+    if check and check["same"] < check["photos"]:
+        other = check["photos"] - check["same"]
+        found.notes.append(f"the board reads {other} of {check['photos']} photos differently from this host")
 
 
 def _judge_knobs(result: Result, measured: Sequence[Process], found: _Findings) -> None:

@@ -15,6 +15,8 @@ from edge.commands.options import fleet_options, inventory_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.plan import Plan
     from bench.result import Result
     from bench.target import Target
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE",
               help="governor, max_mhz, min_mhz, boost, cpus. [default: governor=performance]")  # fmt: skip
 @click.option("--soc-alias", is_flag=True, help="Let the runtime take the chip for one whose int8 dot product it uses.")
+@click.option("--compare-host/--no-compare-host", default=None,
+              help="Read the photos on this host too and compare. [default: for real boards]")  # fmt: skip
 @click.option("--no-history", is_flag=True, help="Do not add the result to `bench history`.")
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
@@ -177,7 +181,7 @@ def _measure(
 ) -> Result:
     from bench.opening import close_target, kit_facts, open_target, tuned_board
     from bench.progress import Watch
-    from bench.raw import collect, note_tuning
+    from bench.raw import SESSION_NAME, collect, note_tuning
     from bench.session import Session
 
     watch = Watch(quiet=options["quiet"], board=device.name if fleet else "")
@@ -191,6 +195,7 @@ def _measure(
 
             target = aliased(target, plan, watch.step)
         command = ("bench", *(shlex.quote(word) for word in sys.argv[1:]))
+        tuning = None
         try:
             out.mkdir(parents=True, exist_ok=True)
             with tuned_board(device, target, knobs, watch.step) as tuning:
@@ -201,15 +206,37 @@ def _measure(
             if tuning is not None:
                 note_tuning(out, tuning.document())
                 result = collect(out)
+            wanted = options["compare_host"]
+            if wanted is None:
+                # A release that was only found there may hold other models than this host has.
+                wanted = target.device["kind"] == "board" and not options["installed"]
+            if wanted:
+                result = _compare_host(result, target, plan, out, watch.step)
             _keep_photos(result, target, out)
             return result
         except (EdgeError, KeyboardInterrupt, OSError) as error:
+            if tuning is not None and (out / SESSION_NAME).is_file():
+                note_tuning(out, tuning.document())
             _keep(out, error)
             raise
     finally:
         watch.close()
         if target is not None:
             close_target(target)
+
+
+def _compare_host(
+    result: Result, target: Target, plan: Plan, out: Path, report: Callable[[str], None]
+) -> Result:
+    """Adds what this host reads; a host that cannot read them is no reason to lose a measurement."""
+    from bench.opening import compare_with_host
+    from bench.raw import collect, note_host_check
+
+    try:
+        note_host_check(out, compare_with_host(result, target, plan, report))
+    except (EdgeError, OSError, ValueError) as error:
+        click.echo(f"the board's plates were not compared with this host's: {error}", err=True)
+    return collect(out)
 
 
 def _keep_photos(result: Result, target: Target, out: Path) -> None:

@@ -135,6 +135,7 @@ def conditions(result: Result) -> list[Condition]:
         _span("Temperature", result, befores, afters, "temperatures", 1.0, "°C"),
         _looked("Throttling", afters, "throttled", lambda value: ", ".join(f"{k} {v}" for k, v in value.items())),
         Condition("Knobs set", _knobs(result)),
+        Condition("Read as on this host", _host_check(result), "not compared (--compare-host)"),
         Condition("Load average before", span_text([look["load"] for look in befores if look.get("load") is not None])),
         _looked("Power source", befores, "power_source", str),
         _span("Power", result, befores, afters, "power_w", 1.0, "W"),
@@ -258,6 +259,16 @@ def span_text(values: Sequence[float]) -> str:
 def _peak(measured: Sequence[Process]) -> str:
     peaks = [value for process in measured for value in process.hwm_kb.values() if value]
     return f"{max(peaks) / 1024:.0f} MiB (largest process)" if peaks else ""
+
+
+def _host_check(result: Result) -> str:
+    found = result.host_check.values()
+    if not found:
+        return ""
+    same, photos = sum(item["same"] for item in found), sum(item["photos"] for item in found)
+    overlaps = [item["least_iou"] for item in found if item["least_iou"] is not None]
+    overlap = f", boxes overlap by IoU {min(overlaps):.3f} or more" if overlaps else ""
+    return f"{same} of {photos} photos{overlap}, edit distance {sum(item['edits'] for item in found)}"
 
 
 def _knobs(result: Result) -> str:

@@ -13,11 +13,16 @@ from fake_board import fake_plan, fake_target, run
 
 from bench.cli import bench
 from bench.history import History, news
+from bench.hostcheck import agreement_with_host, edit_distance
 from bench.report.facts import conditions
+from bench.result import load_result
 from bench.session import Session
 from bench.summary import summarise_result
 from bench.tuneboard import Setting, Tuning
-from edge.errors import UsageError
+from edge.errors import HostError, UsageError
+from edge.transport.base import Result as Answer
+
+CHECK = {"ppocrv3-fp32_t1_none_min736": {"photos": 2, "same": 1, "edits": 1, "least_iou": 0.98}}
 
 
 @pytest.fixture
@@ -27,6 +32,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PLATE_EDGE_HISTORY", db)
     monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("bench.opening.open_target", lambda *args, **options: fake_target(tmp_path))
+    monkeypatch.setattr("bench.opening.compare_with_host", lambda *args: CHECK)
     plan = tmp_path / "small.yml"
     plan.write_text("processes: 1\nwarmup: 1\nwarmup_ms: 0\nrepeats: 4\nmin_ms: 0\nmodels: [ppocrv3]\n")
     count = 0
@@ -109,3 +115,42 @@ def test_dry_run_of_the_quick_plan_tells_its_box(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     answer = CliRunner().invoke(bench, ["run", "--device", "local", "--plan", "quick", "--dry-run"])
     assert answer.exit_code == 0 and "time box: 25 s" in answer.output
+
+
+def test_board_is_compared_with_this_host(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command("--threads", "1", "--power-mode", "none").exit_code == 0
+    result = json.loads((command.last() / "result.json").read_text())
+    assert result["host_check"] == CHECK
+    notes = result["summary"]["cells"]["ppocrv3-fp32_t1_none_min736"]["verdict"]["notes"]
+    assert "the board reads 1 of 2 photos differently from this host" in notes
+    loaded = load_result(command.last())
+    (row,) = [row for row in conditions(loaded) if row.name == "Read as on this host"]
+    assert row.value == "1 of 2 photos, boxes overlap by IoU 0.980 or more, edit distance 1"
+    assert command("--no-compare-host").exit_code == 0
+    assert json.loads((command.last() / "result.json").read_text())["host_check"] == {}
+
+    def fail(*args: Any) -> Any:
+        raise HostError("this host lacks a compiler.")
+
+    monkeypatch.setattr("bench.opening.compare_with_host", fail)
+    answer = command()
+    assert answer.exit_code == 0 and "were not compared" in answer.output, "a measurement is not lost for that"
+
+
+def test_plates_are_compared_by_text_and_box(tmp_path: Path) -> None:
+    result = run(tmp_path, processes=1, precisions=("fp32",))
+    box = [[10, 10], [90, 10], [90, 40], [10, 40]]
+    lines = [
+        {"image": "a", "plates": [{"text": "\u7696A12345", "score": 0.9, "box": [[x + 1, y] for x, y in box]}]},
+        {"image": "b", "plates": [{"text": "\u7696A1234", "score": 0.9, "box": box}]},
+    ]
+
+    class Says:
+        def run(self, argv: list[str], **options: Any) -> Answer:
+            assert argv[argv.index("--det_limit_side") + 1] == "736"
+            return Answer(tuple(argv), 0, "".join(json.dumps(line) + "\n" for line in lines), "", None, 0.1)
+
+    paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    found = agreement_with_host(result, fake_target(tmp_path).command, Says(), paths)  # type: ignore[arg-type]
+    assert found == {result.cells[0].key: {"photos": 2, "same": 1, "edits": 1, "least_iou": round(79 / 81, 4)}}
+    assert edit_distance("kitten", "sitting") == 3 and edit_distance("", "ab") == 2
