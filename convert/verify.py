@@ -119,7 +119,7 @@ def verify(
         raise InputError(f"{against.folder} is no inference model of a {nb.card.task} network.")
     with tempfile.TemporaryDirectory(prefix="plate-verify-") as name:
         report("comparing card, dictionary and weights")
-        checks = _static(nb, source)
+        checks = static_checks(nb, source)
         runnable, note = _runnable(nb, source, Path(name) / "x86")
         inputs = [network_input(nb.card, photo) for photo in photos]
         case = _Case(nb, source, runnable, photos, inputs)
@@ -174,7 +174,8 @@ def _judged(kind: str, figures: dict[str, Any], limits: str) -> Check:
     return _check(kind, all(good), figures, wanted)
 
 
-def _static(nb: Model, source: Model | None) -> list[Check]:
+def static_checks(nb: Model, source: Model | None) -> list[Check]:
+    """Checks what needs no run: the file's weights, card and dictionary against the source's; see `verify`."""
     path = nb.file(".nb")
     params = Graph.load(source.file(".pdmodel"), source.file(".pdiparams")).params if source else {}
     cosines, zeros = weight_likeness(read_nb(path), path.read_bytes(), params)
