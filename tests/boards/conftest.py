@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from adbd_services import TestDevice
+from flashkit import Make, release_maker
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
 
@@ -39,6 +40,12 @@ def ssh_board(ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     ssh_server.trust(tmp_path / "config")
     return ssh_server
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes the small release of this host that reads a given text."""
+    return release_maker(tmp_path_factory.mktemp("releases"))
 
 
 @pytest.fixture(scope="session")

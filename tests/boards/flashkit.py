@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from edge.board import Board, load_profile
@@ -14,6 +16,8 @@ from edge.models import Card, Charset, Input, Model, save_model
 from edge.paths import sha256_file
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
+
+Make = Callable[[str], Bundle]
 
 # Answers as plate_ocr does; what it reads comes from the model file, so that another model gives another answer.
 PROGRAM = r"""
@@ -131,3 +135,8 @@ def expected_answer(text: str) -> dict[str, object]:
     return json.loads(
         json.dumps({"plates": [{"box": [[0, 0], [100, 0], [100, 30], [0, 30]], "text": text, "score": 0.9}]})
     )
+
+
+def release_maker(folder: Path, *, board: Board | None = None, abi: str = "x86_64") -> Make:
+    """Returns what makes the release that reads a text, each once."""
+    return cache(lambda text: make_release(folder, text, board=board, abi=abi))

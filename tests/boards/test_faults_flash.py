@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 from cutproxy import CutProxy
-from flashkit import make_release
+from flashkit import Make
 from sshd_server import SshServer
 
 from edge.boardlock import BusyError
-from edge.bundle import Bundle
 from edge.errors import DeviceError, EdgeError, LinkError, VerifyError
 from edge.flash import flash
 from edge.release import current_release, look
@@ -26,24 +25,10 @@ from edge.transport import Transport, connect
 from edge.transport.base import Progress, Result
 from edge.transport.local import LocalTransport
 
-Make = Callable[[str], Bundle]
 OLD, NEW = "皖A00001", "京B22222"
 # The whole table: 20 seeds of 10 cuts. `make test` runs a sample of it, the release's check all.
 SEEDS = 20 if os.environ.get("PLATE_EDGE_ALL_FAULTS") == "1" else 3
 STEPS = ("look", "lock", "reuse", "preflight", "push", "verify", "smoke", "publish", "switch", "sweep")
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    folder = tmp_path_factory.mktemp("releases")
-    made: dict[str, Bundle] = {}
-
-    def one(text: str) -> Bundle:
-        if text not in made:
-            made[text] = make_release(folder, text)
-        return made[text]
-
-    return one
 
 
 @pytest.fixture

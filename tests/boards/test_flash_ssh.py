@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flashkit import make_release
+from flashkit import Make, make_release
 from sshd_server import SshServer
 
-from edge.bundle import Bundle
 from edge.errors import DeviceError, UsageError, VerifyError
 from edge.flash import flash
 from edge.release import clean, current_release, look, rollback
 from edge.smoke import Answer, Plate
 from edge.transport import Transport, connect
 
-Make = Callable[[str], Bundle]
 BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    folder = tmp_path_factory.mktemp("releases")
-    made: dict[str, Bundle] = {}
-
-    def one(text: str) -> Bundle:
-        if text not in made:
-            made[text] = make_release(folder, text)
-        return made[text]
-
-    return one
 
 
 @pytest.fixture

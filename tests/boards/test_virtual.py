@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from flashkit import make_release
+from flashkit import Make, make_release, release_maker
 
 from edge.board import find_device, load_profile
-from edge.bundle import Bundle
 from edge.commands.virtual import virtual
 from edge.errors import DeviceError, HostError, InputError, LinkError, UsageError
 from edge.flash import flash
@@ -22,20 +20,10 @@ from edge.transport import Transport, connect, device_root
 from edge.virtual import VirtualBoard, down, find_board, up
 from edge.virtual_root import ARCHS, check_host, cpuinfo
 
-Make = Callable[[str], Bundle]
-
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    folder = tmp_path_factory.mktemp("releases")
-    made: dict[str, Bundle] = {}
-
-    def one(text: str) -> Bundle:
-        if text not in made:
-            made[text] = make_release(folder, text, board=load_profile("virtual"), abi="arm64")
-        return made[text]
-
-    return one
+    return release_maker(tmp_path_factory.mktemp("releases"), board=load_profile("virtual"), abi="arm64")
 
 
 @pytest.fixture
