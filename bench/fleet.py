@@ -111,7 +111,7 @@ def _print(outcomes: Sequence[Outcome[Measured]]) -> None:
         table.add_column(name, justify="right")
     for outcome in outcomes:
         if outcome.value is None:
-            table.add_row(escape(outcome.device.name), "[red]FAILED", escape(str(outcome.error)))
+            table.add_row(escape(outcome.device.name), "[red]FAILED", escape(outcome.error.message if outcome.error else ""))
             continue
         for item in outcome.value.summary.cells:
             level = item.verdict.level

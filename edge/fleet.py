@@ -47,7 +47,10 @@ def select_devices(names: str | None, group: str | None, inventory: Path | None 
         UsageError: Neither or both are given, an unknown device, or a group without devices.
     """
     if (names is None) == (group is None):
-        raise UsageError("Give either --device NAME[,NAME...] or --group NAME.", "`edge device list` shows both.")
+        raise UsageError(
+            "Give either --device NAME[,NAME...] or --group NAME.",
+            "`edge device list` shows both; --device local is this computer.",
+        )
     if names is not None:
         wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
         if not wanted:
