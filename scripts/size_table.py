@@ -106,6 +106,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "exact text), accuracy: the plates of `crops/test`; both of the x86 form of the same models, on Paddle Lite.",
         "There an int8 model computes in float with its int8 weights; int8 kernels run on boards only. The int8 models",
         "of plate-v1 come of quantisation-aware training, those of ppocrv3 (published weights) of static quantisation.",
+        "One photo is two points of F: differences of one or two photos between forms are chance.",
         "",
         "| set | form | detector | recogniser | both | F | accuracy | verified |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
