@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from edge.board import Device, find_device
-from edge.commands.options import inventory_option, json_option
+from edge.commands.options import complete_devices, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
 from edge.photos import Answer, check_settings, list_photos, read_on_board
@@ -28,7 +28,8 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 @click.command()
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
-@click.option("--device", default="local", show_default=True, metavar="NAME", help="A device of your inventory.")
+@click.option("--device", default="local", show_default=True, metavar="NAME", shell_complete=complete_devices,
+              help="A device of your inventory.")  # fmt: skip
 @click.option("--models", metavar="SET", help="Model set [default: the kit's best].")
 @click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf, for this run.")

@@ -50,7 +50,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["edge", "run", "--prec"], {"--precision"}),
         (["edge", "run", "--precision", ""], {"fp32", "int8"}),
         (["edge", "flash", "--device", "gate"], {"gate-north"}),
-        (["edge", "status", "--device", "lo"], {"local"}),
+        (["edge", "run", "--device", "lo"], {"local"}),
         (["bench", "comp"], {"compare"}),
     ],
 )
