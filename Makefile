@@ -37,7 +37,7 @@ lint: setup-test
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
 	@$(VENV)/interrogate -q -c setup.cfg edge convert train bench scripts
-	@$(VENV)/lint-imports --no-timing 2>/dev/null || $(VENV)/lint-imports
+	@$(VENV)/lint-imports
 
 docs: setup-test
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict

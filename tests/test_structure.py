@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPO = Path(__file__).resolve().parent.parent
 FOLDERS = ("edge", "convert", "train", "bench", "cpp", "scripts", "tests")
@@ -37,3 +38,12 @@ def test_no_file_or_folder_is_a_drawer() -> None:
 @pytest.mark.parametrize("name", ["utils.py", "test_helpers.py", "common", "file_manager.py", "misc.cc"])
 def test_drawers_are_recognised(name: str) -> None:
     assert DRAWERS.search(name)
+
+
+def test_hooks_run_what_lint_runs() -> None:
+    """`pre-commit` checks before a commit what `make lint` checks after it, by the same command lines."""
+    hooks = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    entries = {hook["id"]: hook["entry"].replace(" --force-exclude", " .") for hook in hooks}
+    assert set(entries) == {"ruff", "mypy", "docstrings", "import-directions", "clang-format"}
+    lint = re.findall(r"\$\(VENV\)/(.+)", (REPO / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2])
+    assert set(entries.values()) - {entries["clang-format"]} <= set(lint)
