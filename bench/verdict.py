@@ -82,7 +82,8 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdi
     _judge_knobs(result, measured, found)
     _judge_host_check(result, cell, found)
     if total.processes < MIN_PROCESSES:
-        found.noisy.append(f"{total.processes} processes; {MIN_PROCESSES} are needed to know how far the figure moves")
+        count = f"{total.processes} process{'' if total.processes == 1 else 'es'}"
+        found.noisy.append(f"{count}; {MIN_PROCESSES} are needed to know how far the figure moves")
     fewest = min(len(process.times) for process in measured)
     if fewest < MIN_ITERATIONS:
         found.noisy.append(f"only {fewest} iterations in a process; {MIN_ITERATIONS} are asked for")
