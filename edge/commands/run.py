@@ -63,6 +63,7 @@ def run(
     chosen = list_photos(photos or (SAMPLES,))
     copies = plan_copies(chosen, draw, force) if draw else {}
     found = find_device(device, inventory)
+    emulated = found.board.soc == "emulated"
     variant = f"{models or model_sets()[0]}-{precision}"
     transport = connect(found)
     try:
@@ -90,11 +91,12 @@ def run(
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
     if as_json:
         head = {"schema": SCHEMA, "device": found.name, "release": release.hash, "variant": variant}
+        head["times"] = "emulated" if emulated else "host" if local else "board"
         if soc_alias:
             head["soc_alias"] = ALIAS
         click.echo(json.dumps({**head, "settings": settings, "photos": answers}, ensure_ascii=False))
     else:
-        show(answers, f"{variant} on {found.name}")
+        show(answers, f"{variant} on {found.name}", timed=not emulated)
     if soc_alias:
         notes.append(f"read under the chip's name {ALIAS}; the answers are those of the plain run, the times are not")
     for note in notes:
@@ -197,8 +199,14 @@ def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]
     return notes
 
 
-def show(answers: Sequence[Answer], title: str) -> None:
-    """Prints the answers as a table, one line a plate, and a line that sums up."""
+def show(answers: Sequence[Answer], title: str, *, timed: bool = True) -> None:
+    """Prints the answers as a table, one line a plate, and a line that sums up.
+
+    Args:
+        answers: Of the program.
+        title: Of the table.
+        timed: Whether the times mean anything; those of an emulated CPU do not, and are left out.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -206,20 +214,23 @@ def show(answers: Sequence[Answer], title: str) -> None:
     table.add_column("photo", overflow="fold")
     table.add_column("plate")
     table.add_column("score", justify="right")
-    table.add_column("ms", justify="right")
+    if timed:
+        table.add_column("ms", justify="right")
     for answer in answers:
         name = Path(answer["image"]).name
         if "error" in answer:
-            table.add_row(name, f"[red]{answer['error']}", "", "")
+            table.add_row(name, f"[red]{answer['error']}", "")
             continue
         plates: list[dict[str, Any]] = answer["plates"] or [{"text": "-", "score": None}]
         for i, plate in enumerate(plates):
             score = "" if plate["score"] is None else f"{plate['score']:.3f}"
             first = i == 0
-            table.add_row(name if first else "", plate["text"], score, f"{answer['ms']['total']:.1f}" if first else "")
+            spent = [f"{answer['ms']['total']:.1f}" if first else ""] if timed else []
+            table.add_row(name if first else "", plate["text"], score, *spent)
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
     read = [answer for answer in answers if "error" not in answer]
     if read:
         count = sum(len(answer["plates"]) for answer in read)
         times = median(answer["ms"]["total"] for answer in read)
-        click.echo(f"{count} plates in {len(read)} photos; median {times:.1f} ms, once each (`bench run` measures).")
+        said = f"median {times:.1f} ms, once each (`bench run` measures)" if timed else "the CPU is emulated: no times"
+        click.echo(f"{count} plates in {len(read)} photos; {said}.")

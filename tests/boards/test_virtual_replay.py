@@ -105,8 +105,9 @@ def test_flash_run_and_measure_on_arm(board: VirtualBoard, recorded: dict[Path, 
     shown = CliRunner().invoke(status, ["--device", board.name], catch_exceptions=False).stdout
     assert release.hash in shown and "replay: no times of it are valid" in shown
 
-    answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", "--json", str(SAMPLES[1])])
+    answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", str(SAMPLES[1])])
     assert texts(SAMPLES[1])[0] in answer.output, answer.output
+    assert "the CPU is emulated: no times" in answer.output and " ms" not in answer.output
 
     # Measuring works from end to end, and what comes out says that it is no measurement.
     plan = tmp_path / "plan.yml"
