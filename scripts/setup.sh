@@ -95,7 +95,8 @@ if ls .venv/lib/python3.10/site-packages 2>/dev/null | grep -q '^opencv_python-'
     .venv/bin/python -m pip uninstall -q -y opencv-python opencv-contrib-python opencv-python-headless >/dev/null 2>&1 || true
 fi
 .venv/bin/python -m pip install -q --disable-pip-version-check uv 2>&1 | grep -v '^WARNING' >&2 || true
-if [ -x .venv/bin/uv ] && VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --override scripts/overrides.txt -e ".[$extras]"; then
+if [ -x .venv/bin/uv ] && VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --override scripts/overrides.txt -e ".[$extras]" \
+    opencv-python-headless; then
     :
 else
     say "uv could not; trying pip"
