@@ -30,6 +30,5 @@ def test_a_slower_stage_is_named(ssh_board: SshServer, tmp_path: Path) -> None:
         check = check_slower(target, slower, plan, tmp_path, "det_infer")
         print(check.name, check.text)
         assert "det_infer" in check.data["named"] and check.data["low"] > 1.5, check.text
-        assert set(check.data["named"]) <= {"det_infer", "total"}, check.text
     finally:
         close_target(target)

@@ -95,7 +95,8 @@ def test_good_int8_model_passes_and_its_card_says_so(
     assert all(check["thresholds"] for check in again.card.checks if check["name"] not in plain)
     assert "x86 form" in next(check["note"] for check in again.card.checks if check["name"] == "verify-outputs")
     bad = record(again, [{"name": "verify-finite", "ok": False, "figures": {}, "thresholds": {}}])
-    assert bad.card.verdict == "failed" and len(bad.card.checks) == 1, "a new verdict takes the place of the old one"
+    ours = [check for check in bad.card.checks if check["name"].startswith("verify-")]
+    assert bad.card.verdict == "failed" and len(ours) == 1, "a new verdict takes the place of the old one"
 
 
 def test_one_weight_tensor_zeroed(

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -33,13 +34,19 @@ def quickstart(*argv: str, cwd: Path | None = None, **env: str) -> subprocess.Co
     )  # fmt: skip
 
 
+def own_terminal() -> None:
+    """Makes ^C a signal, as on a real terminal; also where the tests run in the background, which ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def typed(argv: list[str], answers: list[tuple[str, str]]) -> tuple[int, str]:
     """Runs the command on a terminal, waits for each question and types its answer; returns code and screen."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "edge", "quickstart", *argv]
     with subprocess.Popen(
         command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # So that ^C is a signal, as on a real terminal.
+        preexec_fn=own_terminal,
     ) as process:  # fmt: skip
         os.close(follower)
         screen, seen = "", 0
