@@ -94,7 +94,7 @@ def ensure_models(
 def _ensure_pair(set_name: str, precision: str, target: str, report: Report) -> ModelPair:
     models = []
     for task in ("det", "rec"):
-        folder = cache_dir("models") / f"{set_name}-{_key()}" / f"{task}-{precision}-{target}"
+        folder = cache_dir("models") / f"{set_name}-{_key(set_name)}" / f"{task}-{precision}-{target}"
         if not (folder / CARD_NAME).is_file():
             source = _inference_model(set_name, task, precision, report)
             report(f"converting {set_name} {task} {precision} to .nb for {target}")
@@ -126,7 +126,7 @@ def _verified(model: Model, set_name: str, task: str, precision: str, report: Re
 def _inference_model(set_name: str, task: str, precision: str, report: Report) -> Path:
     if set_name != PUBLISHED:
         return SHIPPED / set_name / f"{task}-{precision}"
-    base = cache_dir("models") / f"{set_name}-{_key()}"
+    base = cache_dir("models") / f"{set_name}-{_key(set_name)}"
     published = base / "inference"
     if not (published / task / CARD_NAME).is_file():
         _need("paddle", "rapidocr_onnxruntime")
@@ -143,8 +143,11 @@ def _inference_model(set_name: str, task: str, precision: str, report: Report) -
     return quantised
 
 
-def _key() -> str:
+def _key(set_name: str) -> str:
+    """Names what the models of a set are made by, and for a shipped set of what: its cards hold its files' sums."""
     digest = hashlib.sha256(__version__.encode())
+    for card in sorted((SHIPPED / set_name).glob(f"*/{CARD_NAME}")):
+        digest.update(card.parent.name.encode() + card.read_bytes())
     for package, patterns in MAKERS.items():
         spec = importlib.util.find_spec(package)
         for location in (spec.submodule_search_locations or []) if spec else []:
