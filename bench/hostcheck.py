@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.accuracy import Accuracy, accuracy, answers_of, quad_iou
 from bench.result import Photo, Result
 from edge.errors import DeviceError, InputError
+from edge.ocr.text import edit_distance
 from edge.paths import sha256_file
 from edge.transport.base import Transport, check
 
@@ -128,16 +129,6 @@ def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> dict[str, An
     same = sum(_texts(plates) == _texts(host[index]) for index, plates in board.items())
     least = round(min(overlaps), 4) if overlaps else None
     return {"photos": len(board), "same": same, "edits": edits, "least_iou": least}
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Insertions, deletions and replacements from one text to the other (Levenshtein, 1966)."""
-    row = list(range(len(b) + 1))
-    for i, first in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, second in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (first != second))
-    return row[-1]
 
 
 def _texts(plates: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from edge.ocr.text import edit_distance
 from train.metrics_polygon import Polygon, intersection_areas, overlap
 
 IGNORED = ("###", "*")
@@ -227,16 +228,6 @@ class EndToEndMetric:
             truth=self.truth,
             images=self.images,
         )
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Returns the Levenshtein distance: the least number of insertions, deletions and substitutions."""
-    row = list(range(len(b) + 1))
-    for i, mark in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (mark != other))
-    return row[-1]
 
 
 def half_width(text: str) -> str:

@@ -13,13 +13,14 @@ from fake_board import fake_plan, fake_target, run
 
 from bench.cli import bench
 from bench.history import History, news
-from bench.hostcheck import agreement_with_host, edit_distance
+from bench.hostcheck import agreement_with_host
 from bench.report.facts import conditions
 from bench.result import load_result
 from bench.session import Session
 from bench.summary import summarise_result
 from bench.tuneboard import Setting, Tuning
 from edge.errors import HostError, UsageError
+from edge.ocr.text import edit_distance
 from edge.transport.base import Result as Answer
 
 CHECK = {"ppocrv3-fp32_t1_none_min736": {"photos": 2, "same": 1, "edits": 1, "least_iou": 0.98}}

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.metrics import DetMetric, EndToEndMetric, RecMetric, edit_distance, half_width
+from edge.ocr.text import edit_distance
+from train.metrics import DetMetric, EndToEndMetric, RecMetric, half_width
 from train.metrics_polygon import area, convex_hull, intersection_areas, overlap
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
