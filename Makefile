@@ -28,7 +28,7 @@ setup-test:
 test: setup-test lint
 	@$(VENV)/python -m pytest
 
-# A quarter of an hour where nothing else runs: the bench measures itself, and counts instructions.
+# Twenty minutes where nothing else runs: the bench measures itself, and counts instructions.
 bench-self: setup-test
 	@$(VENV)/python scripts/bench_self.py --out out/loop/self --record docs/results/bench-self.json
 	@$(VENV)/python -m pytest -q -s tests/bench/test_bench_count.py
