@@ -7,18 +7,16 @@ not say exactly what was meant, nothing is written.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from edge.board import INVENTORY_SCHEMA, Device, check_device_name, inventory_path, load_inventory, parse_inventory
 from edge.errors import InputError, UsageError
-from edge.paths import write_atomic
+from edge.paths import locked, write_atomic
 from edge.yamlfile import parse_yaml
 
 HEADER = f"""# Boards that the plate edge kit knows. `edge device add` writes here; you may too.
@@ -48,7 +46,7 @@ def add_device(name: str, fields: Fields, *, inventory: Path | None = None, repl
     """
     check_device_name(name)
     path = inventory_path(inventory)
-    with _locked(path):
+    with locked(path):
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         devices = parse_inventory(parse_yaml(text, str(path))) if text else {}
         if name in devices and not replace:
@@ -71,7 +69,7 @@ def remove_device(name: str, *, inventory: Path | None = None) -> Device:
         UsageError: There is no such device.
     """
     path = inventory_path(inventory)
-    with _locked(path):
+    with locked(path):
         devices = load_inventory(path) if path.exists() else {}
         if name not in devices:
             raise UsageError(f"There is no device {name!r} in {path}.", "`edge device list` shows them.")
@@ -172,11 +170,3 @@ def _write(path: Path, text: str, meant: dict[str, Device]) -> None:
         raise InputError(f"{path} is written in a way that the kit cannot change safely.", "Edit it by hand.")
     # A link to a file elsewhere (dotfiles) stays a link.
     write_atomic(path.resolve(), text)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -24,7 +24,7 @@ from edge import __version__
 from edge.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.models import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
-from edge.paths import cache_dir
+from edge.paths import cache_dir, locked
 
 Report = Callable[[str], None]
 
@@ -92,9 +92,15 @@ def ensure_models(
 
 
 def _ensure_pair(set_name: str, precision: str, target: str, report: Report) -> ModelPair:
+    base = cache_dir("models") / f"{set_name}-{_key(set_name)}"
+    with locked(base, lambda: report(f"waiting for another process that prepares {set_name}")):
+        return _ensure_pair_alone(base, set_name, precision, target, report)
+
+
+def _ensure_pair_alone(base: Path, set_name: str, precision: str, target: str, report: Report) -> ModelPair:
     models = []
     for task in ("det", "rec"):
-        folder = cache_dir("models") / f"{set_name}-{_key(set_name)}" / f"{task}-{precision}-{target}"
+        folder = base / f"{task}-{precision}-{target}"
         if not (folder / CARD_NAME).is_file():
             source = _inference_model(set_name, task, precision, report)
             report(f"converting {set_name} {task} {precision} to .nb for {target}")

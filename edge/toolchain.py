@@ -6,7 +6,6 @@ and the runtime library. When that build is there nothing is run at all, so ever
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -14,13 +13,12 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import BuildError, HostError, InputError, UsageError
-from edge.paths import cache_dir, cpp_dir, write_atomic
+from edge.paths import cache_dir, cpp_dir, locked, write_atomic
 
 SOURCE = cpp_dir()
 ABIS = ("x86_64", "arm64", "armhf", "android-arm64", "android-armv7")
@@ -164,7 +162,7 @@ def build_cmake(
     compiler = _compiler(abi)
     key = _key(source, abi, options, compiler, content)
     folder = cache_dir("build") / f"{name}-{abi}-{key}"
-    with _locked(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder):
         stamp = folder / STAMP
         if stamp.is_file():
             os.utime(folder)
@@ -245,14 +243,6 @@ def _key(source: Path, abi: str, options: dict[str, str], compiler: str, content
         facts["content"] = f"{content} {status.st_size} {status.st_mtime_ns}"
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lets one process build at a time; the others wait and then find the build."""
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _configure_and_build(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,27 @@ def test_a_changed_shipped_model_is_converted_anew(
     path.write_text(json.dumps(card), encoding="utf-8")
     pair = prepare.ensure_models("mine", ["fp32"], "x86")["fp32"]
     assert pair.det.card.pipeline["det_box_thresh"] == "0.7" and len(converted) == 4
+
+
+def test_two_at_once_make_a_model_once(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two terminals, `edge flash` in both: one converts, the other says that it waits and takes what was made."""
+    converted: list[str] = []
+    said: list[str] = []
+    waiting = threading.Event()
+
+    def convert(folder: Path, command: list[str]) -> None:
+        assert waiting.wait(10), "the other one should have said that it waits"
+        converted.append(Path(command[2]).name)
+        shutil.copytree(command[2], folder)
+
+    def report(text: str) -> None:
+        said.append(text)
+        if "waiting" in text:
+            waiting.set()
+
+    monkeypatch.setattr(prepare, "_make", convert)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(prepare.ensure_models, "plate-v1", ["fp32"], "x86", report) for _ in range(2)]
+        folders = {future.result()["fp32"].rec.folder for future in both}
+    assert converted == ["det-fp32", "rec-fp32"] and len(folders) == 1
+    assert "waiting for another process that prepares plate-v1" in said
