@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.result import Photo, Result
+from edge.ocr.polygon import overlap
 
 MIN_IOU = 0.5
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -99,51 +99,12 @@ def agreement(
     return Agreement(len(both) - len(differing), len(both), differing) if both else None
 
 
-def quad_iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> float:
-    """Intersection over union of two convex quadrilaterals, each four [x, y] in order round it (either way).
-
-    The intersection is a clipped by b's sides in turn (Sutherland and Hodgman, 1974).
-    """
-    first, second = _clockwise(a), _clockwise(b)
-    overlap = _clip(first, second)
-    shared = abs(_area(overlap))
-    union = abs(_area(first)) + abs(_area(second)) - shared
-    return shared / union if union > 0 else 0.0
-
-
 def _same_plate(truth: Mapping[str, Any], plate: Mapping[str, Any]) -> bool:
     if truth["text"] != plate.get("text"):
         return False
     box = plate.get("box")
-    return isinstance(box, list) and len(box) == 4 and quad_iou(truth["box"], box) >= MIN_IOU
+    return isinstance(box, list) and len(box) == 4 and overlap(truth["box"], box) >= MIN_IOU
 
 
 def _texts(plates: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(str(plate.get("text")) for plate in plates)
-
-
-def _area(points: Sequence[Point]) -> float:
-    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(points, [*points[1:], *points[:1]], strict=True)) / 2
-
-
-def _clockwise(points: Sequence[Sequence[float]]) -> list[Point]:
-    corners = [(float(x), float(y)) for x, y in points]
-    # In image coordinates (y down) a positive shoelace sum is clockwise as seen.
-    return corners if _area(corners) >= 0 else corners[::-1]
-
-
-def _clip(subject: list[Point], clipper: list[Point]) -> list[Point]:
-    output = subject
-    for (x1, y1), (x2, y2) in zip(clipper, [*clipper[1:], clipper[0]], strict=True):
-        points, output = output, []
-        sides = [(x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) for x, y in points]
-        for i, (point, side) in enumerate(zip(points, sides, strict=True)):
-            before, side_before = points[i - 1], sides[i - 1]
-            if (side >= 0) != (side_before >= 0):
-                part = side_before / (side_before - side)
-                output.append((before[0] + part * (point[0] - before[0]), before[1] + part * (point[1] - before[1])))
-            if side >= 0:
-                output.append(point)
-        if not output:
-            return []
-    return output

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.accuracy import Accuracy, accuracy, answers_of, quad_iou
+from bench.accuracy import Accuracy, accuracy, answers_of
 from bench.result import Photo, Result
 from edge.errors import DeviceError, InputError
+from edge.ocr.polygon import overlap
 from edge.ocr.text import edit_distance
 from edge.paths import sha256_file
 from edge.transport.base import Transport, check
@@ -124,7 +125,7 @@ def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> dict[str, An
     for index, plates in board.items():
         edits += edit_distance(" ".join(_texts(plates)), " ".join(_texts(host[index])))
         for plate in plates:
-            twins = [quad_iou(plate["box"], other["box"]) for other in host[index] if other["text"] == plate["text"]]
+            twins = [overlap(plate["box"], other["box"]) for other in host[index] if other["text"] == plate["text"]]
             overlaps += [max(twins)] if twins else []
     same = sum(_texts(plates) == _texts(host[index]) for index, plates in board.items())
     least = round(min(overlaps), 4) if overlaps else None

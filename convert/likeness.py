@@ -12,6 +12,7 @@ from convert.params import Array
 from convert.photos import Photo, settings
 from edge.models import Model, read_dictionary
 from edge.ocr.detect import det_post
+from edge.ocr.polygon import overlap
 from edge.ocr.recognise import rec_post
 
 Tensor = NDArray[np.float32]
@@ -51,19 +52,9 @@ def boxes(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> l
     for photo, output in zip(photos, outputs, strict=True):
         height, width = photo.image.shape[:2]
         candidates = det_post(output, width, height, config)
-        best = max(candidates, key=lambda box: quad_iou(box, photo.box), default=None)
-        found.append(best if best is not None and quad_iou(best, photo.box) > 0 else None)
+        best = max(candidates, key=lambda box: overlap(box, photo.box), default=None)
+        found.append(best if best is not None and overlap(best, photo.box) > 0 else None)
     return found
-
-
-def quad_iou(first: Quad, second: Quad) -> float:
-    """Intersection over union of two convex quadrangles, float64 [4, 2]."""
-    import cv2
-
-    a, b = first.astype(np.float32), second.astype(np.float32)
-    common, _ = cv2.intersectConvexConvex(a, b)
-    union = cv2.contourArea(a) + cv2.contourArea(b) - common
-    return float(common / union) if union > 0 else 0.0
 
 
 def share_right(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> float:
@@ -72,7 +63,7 @@ def share_right(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]
         right = [text == photo.text for text, photo in zip(texts(model, outputs), photos, strict=True)]
     else:
         pairs = zip(boxes(model, photos, outputs), photos, strict=True)
-        right = [box is not None and quad_iou(box, photo.box) >= FOUND for box, photo in pairs]
+        right = [box is not None and overlap(box, photo.box) >= FOUND for box, photo in pairs]
     return round(sum(right) / len(right), 4)
 
 
@@ -85,7 +76,7 @@ def plate_likeness(
         return {"same_texts": round(sum(a == b for a, b in pairs) / len(pairs), 4)}
     ious = []
     for a, b in zip(boxes(first[0], photos, first[1]), boxes(second[0], photos, second[1]), strict=True):
-        ious.append(1.0 if a is b is None else 0.0 if a is None or b is None else quad_iou(a, b))
+        ious.append(1.0 if a is b is None else 0.0 if a is None or b is None else overlap(a, b))
     return {"box_iou": round(float(np.mean(ious)), 4)}
 
 

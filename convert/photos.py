@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import edge
+from edge.ccpd import parse_name
 from edge.errors import InputError
 from edge.models import Card
 from edge.ocr.config import PipelineConfig
@@ -22,9 +21,6 @@ from edge.ocr.recognise import rec_pre
 from edge.ocr.settings import fit_cards
 
 SAMPLES = Path(edge.__file__).resolve().parent / "samples"
-_PROVINCES = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学"
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-_SERIALS = _LETTERS + "0123456789"
 
 
 @dataclass(frozen=True)
@@ -47,43 +43,46 @@ class Photo:
 def load_photos(folder: Path | None, most: int) -> list[Photo]:
     """Loads photos from a folder with `labels.json`, or with CCPD names; the kit's own samples when None.
 
+    Photos without a plate, and files that have no CCPD name, are left out.
+
     Raises:
-        InputError: No photo with a known plate.
+        InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` of another form.
     """
     folder = folder or SAMPLES
     labels = folder / "labels.json"
-    found: list[tuple[Path, str, Any]] = []
-    if labels.is_file():
-        for name, plates in json.loads(labels.read_text(encoding="utf-8")).items():
-            found.append((folder / name, plates[0]["text"], plates[0]["box"]))
-    else:
-        for path in sorted(folder.rglob("*.jpg")) if folder.is_dir() else []:
-            plate = _from_name(path.stem)
-            if plate:
-                found.append((path, *plate))
+    found = _from_labels(labels) if labels.is_file() else _from_names(folder)
     if not found:
         raise InputError(f"{folder} holds no photo with a known plate.", "Give CCPD photos, or a labels.json.")
     step = max(1, len(found) // most)
-    return [
-        Photo(path.name, load_image(path), text, np.asarray(box, np.float64))
-        for path, text, box in found[::step][:most]
-    ]
+    return [Photo(path.name, load_image(path), text, box) for path, text, box in found[::step][:most]]
 
 
-def _from_name(stem: str) -> tuple[str, list[list[float]]] | None:
-    """Reads plate and vertices (clockwise from top left) of a CCPD name; None when it is no such name."""
-    fields = stem.split("-")
-    points = re.findall(r"(\d+)&(\d+)", fields[3]) if len(fields) == 7 else []
-    indices = [int(text) for text in fields[4].split("_") if text.isdecimal()] if len(fields) == 7 else []
-    if len(points) != 4 or len(indices) not in (7, 8):
-        return None
+def _from_labels(labels: Path) -> list[tuple[Path, str, NDArray[np.float64]]]:
+    found = []
     try:
-        text = _PROVINCES[indices[0]] + _LETTERS[indices[1]] + "".join(_SERIALS[index] for index in indices[2:])
-    except IndexError:
-        return None
-    by_x = sorted([float(x), float(y)] for x, y in points)
-    left, right = sorted(by_x[:2], key=lambda p: p[1]), sorted(by_x[2:], key=lambda p: p[1])
-    return text, [left[0], right[0], right[1], left[1]]
+        for name, plates in json.loads(labels.read_text(encoding="utf-8")).items():
+            for plate in plates[:1]:
+                box = np.asarray(plate["box"], np.float64)
+                if box.shape != (4, 2) or not np.isfinite(box).all():
+                    raise ValueError(f"the box of {name} is not four corners")
+                found.append((labels.parent / name, str(plate["text"]), box))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{labels} cannot be used: {type(error).__name__}: {error}.",
+            'It holds {"photo.jpg": [{"text": "...", "box": [[x, y], four of them]}]}.',
+        ) from error
+    return found
+
+
+def _from_names(folder: Path) -> list[tuple[Path, str, NDArray[np.float64]]]:
+    found = []
+    for path in sorted(folder.rglob("*.jpg")) if folder.is_dir() else []:
+        try:
+            name = parse_name(path)
+        except InputError:
+            continue
+        found.append((path, name.text, np.asarray(name.vertices, np.float64)))
+    return found
 
 
 def settings(card: Card) -> PipelineConfig:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.ccpd import parse_name, sort_vertices
 from edge.errors import InputError
-from train.ccpd import parse_name, sort_vertices
 from train.labels_journal import find_image, label_roots
 
 Image = npt.NDArray[np.uint8]

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge.ccpd import parse_name
 from edge.errors import InputError
-from train.ccpd import parse_name
 from train.dataset import Sample
 
 PLATES = {7: "blue", 8: "green"}

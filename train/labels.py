@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.ccpd import CcpdName
 from edge.errors import HostError, InputError, UsageError
-from train.ccpd import CcpdName
 from train.labels_journal import Journal, Outcome
 from train.labels_photo import BadPhoto, crop_name, label_photo, read_name
 from train.labels_plan import Phase, find_phases

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.ccpd import FIELDS, CcpdName, check_inside, encode_plate, parse_name
 from edge.errors import InputError
 from edge.ocr.crop import crop_plate
 from edge.ocr.image import MAX_PIXELS, decode_image, image_size
-from train.ccpd import FIELDS, CcpdName, check_inside, encode_plate, parse_name
 from train.labels_jpeg import shorten
 
 if TYPE_CHECKING:

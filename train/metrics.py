@@ -1,7 +1,7 @@
 """Accuracy figures: detection, recognition, and both end to end, defined as the tools define them that the note used.
 
 Each metric is fed photo by photo (or crop by crop) with `add` and asked for its figures with `result`; counts are kept
-rather than averages, so that parts of a data set can be added up. Polygons are compared as in `train.metrics_polygon`.
+rather than averages, so that parts of a data set can be added up. Polygons are compared as in `edge.ocr.polygon`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from edge.ocr.polygon import Polygon, intersection_areas, overlap
 from edge.ocr.text import edit_distance
-from train.metrics_polygon import Polygon, intersection_areas, overlap
 
 IGNORED = ("###", "*")
 """Transcriptions of text that is illegible: finding it is neither right nor wrong."""

@@ -107,8 +107,8 @@ def _from_folder(task: str, folder: Path, seed: int, number: int) -> tuple[list[
 
 
 def _plate(path: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from edge.ccpd import parse_name
     from edge.ocr.crop import crop_plate
-    from train.ccpd import parse_name
 
     try:
         name = parse_name(path, (image.shape[1], image.shape[0]))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from edge.errors import InputError
-from train.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from train.labels_journal import find_image, label_roots
 from train.labels_plan import PHOTO_SUFFIXES
 

@@ -11,9 +11,9 @@ from cpp_program import config_for, lines, run
 from edge.models import read_dictionary
 from edge.ocr.backends import LiteNetwork
 from edge.ocr.config import PipelineConfig
+from edge.ocr.polygon import overlap
 from edge.ocr.reader import Backend, Reader
 from edge.prepare import ModelPair
-from train.metrics_polygon import overlap
 
 pytestmark = pytest.mark.real
 

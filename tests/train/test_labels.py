@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
 from edge.errors import EdgeError, InputError
-from train.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
 from train.dataset import read_crops, read_photos
 from train.labels import LabelOptions, make_labels
 from train.labels_journal import label_roots
@@ -374,6 +374,7 @@ print(json.dumps([summary["labelled"], seconds, used[0].ru_maxrss / 1024, cpu]))
 """
 
 
+@pytest.mark.alone
 def test_a_thousand_photos_take_little_time_and_memory(tmp_path):
     names = list(sample_names().items())
     counts = {"few": 14, "some": 250, "many": 1001}

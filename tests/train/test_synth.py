@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.ccpd import PROVINCES, parse_name
 from edge.errors import EdgeError, InputError, UsageError
 from edge.ocr.grammar import plate_kind
-from train.ccpd import PROVINCES, parse_name
 from train.synth.crop import render_crop
 from train.synth.dataset import SynthOptions, make_synth
 from train.synth.glyphs import glyph
@@ -102,6 +102,7 @@ def test_texts_that_do_not_fit_the_kind_are_refused(text, kind):
         render_crop(rng(), text, kind)
 
 
+@pytest.mark.alone
 def test_crops_are_drawn_fast_enough_to_train_on():
     random = rng(1)
     threads = cv2.getNumThreads()

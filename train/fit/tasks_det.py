@@ -38,9 +38,9 @@ class DetTask:
         import paddle
 
         from edge.ocr.detect import det_post, det_pre
+        from edge.ocr.polygon import overlap
         from train.dataset import read_image
         from train.metrics import DetMetric
-        from train.metrics_polygon import overlap
 
         config = replace(
             PipelineConfig(),

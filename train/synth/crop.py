@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from train.ccpd import sort_vertices
+from edge.ccpd import sort_vertices
 from train.synth import effects, geometry
 from train.synth.plate import kind_for, random_kind, random_text, render_plate
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.ccpd import PROVINCES
 from edge.errors import InputError, UsageError
 from edge.paths import write_atomic
-from train.ccpd import PROVINCES
 from train.synth.plate import KINDS, random_kind, random_text, style_of
 from train.synth.scene import WEATHERS, Conditions, render_scene
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import InputError
-from train.ccpd import (
+from edge.ccpd import (
     LETTERS,
     PROVINCES,
     SYMBOLS,
@@ -21,6 +20,7 @@ from train.ccpd import (
     parse_name,
     sort_vertices,
 )
+from edge.errors import InputError
 
 NOTE = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
 GREEN = "04131106321839081-92_258-159&509_530&611-527&611_172&599_159&509_530&525-0_0_3_32_30_31_30_30-109-106.jpg"

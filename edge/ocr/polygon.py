@@ -1,18 +1,20 @@
 """Areas and overlaps of polygons, in float64 and without a geometry library.
 
 Polygons are replaced by their convex hulls first, as PaddleOCR's end-to-end tool does: plates are convex, and a label
-whose vertices are in a wrong order (CCPD has some) still means the plate.
+whose vertices are in a wrong order (CCPD has some) still means the plate. Training, conversion and bench all compare
+boxes with these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Polygon = npt.NDArray[np.floating] | Sequence[Sequence[float]]
+Polygon = npt.NDArray[np.floating[Any]] | Sequence[Sequence[float]]
 Points = list[tuple[float, float]]
 
 
