@@ -26,7 +26,8 @@ setup-test:
 	@sh scripts/setup.sh test
 
 test: setup-test lint
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m "not alone"
+	@$(VENV)/python -m pytest -m alone
 
 # Twenty minutes where nothing else runs: the bench measures itself, and counts instructions.
 bench-self: setup-test

@@ -21,6 +21,18 @@ os.environ.setdefault("PLATE_EDGE_HISTORY", "off")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Files whose tests share something dear, and so a process: an sshd, an adb server and a virtual board; a minute's readings.
+TOGETHER = {"boards": "boards", "test_ladder.py": "readings", "test_cpp_reference.py": "readings"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file in one process where several run (`pytest -n 2 --dist loadgroup`)."""
+    for item in items:
+        shared = TOGETHER.get(item.path.parent.name) or TOGETHER.get(item.path.name)
+        item.add_marker(pytest.mark.xdist_group(shared or item.path.name))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with real CCPD photos (`full/`, `crops/`), or a skip that says where they were looked for."""

@@ -129,6 +129,7 @@ def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pyte
     assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
 
 
+@pytest.mark.alone
 def test_search_on_this_host_with_the_kits_own_photos(tmp_path: Path) -> None:
     out = tmp_path / "tune"
     words = ["tune", "--device", "local", "--models", "plate-v1", "--precision", "fp32", "--threads", "1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from sshd_server import SshServer
 
 from bench.opening import close_target, open_target, resolve_plan
@@ -13,6 +14,7 @@ from bench.selfcheck import check_slower, with_program
 from edge.toolchain import build_program
 
 
+@pytest.mark.alone
 def test_a_slower_stage_is_named(ssh_board: SshServer, tmp_path: Path) -> None:
     device = ssh_board.device("selfcheck")
     # `make bench-self` has the default plan, ten pairs of equal builds and 15 %; this is short and runs beside other

@@ -268,6 +268,7 @@ def test_a_wild_program_is_ended_over_ssh_too(text: str, ssh_board: SshServer, r
     recovers(root, make, transport)
 
 
+@pytest.mark.alone
 def test_two_flashes_at_once(root: str, make: Make) -> None:
     bundle = make(NEW)
     reader, writer = os.pipe()

@@ -33,6 +33,7 @@ def reads(transport: Transport, root: str) -> str:
     return str(json.loads(transport.run_check(argv, env=env).stdout)["plates"][0]["text"])
 
 
+@pytest.mark.alone
 def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Make) -> None:
     transport, root = board
     first, second = make("皖A12345"), make("京B00000")

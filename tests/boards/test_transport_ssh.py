@@ -278,6 +278,7 @@ def test_program_ends_when_the_kit_is_killed(ssh_board: SshServer) -> None:
     assert not there.exists(), "the program outlived the kit"
 
 
+@pytest.mark.alone
 def test_push_is_as_fast_as_scp(ssh_board: SshServer, tmp_path: Path) -> None:
     """At least 0.8 times scp's rate on the same file, server and run, although the board's checksum is in it.
 

@@ -56,6 +56,7 @@ def test_a_bad_photo_is_left_out_and_told(program: Path, conf: Path, tmp_path: P
     refused(run(program, "bench", *words, tmp_path / "bad.jpg"), 5)
 
 
+@pytest.mark.alone
 @pytest.mark.real
 def test_own_stages_are_fast(program: Path, conf: Path, real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """At the note's size, one thread: at most 12 ms, and half of the reference's time in the same minute.

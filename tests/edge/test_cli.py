@@ -32,6 +32,7 @@ def call(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["edge", "bench"])
 def test_help_is_quick(name: str) -> None:
     seconds = []

@@ -44,6 +44,7 @@ def test_devices_by_name_and_group(inventory: Path) -> None:
         select_devices(None, "nope", inventory)
 
 
+@pytest.mark.alone
 def test_boards_work_side_by_side_and_answers_keep_their_order() -> None:
     started = time.monotonic()
 
