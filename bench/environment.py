@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _CPU = "/sys/devices/system/cpu"
 STATIC = (
     f"{_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq", f"{_CPU}/cpu[0-9]*/cpufreq/scaling_driver",
     f"{_CPU}/present", f"{_CPU}/online", f"{_CPU}/smt/active",
-    "/proc/version", "/proc/device-tree/model", "/proc/device-tree/compatible", "/proc/sys/kernel/randomize_va_space",
+    "/proc/version", "/proc/device-tree/model", "/proc/sys/kernel/randomize_va_space",
 )  # fmt: skip
 # Read before and after every process and, in the background, while it runs; the names of the sensors with them.
 DYNAMIC = (
@@ -42,6 +43,9 @@ done 2>/dev/null
 _WHOLE = """for f in /proc/cpuinfo /proc/meminfo /etc/os-release; do
   [ -r "$f" ] && while IFS= read -r v || [ -n "$v" ]; do printf '%s\\t%s\\n' "$f" "$v"; done < "$f"
 done
+# Names with a NUL after each, which a shell's `read` drops: they would run into one another.
+t=/proc/device-tree/compatible
+[ -r "$t" ] && printf '%s\\t%s\\n' "$t" "$(tr '\\000' ' ' < "$t" 2>/dev/null)"
 printf 'uname\\t%s\\n' "$(uname -a)"
 printf 'nproc\\t%s\\n' "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null)"
 if command -v getprop >/dev/null 2>&1; then
@@ -154,7 +158,7 @@ def sample_or_none(transport: Transport) -> Snapshot | None:
 def parse(text: str) -> dict[str, list[str]]:
     """Reads the script's output: path to its lines; anything else is passed over."""
     values: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         path, separator, value = line.partition("\t")
         if separator:
             values.setdefault(path, []).append(value.strip().strip("\0"))
@@ -226,9 +230,11 @@ def _first(values: Mapping[str, list[str]], path: str) -> str | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        value = float(text) if text else None
     except ValueError:
         return None
+    # `nan` and `inf` are floats to Python, and no figure of a sensor.
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _whole(text: str | None) -> int | None:
@@ -252,8 +258,8 @@ def _parts(info: Sequence[str]) -> dict[str, int]:
 
 
 def _compatible(values: Mapping[str, list[str]]) -> str:
-    text = _first(values, "/proc/device-tree/compatible") or ""
-    return text.split("\0")[-1].strip()
+    names = (_first(values, "/proc/device-tree/compatible") or "").split()
+    return names[-1] if names else ""
 
 
 def _android(props: Mapping[str, str]) -> str:

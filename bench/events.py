@@ -7,7 +7,6 @@ jumped. Whatever cannot be used is counted and quoted in `problems`; nothing els
 from __future__ import annotations
 
 import json
-import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ NOTE = "note"
 _VALUES = itemgetter(*KEYS)
 _MAX_PROBLEMS = 50
 _MAX_LINE = 4 << 20
+# Thirty years. A whole number in JSON has no end, but a float has.
+_MAX_MS = 1e12
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class EventLog:
             self._fatal(f"events of schema {str(event.get('schema'))[:60]!r}; this kit reads {SCHEMA!r}")
         elif self.start is not None:
             self._fatal("a second start: two programs wrote to one stream")
+        elif not _is_start(event):
+            self._fatal(f"a start with mistyped keys: {str(event)[:160]}")
         else:
             self.start = event
 
@@ -146,15 +149,18 @@ class EventLog:
         if kind != "end" and not _believable(times):
             self._fatal(f"times that cannot be: {text[:160]}")
             return
+        if not _storable(event) or (kind == "end" and not is_answers(event.get("answers", []))):
+            self._fatal(f"a {kind} event with mistyped keys: {text[:160]}")
+            return
         setattr(self, kind, event)
 
     def _warmup(self, event: dict[str, Any], text: str) -> None:
         try:
             total = float(event["ms"]["total"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             self._note(f"warm-up without a total: {text[:120]}")
             return
-        if 0 <= total < math.inf:
+        if 0 <= total < _MAX_MS:
             self.warmups.append(total)
         else:
             self._fatal(f"times that cannot be: {text[:160]}")
@@ -165,9 +171,9 @@ class EventLog:
             at, image, plates, boxes = event["t"], event["image"], event["plates"], event["boxes"]
             good = (
                 min(values) >= 0
-                and max(values) < math.inf
+                and max(values) < _MAX_MS
                 and values[-1] > 0
-                and 0 <= at < math.inf
+                and 0 <= at < _MAX_MS
                 and min(image, plates, boxes) >= 0
                 and type(image) is type(plates) is type(boxes) is int
             )
@@ -212,7 +218,59 @@ def read_events(lines: Iterable[str | bytes]) -> EventLog:
     return log
 
 
+def is_box(box: Any) -> bool:
+    """True for four corners [x, y] of finite numbers."""
+    return (
+        isinstance(box, (list, tuple))
+        and len(box) == 4
+        and all(isinstance(corner, (list, tuple)) and len(corner) == 2 for corner in box)
+        and all(_is_number(value) for corner in box for value in corner)
+    )
+
+
+def is_plates(plates: Any) -> bool:
+    """True for a list of plates with a `text` and, where there is one, a `box` and a `score`."""
+    return isinstance(plates, (list, tuple)) and all(
+        isinstance(plate, dict)
+        and isinstance(plate.get("text"), str)
+        and ("box" not in plate or is_box(plate["box"]))
+        and ("score" not in plate or _is_number(plate["score"]))
+        for plate in plates
+    )
+
+
+def is_answers(answers: Any) -> bool:
+    """True for the `answers` of an `end` event; one of a photo that could not be read has no plates."""
+    return isinstance(answers, list) and all(
+        isinstance(item, dict) and type(item.get("image")) in (str, int) and is_plates(item.get("plates", []))
+        for item in answers
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MAX_MS
+
+
+def _is_start(event: dict[str, Any]) -> bool:
+    affinity = event.get("affinity", [])
+    return (
+        all(isinstance(event.get(key, {}), dict) for key in ("threads", "power_mode", "config"))
+        and isinstance(affinity, list)
+        and all(type(cpu) is int for cpu in affinity)
+        and _storable(event)
+    )
+
+
+def _storable(value: Any) -> bool:
+    """Whether a result can hold it: no number beyond a float (1e999), no half of a UTF-16 pair, which no file takes."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _believable(times: Any) -> bool:
     if not isinstance(times, dict) or not times:
         return False
-    return all(isinstance(value, (int, float)) and 0 <= value < math.inf for value in times.values())
+    return all(_is_number(value) and value >= 0 for value in times.values())

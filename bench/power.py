@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -77,6 +78,7 @@ def _value(values: Mapping[str, list[str]], path: str) -> str | None:
 
 def _number(values: Mapping[str, list[str]], path: str) -> float | None:
     try:
-        return float(_value(values, path) or "")
+        value = float(_value(values, path) or "")
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

@@ -32,7 +32,9 @@ class Watch:
     def step(self, text: str) -> None:
         """Says what is being built or sent before the session begins."""
         if not self._quiet:
-            self._console.print(f"[dim]{text}[/dim]" if self._live else f"{self._name}{text}")
+            dim = "dim" if self._live else ""
+            # What boards and tools say is text: `[/tmp/x]` would be taken for markup that is never opened.
+            self._console.print(text if self._live else f"{self._name}{text}", style=dim, markup=False)
 
     def begin(self, plan: Plan, done: int) -> None:
         """See `Reporter`."""
@@ -42,7 +44,7 @@ class Watch:
         if self._live:
             self._progress = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TextColumn("{task.fields[now]}"), console=self._console, transient=True,
+                TextColumn("{task.fields[now]}", markup=False), console=self._console, transient=True,
             )  # fmt: skip
             self._progress.start()
             self._task = self._progress.add_task("measuring", total=self._count, completed=done, now="")
@@ -62,10 +64,12 @@ class Watch:
         """See `Reporter`."""
         totals = self._totals.get(slot.cell.key, [])
         if why:
-            self._console.print(f"[yellow]{self._name}{slot.cell.key}, process {slot.index + 1}: {why}[/yellow]")
+            said = f"{self._name}{slot.cell.key}, process {slot.index + 1}: {why}"
+            self._console.print(said, style="yellow", markup=False)
         elif not self._live and not self._quiet:
             median = f"median so far {_median(totals):.1f} ms, n={len(totals)}" if totals else "no iterations"
-            self._console.print(f"{self._name}process {slot.index + 1} of {self._count}: {slot.cell.key}: {median}")
+            said = f"{self._name}process {slot.index + 1} of {self._count}: {slot.cell.key}: {median}"
+            self._console.print(said, markup=False)
             sys.stderr.flush()
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task)

@@ -285,13 +285,11 @@ def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
 def _answers(end: dict[str, Any], remotes: list[str]) -> dict[str, list[dict[str, Any]]]:
     places = {remote: index for index, remote in enumerate(remotes)}
     answers: dict[str, list[dict[str, Any]]] = {}
-    found = end.get("answers")
-    for item in found if isinstance(found, list) else []:
-        image = item.get("image") if isinstance(item, dict) else None
-        index = image if isinstance(image, int) else places.get(str(image))
-        plates = item.get("plates") if isinstance(item, dict) else None
-        if index is not None and isinstance(plates, list):
-            answers[str(index)] = [plate for plate in plates if isinstance(plate, dict)]
+    for item in end.get("answers", []):
+        image, plates = item.get("image"), item.get("plates")
+        index = image if isinstance(image, int) else places.get(image)
+        if index is not None and plates is not None:
+            answers[str(index)] = plates
     return answers
 
 
@@ -315,7 +313,7 @@ def _peaks(log: EventLog) -> dict[str, int | None]:
 
 def _kilobytes(event: dict[str, Any], key: str) -> int | None:
     value = event.get(key)
-    return value if isinstance(value, int) and value > 0 else None
+    return value if type(value) is int and 0 < value < 1 << 53 else None
 
 
 def _object(line: str, event: str) -> dict[str, Any] | None:

@@ -91,6 +91,28 @@ def test_script_reads_odd_files_on_a_real_shell(tmp_path: Path) -> None:
     assert values == {"a b": ["with a space"], "no end": ["no newline"], "evil": ["$(touch pwned) `id` 100%s"]}
 
 
+def test_sensor_that_says_nan_is_no_sensor() -> None:
+    names = ("cpufreq/scaling_cur_freq", "cpufreq/cpuinfo_max_freq")
+    lines = [f"/sys/devices/system/cpu/cpu0/{name}\t{value}" for name in names for value in ("nan", "inf")]
+    lines += ["/proc/loadavg\tnan 0 0", "/sys/class/hwmon/hwmon0/power1_input\tinf", "nproc\t1e999"]
+    lines += ["/sys/class/thermal/thermal_zone0/temp\tnan", "/proc/meminfo\tMemTotal: inf kB"]
+    values = parse("\n".join(lines))
+    now = snapshot(values)
+    assert (now.frequencies, now.load, now.power_w, now.temperatures) == (None, None, None, None)
+    known = facts(values)
+    assert (known["cores"], known["memory_kb"], known["max_khz"]) == (None, None, None)
+
+
+def test_chip_of_a_device_tree_is_its_last_name(tmp_path: Path) -> None:
+    from bench.environment import script
+
+    tree = tmp_path / "compatible"
+    tree.write_bytes(b"vendor,board-4\0rockchip,rk3399\0")
+    text = script([], whole=True).replace("/proc/device-tree/compatible", str(tree))
+    said = LocalTransport().run(["sh", "-c", text]).stdout.replace(str(tree), "/proc/device-tree/compatible")
+    assert facts(parse(said))["soc"] == "rockchip,rk3399"
+
+
 def test_energy_of_a_photo_is_told_with_and_without_idling(tmp_path: Path) -> None:
     result = run(tmp_path, processes=2, precisions=("fp32",))
     without = summarise_result(result).cells[0]
