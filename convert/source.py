@@ -63,9 +63,11 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
         dictionary: Of a bare recogniser.
 
     Raises:
-        InputError: A bare recogniser without dictionary, a detector with one, or see `find_files`.
+        InputError: Nothing there, a bare recogniser without dictionary, a detector with one, or see `find_files`.
         ModelError: Dictionary and classes do not fit, or see `find_files`.
     """
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", "Name a model folder, or a .pdmodel file.")
     folder = path if path.is_dir() else path.parent
     if (folder / CARD_NAME).is_file():
         if task or dictionary:
@@ -82,19 +84,19 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
         )
     shutil.copyfile(program, work / "inference.pdmodel")
     shutil.copyfile(parameters, work / "inference.pdiparams")
-    charset = None
-    if dictionary:
-        charset = _charset(dictionary, work)
     graph = Graph.load(program, parameters)
-    name = next(name for operator in graph.of_type("feed") for name in all_arguments(operator.outputs))
+    charset = _charset(dictionary, work, output_classes(graph)) if dictionary else None
+    fed = [name for operator in graph.of_type("feed") for name in all_arguments(operator.outputs)]
+    if not fed:
+        raise ModelError(f"{program} has no input.", "Is it an inference model, and not a part of one?")
     quantised = any("quantize" in operator.type for operator in graph.block.ops)
     card = Card(
-        name=f"{program.parent.name}-{'int8' if quantised else 'fp32'}",
+        name=f"{program.resolve().parent.name}-{'int8' if quantised else 'fp32'}",
         task=kind,
         architecture="unknown",
         format="inference",
         precision="int8" if quantised else "fp32",
-        input=Input(name, 48 if kind == "rec" else 0, 0, 8 if kind == "rec" else 32, 1 / 255, _MEAN[kind], _STD[kind]),
+        input=Input(fed[0], 48 if kind == "rec" else 0, 0, 8 if kind == "rec" else 32, 1 / 255, _MEAN[kind], _STD[kind]),
         charset=charset,
         source={"file": program.name, "sha256": sha256_file(program)},
     )
@@ -103,10 +105,10 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
     return model
 
 
-def _charset(dictionary: Path, work: Path) -> Charset:
-    """Copies a dictionary; PaddleOCR's leave out the space that its recognisers have as their last class."""
+def _charset(dictionary: Path, work: Path, classes: int | None) -> Charset:
+    """Copies a dictionary; PaddleOCR's leave out the space that recognisers with use_space_char have as last class."""
     characters = read_dictionary(dictionary)
-    if " " not in characters:
+    if " " not in characters and classes != len(characters) + 1:
         characters.append(" ")
     (work / "dict.txt").write_text("".join(f"{character}\n" for character in characters), encoding="utf-8")
     return Charset("dict.txt", sha256_file(work / "dict.txt"), len(characters) + 1)

@@ -191,6 +191,27 @@ def test_pain_13_wrong_dictionary_length_is_found(inference: dict[str, Model], t
     assert model.card.charset is not None and model.card.charset.classes == 6625
 
 
+def test_a_head_without_a_class_for_the_space_takes_its_dictionary_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recogniser trained with use_space_char: false, named from within its folder."""
+    from convert.source import open_source
+    from edge.prepare import SHIPPED
+
+    shipped = SHIPPED / "plate-v1" / "rec-fp32"
+    bare, work = tmp_path / "mine", tmp_path / "work"
+    bare.mkdir()
+    work.mkdir()
+    for name in ("inference.pdmodel", "inference.pdiparams", "dict.txt"):
+        (bare / name).write_bytes((shipped / name).read_bytes())
+    monkeypatch.chdir(bare)
+    model = open_source(Path("inference.pdmodel"), work, "rec", Path("dict.txt"))
+    assert model.card.name == "mine-fp32" and model.dictionary is not None
+    assert model.dictionary.read_bytes() == (shipped / "dict.txt").read_bytes()
+    with pytest.raises(InputError, match="does not exist"):
+        open_source(shipped / "no_such.pdmodel", work)  # not the model beside which it does not lie
+
+
 def test_cut_or_foreign_parameters_are_explained(inference: dict[str, Model], tmp_path: Path) -> None:
     raw = inference["det"].file(".pdiparams").read_bytes()
     for content, expected in ((raw[:-100], "ends or breaks at byte"), (raw + b"xx", "2 bytes more")):
