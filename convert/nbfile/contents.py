@@ -92,7 +92,7 @@ class Operator:
         parts = str(self.attributes.get(KERNEL_ATTRIBUTE, "")).split("/")
         if len(parts) != 5:
             return ("unknown", "unknown", "unknown")
-        numbers = [int(part) if part.isdecimal() else 0 for part in parts[2:]]
+        numbers = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in parts[2:]]
         tables = (TARGETS, PRECISIONS, LAYOUTS)
         names = [table[n] if n < len(table) else f"#{n}" for table, n in zip(tables, numbers, strict=True)]
         return (names[0], names[1], names[2])

@@ -16,6 +16,8 @@ from convert.nbfile.contents import NbError, Region, Tensor
 from convert.nbfile.flat import Buffer, Table
 from convert.nbfile.topology import DTYPES
 
+MOST_SIDES = 16
+"""More dimensions than any operator takes; the product of thousands of them would take minutes."""
 WIDTHS = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4, "int64": 8, "float64": 8,
 }  # fmt: skip
@@ -62,6 +64,8 @@ def read_combined(data: memoryview, start: int) -> tuple[list[Tensor], list[Regi
     """Reads the section of meta version 1; see `read_stream`."""
     buffer = Buffer(data[start:], start)
     tensors = [_tensor(param, buffer, 0) for param in buffer.root().tables(0)]
+    if sum(tensor.bytes for tensor in tensors) > len(data) - start:
+        raise NbError("the file is damaged: weights share their data", start)
     # Records share one buffer here: a weight's record is what lies between its data and the next one's.
     end = len(data)
     for index in sorted(range(len(tensors)), key=lambda index: -tensors[index].offset):
@@ -94,6 +98,8 @@ def check_tensor(name: str, dtype: str | None, shape: tuple[int, ...], length: i
     Raises:
         NbError: They do not.
     """
+    if len(shape) > MOST_SIDES:
+        raise NbError(f"weight {name[:80]!r} has {len(shape)} sides, {MOST_SIDES} are the most", offset)
     if dtype is None:
         raise NbError(f"weight {name!r} has an unknown type", offset)
     if any(side < 0 for side in shape) or math.prod(shape) * WIDTHS[dtype] != length:

@@ -11,8 +11,9 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import flatbuffers
 import pytest
-from nbwriter import FLOAT, INT8, write_v0, write_v1, write_v2
+from nbwriter import FLOAT, INT8, _head, _param, topology, write_v0, write_v1, write_v2
 
 from convert.anatomy import compare, dissect
 from convert.nbfile import NbError, read_nb
@@ -122,11 +123,10 @@ def test_ten_thousand_mutations_end_in_a_file_or_a_sentence() -> None:
     assert slowest < 1.0
 
 
+@pytest.mark.alone
 def test_shared_tables_cannot_explode() -> None:
     # 2,000 references to one block of 2,000 references: four million visits from a file of 16 kB.
     b = bytearray(write_v2(OPS, VARIABLES, WEIGHTS))
-    import flatbuffers
-
     builder = flatbuffers.Builder(1024)
     leaf = builder.CreateString("a")
 
@@ -162,6 +162,32 @@ def test_shared_tables_cannot_explode() -> None:
     assert time.perf_counter() - start < 1.0
 
 
+def test_numbers_without_end_are_refused_at_once() -> None:
+    """Sides whose product has a million digits, a kernel of 5,000 of them, weights that all share one block of data."""
+    start = time.perf_counter()
+    sides = (1 << 62,) * 60_000
+    with pytest.raises(NbError, match="60000 sides"):
+        parse_nb(write_v2(OPS, VARIABLES, [("w", INT8, sides, b"")]), Path("m.nb"))
+    digits = "/".join(["conv2d", "def", "9" * 5000, "1", "1"])
+    file = parse_nb(write_v2([("conv2d", {}, {}, {KERNEL: digits})], [], []), Path("m.nb"))
+    assert file.operators[0].kernel == ("unknown", "float", "NCHW")
+    block = bytes(1 << 20)
+    builder = flatbuffers.Builder(1 << 21)
+    record = _param(builder, ("w", INT8, (1 << 20,), block))
+    builder.StartVector(4, 20_000, 4)
+    for _ in range(20_000):
+        builder.PrependUOffsetTRelative(record)
+    records = builder.EndVector()
+    builder.StartObject(1)
+    builder.PrependUOffsetTRelativeSlot(0, records, 0)
+    builder.Finish(builder.EndObject())
+    head = _head(1, "v2.8", topology(OPS, VARIABLES))
+    with pytest.raises(NbError, match="share their data"):
+        parse_nb(head + bytes(builder.Output()), Path("m.nb"))
+    assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.alone
 def test_a_hundred_megabytes_in_two_seconds_and_twice_its_memory(tmp_path: Path) -> None:
     block = os.urandom(10 << 20)
     path = tmp_path / "big.nb"
