@@ -26,6 +26,8 @@ from edge.errors import HostError, ModelError
 Tensor = NDArray[np.float32]
 # Read by OpenMP and MKL when they start; Paddle Lite's Python API has no setting of its own.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_PATH = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,16 @@ def run_outputs(job: Job, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
     with tempfile.TemporaryDirectory(prefix="plate-run-") as name:
         folder = Path(name)
         np.savez(folder / "inputs.npz", *inputs)
-        spec = {"kind": job.kind, "files": [str(path) for path in job.files], "threads": job.threads}
+        spec = {"kind": job.kind, "files": [str(path.resolve()) for path in job.files], "threads": job.threads}
         (folder / "job.json").write_text(json.dumps({**spec, "fresh": job.fresh, "every": job.every}))
         child = subprocess.run(
             [sys.executable, "-m", "convert.networks", str(folder)],
+            cwd=folder,  # Python looks there first: a `convert.py` or `edge.py` of the user's is not for it.
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, **dict.fromkeys(_THREADS, str(job.threads))},
+            env={**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONPATH": _PATH},
             check=False,
         )
         if child.returncode != 0 or not (folder / "outputs.npz").is_file():

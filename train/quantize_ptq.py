@@ -243,7 +243,10 @@ def _converts(model: Model, target: str) -> dict[str, Any]:
     folder = model.folder.with_name(f"{model.folder.name}-{target}")
     options = ["--target", target, "--out", str(folder)]
     command = [sys.executable, "-m", "edge", "convert", "nb", str(model.folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    # In a folder of ours: Python looks there first, and a `train.py` or `convert.py` of the user's is not for it.
+    done = subprocess.run(
+        command, cwd=folder.parent, capture_output=True, text=True, errors="replace", check=False
+    )
     name = f"nb-{target}"
     if done.returncode != 0:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("error:")), "no reason given")

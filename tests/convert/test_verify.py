@@ -205,7 +205,33 @@ def test_models_that_do_not_belong_together(converted: Callable[[str, str], Mode
         verify(converted("rec-fp32", "arm"), None, photos)
 
 
-def test_a_network_that_ends_its_process_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_figures_that_are_no_numbers_fail_and_stay_json() -> None:
+    from convert.verify import _judged
+
+    for value in (float("inf"), float("nan")):
+        check = _judged("threads", {"threads": [1, 2], "difference": value}, "threads")
+        assert not check["ok"] and json.loads(json.dumps(check, allow_nan=False))["figures"]["difference"] is None
+
+
+def test_a_file_without_any_weight_of_its_source_fails(
+    converted: Callable[[str, str], Model], tmp_path: Path
+) -> None:
+    good = converted("rec-fp32", "arm")
+    contents = _open(good.file(".nb").read_bytes())
+    for param in contents.params:
+        param["name"] = f"other_{param['name']}"
+    folder = tmp_path / "nb"
+    shutil.copytree(good.folder, folder)
+    (folder / "rec.nb").write_bytes(_write(contents))
+    failed = _failed(static_checks(save_model(folder, good.card, ["rec.nb"]), _zoo("rec-fp32")))
+    assert failed["verify-weights"]["compared"] == 0
+
+
+def test_a_network_that_ends_its_process_is_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A file of the user's with the name of a package of ours is not run in its place.
+    (tmp_path / "convert.py").write_text("open('taken', 'w')")
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "x.nb").write_bytes(b"\0" * 100)
     with pytest.raises(ModelError, match=r"Paddle Lite .*x\.nb"):
-        run_network(Job("lite", (tmp_path / "x.nb",)), [np.zeros((1, 3, 32, 32), np.float32)])
+        run_network(Job("lite", (Path("x.nb"),)), [np.zeros((1, 3, 32, 32), np.float32)])
+    assert not (tmp_path / "taken").exists()
