@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ _DRIVER = (
     "    getattr(opt, name)(*arguments)\n"
 )
 _TIMEOUT = 120.0
+Calls = list[list[object]]
 _VALID_TARGETS = {"arm": "arm", "x86": "x86", "opencl": "opencl,arm"}
 
 
@@ -84,16 +87,8 @@ def run_opt(
         HostError: There is no such opt on this machine.
     """
     environment = opt_environment(version)
-    with tempfile.TemporaryDirectory(prefix="plate-opt-") as name:
-        folder = Path(name)
-        shutil.copyfile(program, folder / "inference.pdmodel")
-        shutil.copyfile(parameters, folder / "inference.pdiparams")
-        calls: list[list[object]] = [
-            ["set_model_file", "inference.pdmodel"],
-            ["set_param_file", "inference.pdiparams"],
-            ["set_model_type", "naive_buffer"],
-            ["set_optimize_out", "model"],
-        ]
+    with _copied(program, parameters) as (folder, calls):
+        calls += [["set_model_type", "naive_buffer"], ["set_optimize_out", "model"]]
         if fp16:
             calls.append(["enable_fp16"])
         calls.append(["set_valid_places", _VALID_TARGETS[target]])
@@ -114,6 +109,16 @@ def run_opt(
     return OptResult(out, version, json.dumps(calls), log, seconds, lists)
 
 
+@contextmanager
+def _copied(program: Path, parameters: Path) -> Iterator[tuple[Path, Calls]]:
+    """Lends a folder with copies of a model under names that say nothing, and the calls that open them."""
+    with tempfile.TemporaryDirectory(prefix="plate-opt-") as name:
+        folder = Path(name)
+        shutil.copyfile(program, folder / "inference.pdmodel")
+        shutil.copyfile(parameters, folder / "inference.pdiparams")
+        yield folder, [["set_model_file", "inference.pdmodel"], ["set_param_file", "inference.pdiparams"]]
+
+
 def tidy_header(content: bytes) -> bytes:
     """Zeroes what follows the version's NUL in an `.nb` header.
 
@@ -124,7 +129,7 @@ def tidy_header(content: bytes) -> bytes:
     return content[:2] + version.ljust(16, b"\0") + content[18:]
 
 
-def run_calls(environment: OptEnvironment, calls: list[list[object]], folder: Path) -> tuple[int, str]:
+def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[int, str]:
     """Runs calls of `Opt` in a child process.
 
     Args:
@@ -164,16 +169,8 @@ def model_operators(program: Path, parameters: Path, target: str, version: str =
     Raises:
         ModelError: It printed something else.
     """
-    with tempfile.TemporaryDirectory(prefix="plate-opt-") as name:
-        folder = Path(name)
-        shutil.copyfile(program, folder / "inference.pdmodel")
-        shutil.copyfile(parameters, folder / "inference.pdiparams")
-        calls: list[list[object]] = [
-            ["set_model_file", "inference.pdmodel"],
-            ["set_param_file", "inference.pdiparams"],
-            ["set_valid_places", _VALID_TARGETS[target]],
-            ["check_if_model_supported", True],
-        ]
+    with _copied(program, parameters) as (folder, calls):
+        calls += [["set_valid_places", _VALID_TARGETS[target]], ["check_if_model_supported", True]]
         code, log = run_calls(opt_environment(version), calls, folder)
     return parse_operators(log) or _raise(explain(log, code, version, target))
 

@@ -66,7 +66,8 @@ def opt_environment(version: str = DEFAULT_VERSION, report: Report = lambda text
     except metadata.PackageNotFoundError:
         pass
     folder = cache_dir("opt") / f"paddlelite-{version}"
-    if not (folder / _MARK).is_file():
+    # An interpreter that was removed or upgraded since leaves a link that leads nowhere.
+    if not ((folder / _MARK).is_file() and (folder / "bin" / "python").exists()):
         report(f"making an environment for paddlelite {version}")
         _make(folder, version)
     return OptEnvironment(version, folder / "bin" / "python")
