@@ -89,7 +89,12 @@ def noise_ratio(layer: Layer, weight: Floats, inputs: list[Floats], outputs: lis
         noise = gain[:, 0] * rounding + loss[:, 0] * power
     elif gain.shape[1] != len(rounding):
         groups = len(rounding) // gain.shape[1]
-        noise = (gain * np.repeat(rounding.reshape(groups, -1), len(gain) // groups, 0)).sum(1)
+
+        def own(values: Floats) -> Floats:
+            """Of each output's group the inputs: [output, inputs of a group]."""
+            return np.repeat(values.reshape(groups, -1), len(gain) // groups, 0)
+
+        noise = (gain * own(rounding) + loss * own(power)).sum(1)
     else:
         noise = gain @ rounding + loss @ power
     if layer.type == "conv2d_transpose":

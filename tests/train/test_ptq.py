@@ -53,6 +53,22 @@ def test_noise_ratio_of_an_even_layer_is_int8s_own() -> None:
     assert ratio == pytest.approx(20 * np.log10(254), abs=1.0)
 
 
+def test_noise_ratio_of_groups_is_that_of_its_groups() -> None:
+    """Two groups with one kernel are worth one: rounding of inputs and of weights counts in both forms."""
+    from train.quantize_ptq_noise import Layer, noise_ratio
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (1, 8, 40, 40)).astype(np.float32)
+    # Weights far below a channel's largest round to nothing: the loss of weights is what counts here.
+    weight = np.where(rng.random((4, 8, 1, 1)) < 0.2, 1.0, 0.003).astype(np.float32)
+    weight[:, 0] = 1.0
+    y = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], x)
+    layer = Layer("conv2d", "x", "w", "y")
+    twice = [np.concatenate([part, part], 1) for part in (x, y)]
+    grouped = noise_ratio(layer, np.concatenate([weight, weight]), [twice[0]], [twice[1]])
+    assert grouped == pytest.approx(noise_ratio(layer, weight, [x], [y]), abs=0.01)
+
+
 def test_noise_ratio_of_channels_that_differ_a_thousandfold_is_low() -> None:
     from train.quantize_ptq_noise import Layer, noise_ratio
 
