@@ -9,110 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from convert.fuse_norm import layer_norm
 from convert.graph import INT, REAL, Graph, arguments, attribute, set_attribute
+from convert.matcher import AFFINE, Affine, Clipped, Matcher
 
 _PRODUCTS = ("elementwise_mul",)
-_AFFINE = ("scale", "elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div")
-
-
-@dataclass(frozen=True)
-class Affine:
-    """`factor * name + shift`."""
-
-    name: str
-    factor: float = 1.0
-    shift: float = 0.0
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """`factor * clip(gate, 0, top)`, gate affine in some variable."""
-
-    gate: Affine
-    top: float
-    factor: float
-
-
-class Matcher:
-    """Reads a graph as expressions.
-
-    Attributes:
-        graph: The graph; it must not change while the matcher is used.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.producers = graph.producers()
-        self._constants: dict[str, float | None] = {}
-
-    def producer(self, name: str, *types: str) -> Any | None:
-        """Returns the operator that makes a variable if it is of one of the types."""
-        operator = self.producers.get(name)
-        return operator if operator is not None and operator.type in types else None
-
-    def scalar(self, name: str) -> float | None:
-        """Returns a variable's value if it is one known number."""
-        if name not in self._constants:
-            value = self.graph.constant(name)
-            self._constants[name] = float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
-        return self._constants[name]
-
-    def step(self, operator: Any) -> Affine | None:
-        """Reads one operator as an affine function of one of its inputs, or None."""
-        if operator.type not in _AFFINE:
-            return None
-        x = arguments(operator.inputs, "X")[0]
-        if x in arguments(operator.outputs, "Out"):
-            return None  # in place: the name stands for two values
-        if operator.type == "scale":
-            if arguments(operator.inputs, "ScaleTensor"):
-                return None
-            factor, bias = attribute(operator, "scale", 1.0), attribute(operator, "bias", 0.0)
-            return Affine(x, factor, bias if attribute(operator, "bias_after_scale", True) else factor * bias)
-        y = arguments(operator.inputs, "Y")[0]
-        if (value := self.scalar(y)) is not None:
-            return {
-                "elementwise_add": Affine(x, 1.0, value),
-                "elementwise_sub": Affine(x, 1.0, -value),
-                "elementwise_mul": Affine(x, value),
-                "elementwise_div": Affine(x, 1.0 / value) if value else None,
-            }[operator.type]
-        if (value := self.scalar(x)) is not None and operator.type != "elementwise_div":
-            sign = -1.0 if operator.type == "elementwise_sub" else 1.0
-            return Affine(y, value) if operator.type == "elementwise_mul" else Affine(y, sign, value)
-        return None
-
-    def affine(self, name: str) -> Affine:
-        """Reads a variable as an affine function of the variable furthest back."""
-        result = Affine(name)
-        while (operator := self.producers.get(result.name)) is not None and (inner := self.step(operator)):
-            result = Affine(
-                inner.name, result.factor * inner.factor, result.factor * inner.shift + result.shift
-            )
-        return result
-
-    def clipped(self, name: str) -> Clipped | None:
-        """Reads a variable as `factor * clip(affine, 0, top)`, or None."""
-        outer = self.affine(name)
-        operator = self.producer(outer.name, "clip", "relu6")
-        if operator is None or outer.shift != 0:
-            return None
-        low, top = self._bounds(operator)
-        if low != 0 or top is None:
-            return None
-        return Clipped(self.affine(arguments(operator.inputs, "X")[0]), top, outer.factor)
-
-    def _bounds(self, operator: Any) -> tuple[float | None, float | None]:
-        if operator.type == "relu6":
-            return 0.0, attribute(operator, "threshold", 6.0)
-        bounds = []
-        for tensor, name in (("Min", "min"), ("Max", "max")):
-            given = arguments(operator.inputs, tensor)
-            bounds.append(self.scalar(given[0]) if given else attribute(operator, name))
-        return bounds[0], bounds[1]
 
 
 def _become(operator: Any, kind: str, inputs: dict[str, str], attributes: dict[str, float | int]) -> None:
@@ -157,7 +60,7 @@ def hard_swish(match: Matcher, operator: Any) -> bool:
 
 def hard_sigmoid(match: Matcher, operator: Any) -> bool:
     """`clip(slope * x + offset, 0, 1)`, also as `clip(x + 3, 0, 6) / 6`."""
-    if operator.type not in ("clip", "relu6", *_AFFINE):
+    if operator.type not in ("clip", "relu6", *AFFINE):
         return False
     clip = match.clipped(arguments(operator.outputs, "Out")[0])
     if clip is None or abs(clip.top * clip.factor - 1) > 1e-5:
@@ -186,7 +89,7 @@ def swish(match: Matcher, operator: Any) -> bool:
 
 def gelu(match: Matcher, operator: Any) -> bool:
     """`0.5 * x * (1 + erf(x / sqrt(2)))` in any order of its factors."""
-    if operator.type not in _AFFINE:
+    if operator.type not in AFFINE:
         return False
     factors, factor = [arguments(operator.outputs, "Out")[0]], 1.0
     plain: list[str] = []
@@ -240,8 +143,6 @@ def fuse_pieces(graph: Graph) -> dict[str, int]:
     Returns:
         Operator type to how often it was made.
     """
-    from convert.fuse_norm import layer_norm
-
     counts: dict[str, int] = {}
     for kind, pattern in (("layer_norm", layer_norm), *PATTERNS):
         matcher = Matcher(graph)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convert.graph import INT, REAL, arguments, attribute, set_attribute
-
-if TYPE_CHECKING:
-    from convert.fuse import Matcher
+from convert.matcher import Matcher
 
 
 def layer_norm(match: Matcher, operator: Any) -> bool:

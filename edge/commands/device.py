@@ -112,13 +112,14 @@ def remove(name: str, inventory: Path | None) -> None:
 def trust(name: str, fingerprint: str | None, inventory: Path | None) -> None:
     """Trust the ssh host key that the device NAME (or a jump host on the way to it) shows now."""
     from edge.transport import hostkeys
+    from edge.transport.ssh import refusal_of
 
     item = find_device(name, inventory)
     if item.transport != "ssh":
         raise UsageError(f"{name} is reached by {item.transport}; only ssh has host keys.")
     seen = 0
     # One for the board and one for each jump host on the way.
-    while seen <= item.jump.count(",") + 9 and (refusal := hostkeys.refusal(item)) is not None:
+    while seen <= item.jump.count(",") + 9 and (refusal := refusal_of(item)) is not None:
         seen += 1
         print_ = hostkeys.fingerprint(refusal.key)
         where = hostkeys.label(refusal.host, refusal.port)

@@ -13,7 +13,6 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, HostKeys
 
-from edge.board import Device
 from edge.paths import config_dir, write_atomic
 from edge.transport.base import AccessError
 
@@ -151,26 +150,6 @@ def changed(device: str, host: str, port: int, key: paramiko.PKey, expected: par
         key,
         expected,
     )
-
-
-def refusal(device: Device) -> HostKeyError | None:
-    """Returns the first refusal of a host key on the way to a device, or None when all keys are trusted.
-
-    Raises:
-        LinkError: The device does not answer.
-    """
-    from edge.transport.ssh import SshTransport
-
-    transport = SshTransport(device)
-    try:
-        transport.open()
-    except HostKeyError as error:
-        return error
-    except AccessError:
-        return None  # it did not let us in, so its key was right
-    finally:
-        transport.close()
-    return None
 
 
 class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types

@@ -15,10 +15,11 @@ import paramiko
 from edge.board import Device
 from edge.errors import DeviceError, LinkError
 from edge.transport import transfer
-from edge.transport.base import Lines, Progress, Result, Transport, check_argv
+from edge.transport.base import AccessError, Lines, Progress, Result, Transport, check_argv
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
+from edge.transport.hostkeys import HostKeyError
 from edge.transport.sshlink import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 
 KEEPALIVE = 10
@@ -249,3 +250,21 @@ def _end(channel: paramiko.Channel) -> None:
         channel.shutdown_write()
     with suppress(Exception):
         channel.close()
+
+
+def refusal_of(device: Device) -> HostKeyError | None:
+    """Returns the first refusal of a host key on the way to a device, or None when all keys are trusted.
+
+    Raises:
+        LinkError: The device does not answer.
+    """
+    transport = SshTransport(device)
+    try:
+        transport.open()
+    except HostKeyError as error:
+        return error
+    except AccessError:
+        return None  # it did not let us in, so its key was right
+    finally:
+        transport.close()
+    return None
