@@ -132,8 +132,10 @@ bool DbPost::run(const float* map, int map_width, int map_height, int image_widt
         }
         boxes.push_back(quad);
     }
-    std::sort(boxes.begin(), boxes.end(),
-              [](const Quad& a, const Quad& b) { return a[0].y < b[0].y || (a[0].y == b[0].y && a[0].x < b[0].x); });
+    // Boxes that reach over the photo's corner all begin there: they keep their order, on every standard library.
+    std::stable_sort(boxes.begin(), boxes.end(), [](const Quad& a, const Quad& b) {
+        return a[0].y < b[0].y || (a[0].y == b[0].y && a[0].x < b[0].x);
+    });
     return true;
 }
 

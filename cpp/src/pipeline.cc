@@ -107,9 +107,11 @@ Size detector_size(int height, int width, const std::string& limit_type, int lim
     double ratio = 1;
     if (limit_type == "min" && shorter < limit_side) ratio = static_cast<double>(limit_side) / shorter;
     if (limit_type == "max" && longer > limit_side) ratio = static_cast<double>(limit_side) / longer;
+    // More than an int holds is what a photo of a single row may ask for.
+    static constexpr double kMost = 1 << 30;
     // nearbyint rounds halves to even, as Python's round does.
     const auto side = [ratio](int pixels) {
-        return static_cast<int>(std::max(32.0, std::nearbyint(pixels * ratio / 32) * 32));
+        return static_cast<int>(std::clamp(std::nearbyint(pixels * ratio / 32) * 32, 32.0, kMost));
     };
     return {side(height), side(width)};
 }

@@ -14,7 +14,8 @@
 
 namespace plate {
 
-// Decodes a file in memory to four bytes a pixel, in memory that malloc gave; null when it cannot.
+// Decodes a file in memory to four bytes a pixel, in memory that malloc gave; null when it cannot. `width` and `height`
+// hold what the file's header says, and then the picture's size.
 unsigned char* stb_decode(const unsigned char* data, int size, int* width, int* height);
 
 }  // namespace plate

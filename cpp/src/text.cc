@@ -11,10 +11,21 @@
 namespace plate {
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 std::size_t character_bytes(unsigned char first) {
     if (first >= 0xF0 && first < 0xF8) return 4;
     if (first >= 0xE0) return first < 0xF0 ? 3 : 1;
     return first >= 0xC0 ? 2 : 1;
+}
+
+bool is_utf8(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t bytes = utf8_length(text, at);
+        if (bytes == 0) return false;
+        at += bytes;
+    }
+    return true;
 }
 
 template <typename Each>
@@ -31,6 +42,27 @@ void for_each_line(const std::string& text, Each each) {
 }
 
 }  // namespace
+
+std::size_t utf8_length(std::string_view text, std::size_t at) {
+    const auto byte = [&](std::size_t i) -> unsigned {
+        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+    };
+    const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+    const unsigned first = byte(0);
+    if (first < 0x80) return 1;
+    if (first >= 0xC2 && first <= 0xDF) return tail(1) ? 2 : 0;
+    if (first >= 0xE0 && first <= 0xEF) {
+        const bool overlong = first == 0xE0 && byte(1) < 0xA0;
+        const bool surrogate = first == 0xED && byte(1) > 0x9F;
+        return tail(1) && tail(2) && !overlong && !surrogate ? 3 : 0;
+    }
+    if (first >= 0xF0 && first <= 0xF4) {
+        const bool overlong = first == 0xF0 && byte(1) < 0x90;
+        const bool beyond = first == 0xF4 && byte(1) > 0x8F;
+        return tail(1) && tail(2) && tail(3) && !overlong && !beyond ? 4 : 0;
+    }
+    return 0;
+}
 
 std::vector<std::string> characters(std::string_view text) {
     std::vector<std::string> out;
@@ -73,15 +105,16 @@ std::string read_text(const std::string& path, const char* what) {
     if (std::ferror(file.get()) != 0) {
         throw Error(ExitCode::kConfig, std::string("cannot read ") + what + " " + path + ": " + std::strerror(errno));
     }
+    if (text.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0) text.erase(0, kByteOrderMark.size());
     return text;
 }
 
 std::vector<std::string> read_dictionary(const std::string& path) {
     std::vector<std::string> out;
     for_each_line(read_text(path, "dictionary"), [&](std::size_t number, std::string line) {
-        if (line.empty() || count_characters(line) > 8) {
-            throw Error(ExitCode::kConfig, path + ", line " + std::to_string(number) + ": not one character");
-        }
+        const std::string where = path + ", line " + std::to_string(number);
+        if (!is_utf8(line)) throw Error(ExitCode::kConfig, where + ": not UTF-8");
+        if (line.empty() || count_characters(line) > 8) throw Error(ExitCode::kConfig, where + ": not one character");
         out.push_back(std::move(line));
     });
     if (out.empty()) throw Error(ExitCode::kConfig, "dictionary " + path + " is empty");

@@ -69,6 +69,33 @@ TEST("boxes: they end at the photo's last pixels, and a map with NaN gives none"
     CHECK(boxes.empty());
 }
 
+TEST("boxes: of boxes that begin at the same corner the one that was found first comes first") {
+    std::vector<float> map(64 * 64);
+    for (std::size_t y = 0; y < 64; ++y) {
+        for (std::size_t x = 0; x < 64; ++x) map[y * 64 + x] = y % 8 < 6 && x % 8 < 6 ? 0.9F : 0.0F;
+    }
+    DbPost post;
+    DbOptions db = options();
+    db.box_thresh = 0;
+    db.unclip_ratio = 10;
+    db.box_grow = 0.4;
+    db.dilation = false;
+    std::vector<Quad> boxes;
+    CHECK(post.run(map.data(), 64, 64, 640, 640, db, boxes));
+    CHECK(boxes.size() == 64);
+    int ties = 0;
+    for (std::size_t i = 1; i < boxes.size(); ++i) {
+        const Quad& a = boxes[i - 1];
+        const Quad& b = boxes[i];
+        if (a[0].x != b[0].x || a[0].y != b[0].y) continue;
+        ++ties;
+        // In scan order: a row of boxes after the other.
+        const double lower = b[2].y - a[2].y;
+        CHECK(lower > 0.5 || (std::abs(lower) < 1e-6 && a[2].x <= b[2].x));
+    }
+    CHECK(ties > 12);
+}
+
 TEST("boxes: the score is the mean over points inside, sides included") {
     std::vector<float> map(20 * 20);
     for (std::size_t i = 0; i < map.size(); ++i) map[i] = static_cast<float>(i % 20);

@@ -43,6 +43,13 @@ TEST("config: values, quotes, comments, paths beside the file") {
     CHECK_NEAR(config.det_mean[1], 0.456, 1e-6);
 }
 
+TEST("config: a byte order mark and line ends of Windows are no part of it") {
+    std::string text = kGood;
+    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
+    const test::Scratch file("\xEF\xBB\xBF" + text.substr(text.find("det_model")));
+    CHECK(load_config(file.path(), {}).threads == 2);
+}
+
 TEST("config: options override, and are blamed when they are wrong") {
     const test::Scratch file(kGood);
     const Config config = load_config(file.path(), {{"threads", "4"}, {"text_lengths", ""}, {"det_model", "x.nb"}});

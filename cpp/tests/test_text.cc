@@ -52,6 +52,11 @@ TEST("text: dictionaries keep a line of one space, and name the line that is wro
     CHECK(dictionary.size() == 3 && dictionary[0] == "皖" && dictionary[2] == " ");
     const test::Scratch bad("A\n\nB\n");
     CHECK_CONTAINS(test::message_of<Error>([&] { read_dictionary(bad.path()); }), "line 2");
+    // Editors of Windows put a mark before the first character, and other encodings would come out as nonsense.
+    const test::Scratch marked("\xEF\xBB\xBF皖\nA\n");
+    CHECK(read_dictionary(marked.path()) == (std::vector<std::string>{"皖", "A"}));
+    const test::Scratch gbk("A\n\xCD\xEE\n");
+    CHECK_CONTAINS(test::message_of<Error>([&] { read_dictionary(gbk.path()); }), "line 2: not UTF-8");
     const test::Scratch empty("");
     CHECK_CONTAINS(test::message_of<Error>([&] { read_dictionary(empty.path()); }), "empty");
     CHECK_CONTAINS(test::message_of<Error>([&] { read_dictionary("/nonexistent/d"); }), "No such file");

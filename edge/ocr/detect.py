@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ModelError
+from edge.errors import InputError, ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.geometry import Points, clip_box, grow_box, mean_inside, min_area_rect, order_corners
 
 Tensor = npt.NDArray[np.float32]
 STRIDE = 32
+MAX_PIXELS = 1 << 24
+"""Of the network's input: 4096x4096. More is a photo of absurd shape, not a plate."""
 
 
 def det_size(height: int, width: int, limit_type: str, side: int) -> tuple[int, int]:
@@ -62,10 +64,18 @@ def det_pre(bgr: npt.NDArray[np.uint8], config: PipelineConfig) -> Tensor:
 
     Returns:
         float32 [1, 3, H, W], H and W multiples of 32.
+
+    Raises:
+        InputError: The photo is so narrow that the input would have more than `MAX_PIXELS`.
     """
     import cv2
 
     height, width = det_size(bgr.shape[0], bgr.shape[1], config.det_limit_type, config.det_limit_side)
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"A photo of {bgr.shape[1]}x{bgr.shape[0]} pixels needs a detector input of {width}x{height}.",
+            "Crop it, or use det_limit_type max.",
+        )
     if bgr.shape[:2] != (height, width):
         bgr = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_LINEAR)
     return to_tensor(bgr, config.det_mean, config.det_std)

@@ -54,7 +54,10 @@ def decode_image(data: bytes, where: str) -> Image:
     width, height = size
     if width * height > MAX_PIXELS:
         raise InputError(f"{where} is {width}x{height} pixels; at most {MAX_PIXELS} are read.")
-    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it has limits of its own, such as a million pixels a side
+        image = None
     if image is None:
         raise InputError(f"{where} is damaged: it cannot be decoded.")
     decoded: Image = image

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 from cpp_program import FAST, SAMPLES, clean_environment, config_for, lines, refused, run
 
+from edge.errors import InputError
 from edge.models import load_model
 from edge.ocr.backends import LiteNetwork
 from edge.ocr.config import PipelineConfig
+from edge.ocr.detect import det_pre
+from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
 from edge.prepare import ModelPair
 
@@ -101,6 +105,39 @@ def test_a_huge_header_allocates_nothing(program: Path, conf: Path, tmp_path: Pa
     result = run(program, "bench", *words, tmp_path / "huge.png", PHOTOS[0])
     end = lines(result)[-1]
     assert end["event"] == "end" and end["hwm_kb"] < 500_000
+
+
+def png(width: int, height: int, packed: bytes) -> bytes:
+    """An RGB picture with these compressed rows."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", packed), (b"IEND", b"")]
+    out = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts:
+        out += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return out
+
+
+def test_a_picture_that_unpacks_to_a_gigabyte_is_refused(program: Path, conf: Path, tmp_path: Path) -> None:
+    """One pixel by its header; its rows go on for 900 MB, which a megabyte holds."""
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(bytes(4 << 20)) for _ in range(225)) + packer.flush()
+    (tmp_path / "bomb.png").write_bytes(png(1, 1, packed))
+    words = ["--config", str(conf), *FAST, "--repeats", "1", "--warmup", "0"]
+    error, *_, end = lines(run(program, "bench", *words, tmp_path / "bomb.png", PHOTOS[0]))[2:]
+    assert error["event"] == "error" and "cannot be decoded" in error["error"]
+    assert end["event"] == "end" and end["hwm_kb"] < 500_000
+
+
+@pytest.mark.parametrize("size", [(3_000_000, 1), (1, 6_000_000)])
+def test_a_photo_of_a_single_row_is_refused_and_the_next_read(
+    program: Path, conf: Path, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Enlarged until its shorter side suits the detector, it would have more pixels a side than an int holds."""
+    (tmp_path / "row.png").write_bytes(png(*size, zlib.compress(bytes((3 * size[0] + 1) * size[1]), 1)))
+    row, photo = lines(run(program, "run", "--config", conf, "--det-limit-side", "736", tmp_path / "row.png", PHOTOS[0]))
+    assert "needs a detector input of" in row["error"]
+    assert photo["plates"]
+    with pytest.raises(InputError, match=r"needs a detector input of|cannot be decoded"):
+        det_pre(load_image(tmp_path / "row.png"), PipelineConfig())
 
 
 @pytest.mark.parametrize("task", ["det", "rec"])

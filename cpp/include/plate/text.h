@@ -1,11 +1,15 @@
 // UTF-8 text: characters, dictionaries, line lists.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace plate {
+
+// Bytes of the well-formed UTF-8 character at `at` (Unicode standard, table 3-7), 0 when there is none.
+std::size_t utf8_length(std::string_view text, std::size_t at);
 
 // Splits UTF-8 into characters. A byte that starts none stands for itself.
 std::vector<std::string> characters(std::string_view text);
@@ -16,11 +20,12 @@ std::string strip_characters(const std::string& text, const std::vector<std::str
 
 std::string_view trim(std::string_view text);
 
-// Whole text of a file. Throws Error(kConfig) with `what` (such as "dictionary") in its message.
+// Whole text of a file, without the byte order mark that some editors put before it.
+// Throws Error(kConfig) with `what` (such as "dictionary") in its message.
 std::string read_text(const std::string& path, const char* what);
 
 // A recogniser's dictionary: element i - 1 is the text of class i (class 0 is the CTC blank).
-// Throws Error(kConfig): not a file, or a line that is not one character.
+// Throws Error(kConfig): not a file, not UTF-8, or a line that is not one character.
 std::vector<std::string> read_dictionary(const std::string& path);
 
 // Paths of a list file, one a line, empty lines left out. Throws Error(kConfig).
