@@ -69,16 +69,16 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
 
 def _show(anatomy: Anatomy, top: int) -> None:
     file = anatomy.file
-    console = Console()
+    console = Console(markup=False)  # Names in a file may look like markup, or spoil it.
     console.print(
-        f"[bold]{file.path}[/bold]: {file.size:,} bytes, opt {file.opt_version}, meta version {file.meta_version}, "
+        f"{file.path}: {file.size:,} bytes, opt {file.opt_version}, meta version {file.meta_version}, "
         f"for {file.target}, {'int8' if anatomy.quantised else 'float'}, {anatomy.elements:,} parameters"
     )
     console.print(f"inputs: {', '.join(file.inputs)}   outputs: {', '.join(file.outputs)}")
     sections = Table("section", "offset", "bytes", title="Sections")
     for region in file.regions:
         sections.add_row(region.name, f"{region.offset:,}", f"{region.bytes:,}")
-    sections.add_row("[bold]file[/bold]", "", f"[bold]{sum(region.bytes for region in file.regions):,}[/bold]")
+    sections.add_row("file", "", f"{sum(region.bytes for region in file.regions):,}", style="bold")
     console.print(sections)
     operators = Table("operator (target, precision)", "number", title=f"{len(file.operators)} operators")
     for name, count in anatomy.operator_counts.items():
@@ -113,7 +113,7 @@ def _show_reasons(console: Console, anatomy: Anatomy) -> None:
 
 
 def _show_difference(difference: Difference) -> None:
-    console = Console()
+    console = Console(markup=False)
     if not (difference.facts or difference.operators or difference.tensors):
         console.print("no difference in header, operators and weights")
         return

@@ -43,7 +43,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
         ratio = f"{row['over_floor']:.2f}" if row["over_floor"] else "-"
         numbers = [f"{row[key]:,}" for key in ("bytes", "int8", "float32", "other", "topology", "framing", "floor")]
         table.add_row(str(row["file"]), *numbers, ratio)
-    Console().print(table)
+    Console(markup=False).print(table)
     for row in rows:
         if row["steps"]:
             _show_steps(str(row["file"]), row["steps"])
@@ -69,8 +69,8 @@ def _show_steps(name: str, steps: list[dict[str, Any]]) -> None:
         change = 100 * (step["after"] / step["before"] - 1)
         table.add_row(what, f"{step['before']:,}", f"{step['after']:,}", f"{change:+.1f} %")
     first, last = steps[0]["before"], steps[-1]["after"]
-    table.add_row("[bold]all[/bold]", f"{first:,}", f"[bold]{last:,}[/bold]", f"{100 * (last / first - 1):+.1f} %")
-    Console().print(table)
+    table.add_row("all", f"{first:,}", f"{last:,}", f"{100 * (last / first - 1):+.1f} %", style="bold")
+    Console(markup=False).print(table)
 
 
 def _row(anatomy: Anatomy) -> dict[str, Any]:

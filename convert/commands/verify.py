@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge.errors import ExitCode, UsageError
 from edge.models import load_model
@@ -84,9 +85,9 @@ def _show(checks: list[dict[str, Any]]) -> None:
             for key, value in check["thresholds"].items()
         )
         figures = ", ".join(f"{key} {_plain(value)}" for key, value in check["figures"].items())
-        verdict = "[green]ok[/green]" if check["ok"] else "[bold red]FAILED[/bold red]"
+        verdict = Text("ok", "green") if check["ok"] else Text("FAILED", "bold red")
         table.add_row(check["name"], verdict, figures, limits)
-    Console().print(table)
+    Console(markup=False).print(table)
     for note in sorted({check["note"] for check in checks if check.get("note")}):
         click.echo(f"note: {note}")
 

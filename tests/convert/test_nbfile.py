@@ -231,6 +231,20 @@ def test_inspect_prints_json_and_page_without_paddle(tmp_path: Path) -> None:
     assert "<svg" in text and "no int8 kernel for prelu" in text and "http" not in text
 
 
+def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from convert.commands.inspect import inspect
+    from convert.commands.size import size
+
+    path = tmp_path / "run[old]" / "m.nb"
+    path.parent.mkdir()
+    path.write_bytes(write_v2([("conv2d", {"Filter": ["[/b]w"]}, {}, {})], [], [("[/b]w", INT8, (4,), bytes(4))]))
+    for command, wanted in ((inspect, ("run[old]/m.nb", "[/b]w")), (size, ("run[old]/m.nb",))):
+        answer = CliRunner().invoke(command, [str(path)], env={"COLUMNS": "300"}, catch_exceptions=False)
+        assert answer.exit_code == 0 and all(text in answer.stdout for text in wanted), answer.stdout
+
+
 def test_size_gives_the_floor(tmp_path: Path) -> None:
     path = tmp_path / "m.nb"
     path.write_bytes(write_v2(OPS, VARIABLES, WEIGHTS))

@@ -185,4 +185,4 @@ def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
         percent = [f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
         plain = [f"{getattr(value, key):.2f}".removesuffix(".00") for key in _PLAIN[kind]]
         table.add_row(name, *percent, *plain)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    Console(width=None if sys.stdout.isatty() else 120, markup=False).print(table)

@@ -54,8 +54,9 @@ def export(
     from train.accel.native import prepare_process
 
     prepare_process()
-    from train.delivery import deliver, read_trained
+    from train.delivery import deliver
     from train.fit.recipe import changed, load_recipe
+    from train.trained import read_trained
 
     trained = read_trained(sources, last=last, task=task, dictionary=dictionary)
     recipe = trained.recipe

@@ -30,9 +30,9 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json:
 
     prepare_process()
     from train.checkpoint import save_best
-    from train.delivery import read_trained
     from train.fit.recipe import recipe_document
     from train.prune import prune_recognizer
+    from train.trained import read_trained
 
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} exists already.", "Give another --out.")

@@ -114,4 +114,4 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
     table.add_column("becomes")
     for name, ratio in ordered:
         table.add_row(name, f"{ratio:.1f}", "float" if ratio < least else "int8")
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    Console(width=None if sys.stdout.isatty() else 100, markup=False).print(table)

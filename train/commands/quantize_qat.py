@@ -35,9 +35,10 @@ def quantize_by_training(
         InputError: `out` is taken and `force` is off; there is no float run.
         EdgeError: See `train.quantize_qat`.
     """
-    from train.delivery import deliver, read_trained
+    from train.delivery import deliver
     from train.fit.recipe import load_recipe
     from train.quantize_qat import start_qat
+    from train.trained import read_trained
 
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:

@@ -48,7 +48,7 @@ def _print(summary: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
     console.print(
         f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct; {lengths}", soft_wrap=True
