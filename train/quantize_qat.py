@@ -99,10 +99,10 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
 
     from train.accel.layers import accelerate
     from train.arch.deploy import deployed
-    from train.delivery import read_trained
     from train.fit.loop import Fit
     from train.fit.start import check_precision
     from train.fit.tasks import RecTask, Task
+    from train.trained import read_trained
     from train.weights import assign, build
 
     check_precision(recipe)

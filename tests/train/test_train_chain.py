@@ -138,7 +138,7 @@ def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path) -> 
 def test_checkpoints_are_averaged_and_told_apart(data: Path, published: Path, tmp_path: Path) -> None:
     import paddle
 
-    from train.delivery import read_trained
+    from train.trained import read_trained
     from train.weights import load_checkpoint
 
     values = load_checkpoint(data / "run" / "best.pdparams")
