@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.sax.saxutils import escape, quoteattr
 
 from rich import box
@@ -10,6 +11,7 @@ from rich.markup import escape as markup
 from rich.table import Table
 
 from bench.compare import IMPROVEMENT, REGRESSION, Change, Comparison
+from bench.report.markdown import escape as plain
 from bench.table import STAGE_TITLES, figure, megabytes
 
 _COLOURS = {REGRESSION: "red", IMPROVEMENT: "green"}
@@ -22,7 +24,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for text in comparison.notes:
         console.print(markup(text), style="dim")
     for cell in dict.fromkeys(change.cell for change in comparison.changes):
-        table = Table(box=box.SIMPLE_HEAD, title=cell, title_justify="left", title_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, title=markup(cell), title_justify="left", title_style="bold")
         for number, name in enumerate(("", "A", "B", "B / A", "interval", "")):
             table.add_column(name, justify="left" if number in (0, 5) else "right")
         for change in (item for item in comparison.changes if item.cell == cell):
@@ -33,7 +35,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
                 f"{change.ratio:.3f}", interval(change), word,
             )  # fmt: skip
         console.print(table)
-    console.print(sentence(comparison))
+    console.print(markup(sentence(comparison)))
 
 
 def sentence(comparison: Comparison) -> str:
@@ -50,11 +52,11 @@ def sentence(comparison: Comparison) -> str:
 
 def markdown(comparison: Comparison) -> str:
     """The comparison as Markdown."""
-    lines = [f"**{sentence(comparison)}**", ""]
-    lines += [f"- cannot be compared: {text}" for text in comparison.obstacles]
-    lines += [f"- {text}" for text in comparison.notes]
+    lines = [f"**{plain(sentence(comparison))}**", ""]
+    lines += [f"- cannot be compared: {plain(text)}" for text in comparison.obstacles]
+    lines += [f"- {plain(text)}" for text in comparison.notes]
     for cell in dict.fromkeys(change.cell for change in comparison.changes):
-        lines += ["", f"### {cell}", "", "| | A | B | B / A | interval | |", "| --- | --: | --: | --: | --: | --- |"]
+        lines += ["", f"### {plain(cell)}", "", "| | A | B | B / A | interval | |", "| --- | --: | --: | --: | --: | --- |"]
         for change in (item for item in comparison.changes if item.cell == cell):
             word = f"**{change.verdict}**" if change.verdict in _COLOURS else ""
             lines.append(
@@ -69,7 +71,7 @@ def junit(comparison: Comparison) -> str:
     suites = []
     failures = total = 0
     if comparison.obstacles and not comparison.changes:
-        text = "; ".join(comparison.obstacles)
+        text = _xml("; ".join(comparison.obstacles))
         case = f'<testcase classname="compare" name="comparable"><error message={quoteattr(text)}/></testcase>'
         suites.append(f'<testsuite name="compare" tests="1" failures="0" errors="1">{case}</testsuite>')
         total = 1
@@ -85,9 +87,9 @@ def junit(comparison: Comparison) -> str:
             if change.verdict == REGRESSION:
                 bad += 1
                 inner = f'<failure message={quoteattr(f"{change.what}: {said}")} type="regression"/>' + inner
-            cases.append(f"<testcase classname={quoteattr(cell)} name={quoteattr(change.what)}>{inner}</testcase>")
+            cases.append(f"<testcase classname={quoteattr(_xml(cell))} name={quoteattr(change.what)}>{inner}</testcase>")
         suites.append(
-            f'<testsuite name={quoteattr(cell)} tests="{len(cases)}" failures="{bad}" errors="0">'
+            f'<testsuite name={quoteattr(_xml(cell))} tests="{len(cases)}" failures="{bad}" errors="0">'
             f"{''.join(cases)}</testsuite>"
         )
         failures, total = failures + bad, total + len(cases)
@@ -96,6 +98,11 @@ def junit(comparison: Comparison) -> str:
         f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="bench compare" tests="{total}" '
         f'failures="{failures}" errors="{errors}">{"".join(suites)}</testsuites>\n'
     )
+
+
+def _xml(text: str) -> str:
+    """Without the control characters that no XML may hold, not even escaped."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)
 
 
 def value(change: Change, number: float) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.events import KEYS
+from bench.shapes import CELL, PHOTO, PROCESS, RESULT, figure, misfit
 from edge.errors import InputError
 from edge.paths import write_atomic
 
@@ -324,8 +324,18 @@ def _check(result: Result) -> None:
         raise InputError("two cells have the same key.")
     if result.device.get("kind") not in KINDS:
         raise InputError(f"device.kind {result.device.get('kind')!r} is none of {', '.join(KINDS)}.")
+    parts = [("", result, RESULT), *((f"photos[{i}]: ", photo, PHOTO) for i, photo in enumerate(result.photos))]
+    parts += [(f"cells[{i}]: ", cell, CELL) for i, cell in enumerate(result.cells)]
+    parts += [(f"processes[{i}]: ", process, PROCESS) for i, process in enumerate(result.processes)]
+    for prefix, part, shapes in parts:
+        wrong = misfit(part, shapes)
+        if wrong:
+            value = str(getattr(part, wrong))[:80]
+            raise InputError(f"{prefix}{wrong} holds what cannot be: {value!r}.", "Was the file edited?")
     for number, process in enumerate(result.processes):
         where = f"processes[{number}]"
+        if not all(key.isdecimal() and int(key) < len(result.photos) for key in process.answers):
+            raise InputError(f"{where}: answers name a photo that is not in the list.")
         if process.cell not in keys:
             raise InputError(f"{where}: cell {process.cell!r} is not among the cells.")
         count = len(process.times)
@@ -336,9 +346,9 @@ def _check(result: Result) -> None:
         for name, column in columns.items():
             if len(column) != count:
                 raise InputError(f"{where}: {name} has {len(column)} values, but there are {count} iterations.")
-            if not all(_figure(value) for value in column):
+            if not all(figure(value) for value in column):
                 raise InputError(f"{where}: {name} holds a value that is negative or no number.")
-        if not all(_figure(value) for value in (*process.times, *process.warmups)):
+        if not all(figure(value) for value in (*process.times, *process.warmups)):
             raise InputError(f"{where}: times or warmups hold a value that is negative or no number.")
         if any(value <= 0 for value in process.ms.get("total", ())):
             raise InputError(f"{where}: ms.total holds a value that is not above 0.")
@@ -347,6 +357,3 @@ def _check(result: Result) -> None:
         if any(image >= len(result.photos) for image in process.images):
             raise InputError(f"{where}: images names a photo that is not in the list.")
 
-
-def _figure(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf

@@ -120,7 +120,7 @@ def _by_stage(summary: ResultSummary) -> Table:
     for item in summary.cells:
         cell = item.cell
         settings = f"t{cell.threads} {cell.power_mode} {cell.side}"
-        table.add_column(f"{cell.model}\n{cell.precision}\n{settings}", justify="right")
+        table.add_column(escape(f"{cell.model}\n{cell.precision}\n{settings}"), justify="right")
     rows: list[tuple[str, list[str]]] = [
         ("det size", [megabytes(item.cell.det_bytes) for item in summary.cells]),
         ("rec size", [megabytes(item.cell.rec_bytes) for item in summary.cells]),
@@ -149,7 +149,7 @@ def _by_cell(summary: ResultSummary) -> Table:
     for item in summary.cells:
         cell = item.cell
         table.add_row(
-            cell.model, cell.precision, f"t{cell.threads} {cell.power_mode} {cell.side}",
+            escape(cell.model), cell.precision, escape(f"t{cell.threads} {cell.power_mode} {cell.side}"),
             megabytes(cell.det_bytes), megabytes(cell.rec_bytes), _plain(item.load_ms), _plain(item.first_ms),
             pair(item.stages.get("det_infer")), pair(item.stages.get("rec_infer")), pair(item.total), _count(item),
             _accuracy(item),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -108,7 +109,7 @@ def distribution(result: Result, item: CellSummary, identity: str) -> str:
         + (f", 95 % interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
         + (f"; {beyond} slower than the axis shows" if beyond else "")
     )
-    caption = f"<figcaption><strong>{item.cell.label}</strong>, {settings(item)}. {words}.</figcaption>"
+    caption = f"<figcaption><strong>{escape(item.cell.label)}</strong>, {escape(settings(item))}. {words}.</figcaption>"
     name = f"Distribution of photo times, {item.cell.label}"
     drawing = chart(bottom + 22, content, name=name, text=words, identity=identity)
     return f"<figure>{caption}{drawing}</figure>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bench.report.facts import (
@@ -26,13 +27,13 @@ from bench.table import STAGE_TITLES, figure, pair, pair_sentence
 
 def markdown(result: Result, summary: ResultSummary) -> str:
     """Returns the text of `report.md`."""
-    lines = [f"# {title(result)}", "", f"**{summary.level}** - {VERDICT_TEXT[summary.level]}", ""]
+    lines = [f"# {escape(title(result))}", "", f"**{summary.level}** - {VERDICT_TEXT[summary.level]}", ""]
     if not result.complete:
-        lines += [f"**Incomplete**: {_escape(result.why)}", ""]
-    lines += [f"> {_escape(note)}" for note in result.notes]
+        lines += [f"**Incomplete**: {escape(result.why)}", ""]
+    lines += [f"> {escape(note)}" for note in result.notes]
     for item in summary.cells:
-        lines += ["", f"- **{item.verdict.level}** {item.cell.label}, {settings(item)}"]
-        lines += [f"  - {_escape(reason)}" for reason in item.verdict.reasons]
+        lines += ["", f"- **{item.verdict.level}** {escape(f'{item.cell.label}, {settings(item)}')}"]
+        lines += [f"  - {escape(reason)}" for reason in item.verdict.reasons]
     heads = ["ms: median / p90", *(f"{item.cell.label}, {settings(item)}" for item in summary.cells)]
     rows = [[STAGE_TITLES[row], *(pair(item.stages.get(row)) for item in summary.cells)] for row in ROWS]
     rows.append(["load (both models)", *(_plain(item.load_ms) for item in summary.cells)])
@@ -47,7 +48,7 @@ def markdown(result: Result, summary: ResultSummary) -> str:
     lines += ["", "## Times", "", *_table(heads, rows), ""]
     if any(item.total and item.total.n < MIN_SAMPLES[90] for item in summary.cells):
         lines += [f"\\* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing.", ""]
-    lines += [pair_sentence(twins) for twins in summary.pairs]
+    lines += [escape(pair_sentence(twins)) for twins in summary.pairs]
     memory = memory_rows(summary)
     if memory:
         lines += ["", "## Memory", "", CAPTION, "", *_table(["", *heads[1:]], memory)]
@@ -63,7 +64,7 @@ def markdown(result: Result, summary: ResultSummary) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+        return "| " + " | ".join(escape(cell) for cell in cells) + " |"
 
     return [line(heads), "| " + " | ".join("---" for _ in heads) + " |", *(line(row) for row in rows)]
 
@@ -72,5 +73,6 @@ def _plain(value: float | None) -> str:
     return "-" if value is None else figure(value)
 
 
-def _escape(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: on one line, no markup, no HTML, no further column of a table."""
+    return re.sub(r"([\\|*`\[\]])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")

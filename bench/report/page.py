@@ -140,7 +140,6 @@ def _conditions(result: Result) -> str:
 
 
 def _times(summary: ResultSummary) -> str:
-    heads = ["", *(f"{item.cell.label}<br>{escape(settings(item)).replace(', ', '<br>')}" for item in summary.cells)]
     body = []
     for row in ROWS:
         values = [pair(item.stages.get(row)) for item in summary.cells]
@@ -162,7 +161,7 @@ def _times(summary: ResultSummary) -> str:
     warning = f"* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing."
     star = f'<p class="muted">{warning}</p>' if few else ""
     sentences = "".join(f"<p>{escape(pair_sentence(twins))}</p>" for twins in summary.pairs)
-    return _table("Milliseconds, median / p90 over all photos.", heads, body, "times") + star + sentences
+    return _table("Milliseconds, median / p90 over all photos.", _heads(summary), body, "times") + star + sentences
 
 
 def _stages(summary: ResultSummary) -> str:
@@ -193,8 +192,7 @@ def _sizes(summary: ResultSummary) -> str:
 
 def _memory(summary: ResultSummary) -> str:
     rows = memory_rows(summary)
-    heads = ["", *(f"{item.cell.label}<br>{escape(settings(item)).replace(', ', '<br>')}" for item in summary.cells)]
-    return _table(CAPTION, heads, [_row(row[0], row[1:]) for row in rows], "memory") if rows else ""
+    return _table(CAPTION, _heads(summary), [_row(row[0], row[1:]) for row in rows], "memory") if rows else ""
 
 
 def _spread(result: Result, summary: ResultSummary) -> str:
@@ -238,6 +236,11 @@ def _hashes(result: Result) -> str:
     )
     summary = "<summary>SHA-256 of everything the times depend on</summary>"
     return f'<details>{summary}<dl class="record hashes">{rows}</dl></details>'
+
+
+def _heads(summary: ResultSummary) -> list[str]:
+    """Heads of a table with a column a combination, as HTML: one line the models, then one a setting."""
+    return ["", *("<br>".join(map(escape, (item.cell.label, *settings(item).split(", ")))) for item in summary.cells)]
 
 
 def _row(name: str, values: Sequence[str], style: str = "") -> str:
