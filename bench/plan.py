@@ -18,6 +18,7 @@ from typing import Any
 from edge.errors import InputError, UsageError
 from edge.ocr.config import POWER_MODES
 from edge.prepare import detector_limit
+from edge.suggest import did_you_mean
 
 PRECISIONS = ("fp32", "int8", "fp16")
 
@@ -274,7 +275,8 @@ def load_plan(name: str) -> Plan:
         return PRESETS[name]
     path = Path(name)
     if not path.is_file():
-        raise UsageError(f"{name!r} is no plan.", f"Use {', '.join(PRESETS)}, or a YAML file (docs/measuring.md).")
+        guess = did_you_mean(name, PRESETS)
+        raise UsageError(f"{name!r} is no plan.{guess}", f"Use {', '.join(PRESETS)}, or a YAML file (docs/measuring.md).")
     import yaml
 
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from edge.errors import EdgeError, ExitCode, HostError
 from edge.lazy import LazyGroup
+from edge.streams import BrokenPipe, drop_output, prepare_streams, reader_is_gone
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("edge.commands.quickstart:quickstart", "From nothing to the first report: asks what it needs."),
@@ -38,13 +40,20 @@ _OWN = ("edge", "bench", "convert", "train")
 
 def fail(error: EdgeError) -> NoReturn:
     """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
-    if "--json" in sys.argv:
-        document = {"error": error.message, "hint": error.hint, "code": int(error.exit_code)}
-        print(json.dumps(document, ensure_ascii=False))
-    click.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"hint:  {error.hint}", err=True)
+    _json_error(error.message, error.hint, int(error.exit_code))
+    with suppress(OSError):  # The code is told even where nothing can be written.
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"hint:  {error.hint}", err=True)
     sys.exit(int(error.exit_code))
+
+
+def _json_error(message: str, hint: str, code: int) -> None:
+    """Prints the error as the one JSON document that `--json` promises, when it was asked for."""
+    if "--json" not in sys.argv:
+        return
+    with suppress(OSError):
+        click.echo(json.dumps({"error": message, "hint": hint, "code": code}, ensure_ascii=False))
 
 
 def run_cli(group: click.Command, name: str) -> NoReturn:
@@ -52,10 +61,30 @@ def run_cli(group: click.Command, name: str) -> NoReturn:
 
     `PLATE_EDGE_DEBUG=1` lets tracebacks through, for developers of the kit.
     """
+    prepare_streams()
     try:
         _run_group(group, name)
     except SystemExit as stop:
-        _leave(stop)
+        _leave(_flushed(stop))
+
+
+def _flushed(stop: SystemExit) -> SystemExit:
+    """Writes what is left of the output while there is somebody to say that it cannot be written."""
+    # Rich answers a broken pipe by an exit with 1.
+    gone = isinstance(stop.__context__, BrokenPipeError)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        gone = True
+    except OSError as error:
+        drop_output()
+        with suppress(OSError):
+            click.echo(f"error: the output cannot be written: {error.strerror or error}", err=True)
+        return SystemExit(int(ExitCode.ENVIRONMENT))
+    if gone:
+        drop_output()
+        return SystemExit(int(ExitCode.NO_READER))
+    return stop
 
 
 def _leave(stop: SystemExit) -> NoReturn:
@@ -83,15 +112,20 @@ def _run_group(group: click.Command, name: str) -> NoReturn:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"`{context.command_path} --help` shows the options." if context else ""
+        _json_error(error.format_message(), hint, error.exit_code)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
         sys.exit(int(ExitCode.INTERRUPTED))
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error of ours, and nothing left to say to it.
-        sys.stderr.close()
-        sys.exit(0)
+    except BrokenPipe as error:
+        # The reader of our output went away (`| head`): no error of ours, and nothing left to say.
+        if reader_is_gone():
+            drop_output()
+            sys.exit(int(ExitCode.NO_READER))
+        fail(_os_error(error.cause, ""))
     except EdgeError as error:
         if debug:
             raise

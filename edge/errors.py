@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     NOT_VALID = 10
     PARTIAL = 11
     INTERRUPTED = 130
+    NO_READER = 141
 
 
 class EdgeError(Exception):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
+
+from edge.streams import broken_pipe
+from edge.suggest import did_you_mean
 
 
 class LazyGroup(click.Group):
@@ -32,6 +36,27 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the nearest command for one that is not there; Click does so only for commands that it has loaded.
+
+        Raises:
+            click.UsageError: There is no such command.
+        """
+        name = args[0]
+        if name in self.table or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise click.UsageError(f"No such command {name!r}.{did_you_mean(name, self.table)}", ctx)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Reads the options; see `BrokenPipe` (`--help` and `--version` print here)."""
+        with broken_pipe():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Calls the command; see `BrokenPipe`."""
+        with broken_pipe():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the command list from the table alone."""

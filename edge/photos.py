@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from edge.errors import DeviceError, InputError, UsageError
+from edge.errors import DeviceError, InputError
 from edge.ocr.config import PipelineConfig
-from edge.ocr.settings import MODEL_FILES
+from edge.ocr.settings import override
 from edge.paths import sha256_file
 from edge.release import Release
 from edge.smoke import explain
+from edge.suggest import did_you_mean
 from edge.transport import Transport
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -42,7 +44,9 @@ def list_photos(paths: Sequence[Path]) -> list[Path]:
         elif path.is_file():
             photos.append(path)
         else:
-            raise InputError(f"{path} does not exist.")
+            near = (str(item) for item in path.parent.glob("*") if item.is_dir() or item.suffix.lower() in SUFFIXES)
+            guess = did_you_mean(str(path), near)
+            raise InputError(f"{path} does not exist.{guess}", "Give photos, or folders of photos (JPEG, PNG).")
     for photo in photos:
         if "\n" in str(photo) or "\r" in str(photo):
             raise InputError(f"{str(photo)!r} has a line break in its name.", "Rename it.")
@@ -50,15 +54,12 @@ def list_photos(paths: Sequence[Path]) -> list[Path]:
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
-    """Checks that settings are keys of `plate.conf` that may differ in a run; the program checks their values.
+    """Checks, before anything is built or sent, that settings are keys of `plate.conf` and their values in range.
 
     Raises:
         UsageError: Names the key.
     """
-    known = {item.name for item in fields(PipelineConfig)} - set(MODEL_FILES)
-    for key in settings:
-        if key not in known:
-            raise UsageError(f"{key!r} is not a setting.", f"Settings: {', '.join(sorted(known))}.")
+    override(PipelineConfig(), settings)
 
 
 def read_on_board(
@@ -97,12 +98,13 @@ def read_on_board(
         listed = Path(scratch) / "photos.txt"
         try:
             if local:
-                names = {str(photo.resolve()): photo for photo in photos}
+                names = {_local_name(photo, Path(scratch)): photo for photo in photos}
                 where = str(listed)
             else:
                 for photo in photos:
                     # Named by content: the same photo twice is one file, and no name needs quoting.
-                    name = f"{folder}/{sha256_file(photo)[:24]}{photo.suffix.lower()}"
+                    suffix = photo.suffix.lower() if photo.suffix.lower() in SUFFIXES else ""
+                    name = f"{folder}/{sha256_file(photo)[:24]}{suffix}"
                     transport.put(photo, name)
                     names[name] = photo
                 where = f"{folder}/photos.txt"
@@ -116,6 +118,19 @@ def read_on_board(
     by_photo = {answer["image"]: answer for answer in answers}
     same = {str(photo): str(first) for photo, first in _twins(photos, names).items()}
     return [{**by_photo[same[str(photo)]], "image": str(photo)} for photo in photos]
+
+
+def _local_name(photo: Path, scratch: Path) -> str:
+    """Returns a photo's path as the program can repeat it: JSON has no way to write a name that is no UTF-8."""
+    name = str(photo.resolve())
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        link = scratch / hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
+        if not link.is_symlink():
+            link.symlink_to(photo.resolve())
+        return str(link)
+    return name
 
 
 def _twins(photos: Sequence[Path], names: Mapping[str, Path]) -> dict[Path, Path]:
@@ -167,6 +182,6 @@ def _answer(line: str, names: Mapping[str, Path], where: str) -> Answer:
         photo = names[document["image"]]
         if "error" not in document and not ("plates" in document and "ms" in document):
             raise KeyError("plates")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DeviceError(f"plate_ocr on {where} printed nonsense: {line[:120]!r} ({error}).") from error
     return {**document, "image": str(photo)}

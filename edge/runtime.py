@@ -212,6 +212,7 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
                 extract(path, temporary)
             else:
                 _copy_folder(path, temporary)
+            _find_library(temporary, str(path))
             _inspect(temporary, "?", digest, str(path))
             temporary.rename(folder)
         finally:
@@ -290,17 +291,19 @@ def _inspect(folder: Path, build: str, digest: str, source: str) -> Runtime:
     )
 
 
-def _find_library(folder: Path) -> Path:
+def _find_library(folder: Path, where: str = "") -> Path:
+    """Finds the library in a folder, which messages call `where`."""
     for name in NAMES:
         found = [path for path in folder.rglob(name) if path.is_file() and is_elf(path)]
         # An archive may hold the same library for C++ and for Java; the C++ one lies in cxx/lib.
         found.sort(key=lambda path: ("cxx" not in path.parts, len(path.parts), str(path)))
         abis = {read_elf(path).abi for path in found}
         if len(abis) > 1:
-            raise InputError(f"{folder} holds {name} for {', '.join(sorted(abis))}.", "Give the folder of one of them.")
+            kinds = ", ".join(sorted(abis))
+            raise InputError(f"{where or folder} holds {name} for {kinds}.", "Give the folder of one of them.")
         if found:
             return found[0]
-    raise InputError(f"There is no Paddle Lite library in {folder}.", f"Looked for {', '.join(NAMES)}.")
+    raise InputError(f"There is no Paddle Lite library in {where or folder}.", f"Looked for {', '.join(NAMES)}.")
 
 
 def _companions(library: Path) -> list[tuple[str, Path]]:

@@ -29,8 +29,10 @@ def history(context: click.Context, db: str | None) -> None:
 
 
 def _open(context: click.Context) -> History:
-    from bench.history import History
+    from bench.history import OFF, History
 
+    if context.obj == OFF:
+        raise UsageError("PLATE_EDGE_HISTORY=off switches the history off.", "Unset it, or name a database with --db.")
     store = History(context.obj)
     context.call_on_close(store.close)
     return store

@@ -30,6 +30,8 @@ def bundle(
 
     `edge flash --bundle FILE` installs it, also from a machine that has no compiler and no models.
     """
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"There is no folder {out.parent}.", "Make it, or choose another --out.")
     board = _board(device, inventory)
     choice = read_choice(**options)
     with steps(quiet=as_json) as shown:

@@ -252,7 +252,11 @@ def shell(device: str, inventory: Path | None, command: tuple[str, ...]) -> None
 def _local_shell(root: str, command: Sequence[str]) -> int:
     folder = Path(root) / "current"
     argv = list(command) or [os.environ.get("SHELL", "/bin/sh")]
-    return subprocess.run(argv, cwd=folder if folder.is_dir() else None, check=False).returncode
+    try:
+        return subprocess.run(argv, cwd=folder if folder.is_dir() else None, check=False).returncode
+    except FileNotFoundError:
+        click.echo(f"{argv[0]}: not found", err=True)
+        return 127  # As a shell says it.
 
 
 def _on_board(device: Device, work: Callable[[Any, str], T]) -> T:

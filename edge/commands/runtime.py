@@ -11,7 +11,7 @@ import click
 from edge.board import list_profiles, load_profile
 from edge.commands.options import json_option
 from edge.commands.steps import steps
-from edge.errors import EdgeError
+from edge.errors import EdgeError, UsageError
 from edge.runtime import (
     RELEASE,
     Runtime,
@@ -22,6 +22,7 @@ from edge.runtime import (
     release_url,
     wheel_runtime,
 )
+from edge.suggest import did_you_mean
 
 
 @click.group()
@@ -71,6 +72,9 @@ def get(name: str, mirror: str | None, update: bool, timeout: float, as_json: bo
     build = name
     if name in list_profiles():
         build = load_profile(name).runtime.build or "wheel"
+    elif name != "wheel" and not name.startswith("inference_lite_lib") and name not in read_lock():
+        guess = did_you_mean(name, list_profiles())
+        raise UsageError(f"{name!r} is neither a kind of board nor a build.{guess}", "`edge runtime list` shows both.")
     with steps(quiet=as_json) as shown:
         report, count = shown.board(name)
         if build != "wheel":

@@ -198,11 +198,16 @@ def _from_text(value: str, like: object) -> object:
         if value not in ("true", "false"):
             raise ValueError("neither true nor false")
         return value == "true"
-    if isinstance(like, int):
-        return int(value)
-    if isinstance(like, float):
-        return float(value)
+    if isinstance(like, int | float):
+        return _number(value, type(like))
     if isinstance(like, tuple):
         kind = type(like[0]) if like else float
-        return tuple(kind(part) for part in value.split(",") if part.strip())
+        return tuple(_number(part, kind) for part in value.split(",") if part.strip())
     return value
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError("not a whole number" if kind is int else "not a number") from None

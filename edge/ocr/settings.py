@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from edge.errors import InputError, UsageError
 from edge.models import Card, Input
 from edge.ocr.config import PipelineConfig, dump_config, parse_config
+from edge.suggest import did_you_mean
 
 MODEL_FILES = ("det_model", "rec_model", "dict")
 """Keys that name files, which no user setting may change."""
@@ -63,13 +65,15 @@ def override(config: PipelineConfig, settings: Mapping[str, str]) -> PipelineCon
     lines = dict(line.split(" = ", 1) for line in dump_config(config).splitlines())
     for key, value in settings.items():
         if key not in known:
-            raise UsageError(f"{key!r} is not a setting.", f"Settings: {', '.join(sorted(known))}.")
+            guess = did_you_mean(key, known)
+            raise UsageError(f"{key!r} is not a setting.{guess}", f"Settings: {', '.join(sorted(known))}.")
         text = isinstance(getattr(config, key), str) and not value.startswith('"')
         lines[key] = _quoted(value) if text or not value else value
     try:
         return parse_config("".join(f"{key} = {value}\n" for key, value in lines.items()), "settings")
     except InputError as error:
-        raise UsageError(error.message, error.hint) from error
+        # They did not stand in lines of a file.
+        raise UsageError(re.sub(r"^settings(, line \d+)?: ", "", error.message), error.hint) from error
 
 
 def _quoted(value: str) -> str:

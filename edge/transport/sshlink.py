@@ -128,7 +128,10 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
             f"`key:` for {device.name} in {device.where or 'devices.yml'}.",
         )
     if isinstance(error, socket.gaierror):
-        return AccessError(f"The name {host!r} of {device.name} does not resolve.", f"See {device.where}.".strip())
+        # No AccessError, which says that the board was reached; but asking again at once does not help either.
+        lost = LinkError(f"The name {host!r} of {device.name} does not resolve.", f"See {device.where}.".strip())
+        lost.transient = False
+        return lost
     if isinstance(error, TimeoutError):
         return LinkError(f"{where} does not answer.", again)
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError | ConnectionRefusedError):

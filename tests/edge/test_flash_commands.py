@@ -65,7 +65,7 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
         (["rollback", "--to", "abc"], 2, "names no release"),
         (["bundle", "--device", "rk3399"], 5, "edge runtime get rk3399"),
         (["virtual", "ssh", "nowhere"], 2, "edge virtual up nowhere"),
-        (["runtime", "get", "nonsense", "--mirror", "ftp://x"], 3, "not an http or https address"),
+        (["runtime", "get", "rk3399", "--mirror", "ftp://x"], 3, "not an http or https address"),
     ],
 )
 def test_what_does_not_work_is_explained(arguments: list[str], code: int, says: str, edge: object) -> None:
