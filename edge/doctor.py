@@ -28,7 +28,7 @@ LEVELS = ("ok", "warn", "fail")
 _GIB = 1 << 30
 
 # What somebody may want to do beside the main job; `edge doctor --for` makes what it needs a failure when missing.
-PURPOSES = ("arm64", "armhf", "ssh", "adb", "virtual")
+PURPOSES = ("arm64", "armhf", "android", "ssh", "adb", "virtual")
 
 # Program -> (Debian package, what needs it, the purposes that cannot do without; none: the main job)
 PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -38,7 +38,7 @@ PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "aarch64-linux-gnu-g++": ("g++-aarch64-linux-gnu", "building for 64-bit ARM boards", ("arm64",)),
     "arm-linux-gnueabihf-g++": ("g++-arm-linux-gnueabihf", "building for 32-bit ARM boards", ("armhf",)),
     "ssh": ("openssh-client", "`edge shell` on ssh boards, and the virtual ARM board", ("ssh", "virtual")),
-    "adb": ("adb", "Android phones", ("adb",)),
+    "adb": ("adb", "Android phones, and boards over adb", ("adb",)),
     "qemu-aarch64-static": ("qemu-user-static", "the virtual ARM board", ("virtual",)),
     "update-binfmts": ("binfmt-support", "the virtual ARM board", ("virtual",)),
     "arch-test": ("arch-test", "making the virtual ARM board", ("virtual",)),
@@ -138,9 +138,10 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
     if not (ndk and Path(ndk, "build", "cmake", "android.toolchain.cmake").is_file()):
         detail = f"{ndk} is none" if ndk else "not set"
         yield Finding(
-            "host", "ANDROID_NDK_HOME", "fail" if "adb" in purposes else "warn",
+            "host", "ANDROID_NDK_HOME", "fail" if "android" in purposes else "warn",
             f"{detail}; needed for building for Android phones",
-            "Unpack the Android NDK (r21 or later) and set ANDROID_NDK_HOME to its folder.",
+            "Unpack the Android NDK (r21 or later, https://developer.android.com/ndk/downloads) and set "
+            "ANDROID_NDK_HOME to its folder.",
         )  # fmt: skip
     else:
         yield Finding("host", "ANDROID_NDK_HOME", "ok", ndk)

@@ -12,12 +12,13 @@ from pathlib import Path
 from edge.board import Board, Device, inventory_path, list_profiles, load_inventory, load_profile, parse_ssh_address
 from edge.errors import UsageError
 from edge.runtime import read_lock
+from edge.suggest import did_you_mean
 
 # Way -> what it is, for people.
 WAYS: dict[str, str] = {
     "laptop": "this computer, and nothing else",
     "ssh": "a board with Linux, reached by ssh",
-    "adb": "an Android phone or board, reached by adb",
+    "adb": "an Android phone, or a board that adb reaches",
     "virtual": "a virtual ARM board on this computer (emulated: answers, no times)",
 }
 PLANS = ("quick", "default", "publish")
@@ -50,10 +51,12 @@ class Answers:
 
     @property
     def device(self) -> str:
-        """Name of the device: the one given, else `local`, the profile's, `phone` or `virtual`."""
-        profile = self.board or default_board("ssh")
-        usual = {"laptop": "local", "ssh": "board" if profile == "local" else profile, "adb": "phone"}
-        return self.name or usual.get(self.way, "virtual")
+        """Name of the device: the one given, else `local`, `virtual`, `phone` (Android), or the profile's."""
+        if self.name or self.way in ("laptop", "virtual"):
+            return self.name or {"laptop": "local"}.get(self.way, "virtual")
+        profile = load_profile(self.board or default_board(self.way))
+        # `local` is this host itself, and no name for another computer.
+        return "phone" if profile.system == "android" else "board" if profile.name == "local" else profile.name
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -107,6 +110,11 @@ def check(answers: Answers) -> None:
         )
     if answers.way == "ssh":
         parse_ssh_address(answers.address)
+    # Said now, and not by the last step after all the others.
+    if answers.plan not in PLANS and not Path(answers.plan).is_file():
+        raise UsageError(
+            f"{answers.plan!r} is no plan.{did_you_mean(answers.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
+        )
     if answers.way in ("laptop", "virtual") and answers.address:
         raise UsageError(f"--address does not belong to --on {answers.way}.", "Leave it away, or name another way.")
     if answers.way != "ssh" and (answers.key or answers.fingerprint):
@@ -114,9 +122,13 @@ def check(answers: Answers) -> None:
     if answers.way == "laptop" and (answers.board or answers.library or answers.name):
         raise UsageError("--board, --runtime and --name belong to boards.", "Leave them away, or say which with --on.")
     known = boards_for(answers.way)
-    # Any profile may be reached by ssh (a phone with an ssh server; another computer, `local`).
-    if answers.board and answers.board not in (list_profiles() if answers.way == "ssh" else known):
-        raise UsageError(f"{answers.board!r} is no board for --on {answers.way}.", f"Boards: {', '.join(known)}.")
+    # Any board may have an ssh server or adb's daemon: a phone the one, a Linux board the other.
+    allowed = known if answers.way == "virtual" else list_profiles()
+    if answers.board and answers.board not in allowed:
+        guess = did_you_mean(answers.board, allowed)
+        raise UsageError(
+            f"{answers.board!r} is no board for --on {answers.way}.{guess}", f"Boards: {', '.join(known)}."
+        )
 
 
 def steps(answers: Answers, inventory: Path | None = None) -> list[Step]:
@@ -164,8 +176,8 @@ def _board(answers: Answers) -> Board | None:
 def _purposes(answers: Answers, board: Board | None) -> list[str]:
     """Options of the doctor for what this way needs."""
     wanted = [] if answers.way == "laptop" else [answers.way]
-    if board is not None and board.abi in ("arm64", "armhf"):
-        wanted.append(board.abi)
+    if board is not None and board.abi != "host":
+        wanted.append("android" if board.system == "android" else board.abi)
     return [word for purpose in wanted for word in ("--for", purpose)]
 
 

@@ -94,7 +94,7 @@ def _ask_address(way: str) -> str:
 def _ask_board(way: str) -> str:
     names = boards_for(way)
     question = "Which architecture" if way == "virtual" else "Which kind of board"
-    kinds = click.Choice(list_profiles() if way == "ssh" else names)
+    kinds = click.Choice(names if way == "virtual" else list_profiles())
     click.echo(f"{question}? {', '.join(names)}", err=True)
     return str(click.prompt("Name", default=default_board(way), type=kinds, show_choices=False, err=True))
 

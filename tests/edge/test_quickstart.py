@@ -123,7 +123,9 @@ def test_ctrl_c_at_a_question_is_no_traceback(own_cache: Path) -> None:
         (["--on", "ssh"], 2, "edge quickstart --on ssh --address USER@HOST"),
         (["--on", "ssh", "--address", "two words"], 3, "not an ssh address"),
         (["--on", "laptop", "--board", "rk3399"], 2, "belong to boards"),
-        (["--on", "adb", "--address", "any", "--board", "rk3399"], 2, "android-arm64"),
+        (["--on", "adb", "--address", "any", "--board", "rk339"], 2, "Did you mean 'rk3399'"),
+        (["--on", "virtual", "--board", "rk3399"], 2, "arm64, armhf"),
+        (["--plan", "quik", "--yes"], 2, "Did you mean 'quick'"),
         (["--on", "moon"], 2, "laptop"),
     ],
 )
