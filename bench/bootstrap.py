@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,10 @@ Array = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.int64]
 
 REPLICATES = 1000
+# The same data give the same interval, here and on the next computer.
+SEED = 0
+LEVEL = 0.95
+METHOD = "calibrated hierarchical bootstrap: processes, then iterations"
 _THIN = 64
 _BLOCK = 1_000_000
 _Z = 1.959963984540054
@@ -81,6 +86,11 @@ class Ratio:
     paired: bool
 
 
+def method() -> dict[str, Any]:
+    """How intervals are made, for the record: with these and the raw values anybody gets the same ones."""
+    return {"interval": METHOD, "level": LEVEL, "replicates": REPLICATES, "seed": SEED}
+
+
 def normalised(values: Array, groups: npt.NDArray[np.int64] | None) -> Array:
     """Divides every value by the median of its group.
 
@@ -109,7 +119,7 @@ def median_interval(
     processes: Sequence[Array],
     *,
     groups: Sequence[Groups] | None = None,
-    seed: int = 0,
+    seed: int = SEED,
     replicates: int = REPLICATES,
 ) -> Interval | None:
     """95 % interval of the pooled median; see the module's text.
@@ -142,7 +152,7 @@ def median_interval(
     if modes is None or not modes.apart:
         return interval
     # Between two modes a median may jump; what the processes say of its width is then too little.
-    low, high = np.quantile(draws.pooled, [0.025, 0.975])
+    low, high = np.quantile(draws.pooled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(min(interval.low, float(low)), max(interval.high, float(high)))
 
 
@@ -153,7 +163,7 @@ def ratio_of_medians(
     groups: tuple[Sequence[Groups], Sequence[Groups]] | None = None,
     paired: bool = False,
     tests: int = 1,
-    seed: int = 0,
+    seed: int = SEED,
     replicates: int = REPLICATES,
 ) -> Ratio:
     """Compares two sets of processes by the ratio of their medians.
@@ -199,7 +209,7 @@ def ratio_of_medians(
     return Ratio(math.exp(centre), Interval(math.exp(interval.low), math.exp(interval.high)), paired)
 
 
-def bootstrap_medians(processes: Sequence[Array], *, seed: int = 0, replicates: int = REPLICATES) -> Draws:
+def bootstrap_medians(processes: Sequence[Array], *, seed: int = SEED, replicates: int = REPLICATES) -> Draws:
     """Draws processes, then iterations within each, and takes the pooled median.
 
     A process with more than 64 iterations is first reduced to 64 evenly spaced order statistics: the median moves by
@@ -233,7 +243,7 @@ def standard_error(values: Array) -> float:
 
 
 @lru_cache(maxsize=256)
-def student_t(freedom: float, level: float = 0.975) -> float:
+def student_t(freedom: float, level: float = (1 + LEVEL) / 2) -> float:
     """Quantile of Student's t distribution, by bisection on its distribution function.
 
     The distribution function is the regularised incomplete beta function, evaluated by Lentz's continued fraction
@@ -321,14 +331,14 @@ def _positive(interval: Interval) -> Interval:
 
 
 def _calibrated(centre: float, draws: Draws, error: float, freedom: float, tests: int = 1) -> Interval:
-    quantile = student_t(freedom, 1 - 0.025 / tests)
+    quantile = student_t(freedom, 1 - (1 - LEVEL) / 2 / tests)
     # Which of the two has the smaller spread depends on what dominates: processes, or a second mode within them.
     spread = min(float(draws.average.std(ddof=1)), float(draws.pooled.std(ddof=1)))
     if spread <= 0 or error <= 0:
         reach = quantile * error
         return Interval(centre - reach, centre + reach)
     scale = quantile / _Z * error / spread
-    low, high = np.quantile(draws.pooled, [0.025, 0.975])
+    low, high = np.quantile(draws.pooled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     # The estimate may lie outside its own bootstrap quantiles when the data are odd; an interval holds its estimate.
     return Interval(centre + scale * min(0.0, float(low) - centre), centre + scale * max(0.0, float(high) - centre))
 

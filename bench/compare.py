@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import Accuracy, accuracy, answers_of
-from bench.bootstrap import REPLICATES, Ratio, ratio_of_medians
+from bench.bootstrap import REPLICATES, Ratio, method, ratio_of_medians
 from bench.events import KEYS
 from bench.result import Result, ResultCell
 from bench.summary import column, photos
@@ -76,7 +76,7 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "regressions": [asdict(change) for change in self.regressions]}
+        return {**asdict(self), "statistics": method(), "regressions": [asdict(change) for change in self.regressions]}
 
 
 def compare(

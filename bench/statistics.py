@@ -9,12 +9,13 @@ Every function takes a sequence of processes, each a 1-D float64 array of millis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.bootstrap import Array, Groups, Interval, median_interval, normalised
+from bench.bootstrap import SEED, Array, Groups, Interval, median_interval, normalised
 
 # Samples from which MLPerf's loadgen bounds a percentile at 99 % confidence (early stopping; see docs/measuring.md).
 MIN_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
@@ -35,7 +36,8 @@ class Summary:
         p95: None below 130 iterations.
         p99: None below 662 iterations.
         mad: Median absolute deviation from the median, not scaled.
-        cv: Standard deviation over mean, each value first divided by its group's median (see `coefficient`).
+        cv: Standard deviation over mean, each value first divided by its group's median; None where no photo was
+            timed twice (see `coefficient`).
         interval: 95 % interval of the median; None with a single process.
     """
 
@@ -49,11 +51,11 @@ class Summary:
     p95: float | None
     p99: float | None
     mad: float
-    cv: float
+    cv: float | None
     interval: Interval | None
 
 
-def summarise(processes: Sequence[Array], *, groups: Sequence[Groups] | None = None, seed: int = 0) -> Summary | None:
+def summarise(processes: Sequence[Array], *, groups: Sequence[Groups] | None = None, seed: int = SEED) -> Summary | None:
     """Reduces the iterations of several processes.
 
     Args:
@@ -93,10 +95,15 @@ def percentile(values: Array, percent: int) -> float | None:
     return float(np.quantile(values, percent / 100))
 
 
-def coefficient(values: Array, groups: Groups | None = None) -> float:
-    """Coefficient of variation (standard deviation / mean) within photos, 0 for fewer than two values."""
-    if values.size < 2:
-        return 0.0
+def coefficient(values: Array, groups: Groups | None = None) -> float | None:
+    """Coefficient of variation (standard deviation / mean) within photos; None where no photo was timed twice.
+
+    Each photo's centre is taken from its own values, which costs a degree of freedom a photo: a photo that was timed
+    once is exactly its own centre, and says nothing about variation.
+    """
+    freedom = values.size - (np.unique(groups).size if groups is not None else 1)
+    if freedom < 1:
+        return None
     ratio = normalised(values, groups)
     mean = float(ratio.mean())
-    return float(ratio.std(ddof=1)) / mean if mean > 0 else 0.0
+    return math.sqrt(float(((ratio - mean) ** 2).sum()) / freedom) / mean if mean > 0 else 0.0

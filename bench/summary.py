@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import Accuracy, Agreement, accuracy, agreement, answers_of
-from bench.bootstrap import Array, Groups, Ratio, ratio_of_medians
+from bench.bootstrap import Array, Groups, Ratio, method, ratio_of_medians
 from bench.events import KEYS, STAGES
 from bench.result import Process, Result, ResultCell
 from bench.statistics import Summary, summarise
@@ -108,6 +108,7 @@ class ResultSummary:
         """Plain JSON, for readers of `result.json`."""
         return {
             "verdict": self.level,
+            "statistics": method(),
             "cells": {item.cell.key: _cell_document(item) for item in self.cells},
             "pairs": [asdict(pair) for pair in self.pairs],
         }

@@ -42,6 +42,11 @@ def pair(summary: Summary | None) -> str:
     return f"{figure(summary.median)} / {figure(summary.p90)}{'' if summary.n >= MIN_SAMPLES[90] else '*'}"
 
 
+def variation(summary: Summary | None) -> str:
+    """The cv, or `-` where no photo was timed twice."""
+    return "-" if summary is None or summary.cv is None else f"{summary.cv:.1%}"
+
+
 def megabytes(count: int) -> str:
     """`2.51 MB` (millions of bytes)."""
     return f"{count / 1e6:.2f} MB"

@@ -196,7 +196,7 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
 
 
 def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) -> None:
-    if total.cv > MAX_CV:
+    if total.cv is not None and total.cv > MAX_CV:
         found.noisy.append(f"iterations vary by {total.cv:.0%} (cv; more than {MAX_CV:.0%})")
     if total.interval is not None and total.interval.half_width > MAX_HALF_WIDTH * total.median:
         share = total.interval.half_width / total.median

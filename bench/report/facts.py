@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.bootstrap import method
 from bench.result import Process, Result
 from bench.summary import CellSummary, ResultSummary
 from bench.table import figure, megabytes
@@ -148,6 +149,7 @@ def conditions(result: Result) -> list[Condition]:
         ),
         Condition("Release", result.release),
         Condition("Plan", _plan(result)),
+        Condition("Statistics", _statistics()),
         Condition("Photos", f"{len(result.photos)}, list {result.photos_sha256[:12]}"),
         Condition("Transport", str(device.get("transport"))),
         Condition("Kit", _kit(result)),
@@ -283,9 +285,20 @@ def _knobs(result: Result) -> str:
 
 def _plan(result: Result) -> str:
     plan = result.plan
+    seconds = plan.get("min_ms", 0) / 1000
+    photos = f"{plan.get('warmup')} warm-up and {plan.get('repeats')} measured photos"
+    box = f"; all of it in {plan['box_s']:g} s where it can be" if plan.get("box_s") else ""
     return (
-        f"{plan.get('name')}: {plan.get('processes')} processes a combination, interleaved; each at least "
-        f"{plan.get('warmup')} warm-up and {plan.get('repeats')} measured photos, {plan.get('min_ms', 0) / 1000:g} s"
+        f"{plan.get('name')}: {plan.get('processes')} processes a combination, interleaved; each at least {photos}"
+        f"{f' and {seconds:g} s' if seconds >= 0.1 else ''}{box}"
+    )
+
+
+def _statistics() -> str:
+    how = method()
+    return (
+        f"{how['level']:.0%} intervals by {how['interval']}; {how['replicates']} replicates, seed {how['seed']}; "
+        "no outlier dropped"
     )
 
 

@@ -22,7 +22,7 @@ from bench.report.memory import CAPTION, memory_rows
 from bench.result import Result
 from bench.statistics import MIN_SAMPLES
 from bench.summary import ROWS, ResultSummary
-from bench.table import STAGE_TITLES, figure, pair, pair_sentence
+from bench.table import STAGE_TITLES, figure, pair, pair_sentence, variation
 
 
 def markdown(result: Result, summary: ResultSummary) -> str:
@@ -41,7 +41,7 @@ def markdown(result: Result, summary: ResultSummary) -> str:
     rows.append(["rec infer a plate", *(pair(item.rec_per_plate) for item in summary.cells)])
     intervals = [item.total.interval if item.total else None for item in summary.cells]
     rows.append(["median, 95 % interval", *(f"{figure(i.low)} to {figure(i.high)}" if i else "-" for i in intervals)])
-    rows.append(["cv", *(f"{item.total.cv:.1%}" if item.total else "-" for item in summary.cells)])
+    rows.append(["cv", *(variation(item.total) for item in summary.cells)])
     rows.append(["n (processes)", *(f"{t.n} ({t.processes})" if (t := item.total) else "0" for item in summary.cells)])
     rows.append(["det .nb", *(size_text(item.cell.det_bytes) for item in summary.cells)])
     rows.append(["rec .nb", *(size_text(item.cell.rec_bytes) for item in summary.cells)])

@@ -26,7 +26,7 @@ from bench.report.style import STYLE
 from bench.result import Result
 from bench.statistics import MIN_SAMPLES
 from bench.summary import ROWS, CellSummary, ResultSummary
-from bench.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons
+from bench.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons, variation
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -148,7 +148,7 @@ def _times(summary: ResultSummary) -> str:
         ("95 % interval of the median", [_interval(item) for item in summary.cells]),
         ("p95", [_optional(item.total.p95 if item.total else None) for item in summary.cells]),
         ("p99", [_optional(item.total.p99 if item.total else None) for item in summary.cells]),
-        ("cv (within a photo)", [f"{item.total.cv:.1%}" if item.total else "-" for item in summary.cells]),
+        ("cv (within a photo)", [variation(item.total) for item in summary.cells]),
         ("median absolute deviation", [figure(item.total.mad) if item.total else "-" for item in summary.cells]),
         ("rec infer, one plate", [pair(item.rec_per_plate) for item in summary.cells]),
         ("load, both models", [_optional(item.load_ms) for item in summary.cells]),

@@ -15,9 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from fake_board import shown_result
 
+from bench.bootstrap import median_interval
 from bench.output import write_outputs
 from bench.report import write_reports
 from bench.report.svg import ticks
@@ -56,6 +58,21 @@ def test_all_files_are_written_and_hold_the_figures(folder: Path) -> None:
     total = next(row for row in rows if row["stage"] == "total" and row["precision"] == "fp32")
     assert float(total["median_ms"]) == pytest.approx(median, rel=1e-5) and total["n"] == "100"
     assert total["p99_ms"] == "", "100 iterations are too few for a p99"
+
+
+def test_how_intervals_are_made_is_recorded_and_makes_them_again(folder: Path) -> None:
+    document = json.loads((folder / "result.json").read_text())
+    how = document["summary"]["statistics"]
+    assert how["level"] == 0.95 and how["replicates"] == 1000
+    shown = document["summary"]["cells"]["ppocrv3-int8_t1_none_min736"]["stages"]["total"]["interval"]
+    runs = [run for run in document["processes"] if run["cell"] == "ppocrv3-int8_t1_none_min736"]
+    again = median_interval(
+        [np.array(run["ms"]["total"]) for run in runs], groups=[np.array(run["images"]) for run in runs],
+        seed=how["seed"], replicates=how["replicates"],
+    )  # fmt: skip
+    assert again is not None and [again.low, again.high] == [shown["low"], shown["high"]]
+    said = f"95% intervals by {how['interval']}; 1000 replicates, seed {how['seed']}"
+    assert said in (folder / "report.html").read_text() and said in (folder / "report.md").read_text()
 
 
 def test_page_is_one_file_that_fetches_nothing(folder: Path) -> None:

@@ -109,6 +109,14 @@ def test_variation_between_photos_is_no_noise() -> None:
     assert coefficient(values, photos) == 0.0
 
 
+def test_variation_is_not_hidden_by_timing_each_photo_a_few_times() -> None:
+    assert coefficient(np.array([100.0, 180.0, 95.0]), np.arange(3)) is None, "each photo once: nothing is known"
+    assert coefficient(np.array([100.0])) is None
+    rng = np.random.default_rng(1)
+    found = [coefficient(rng.normal(100, 10, 14), np.tile(np.arange(7), 2)) or 0.0 for _ in range(500)]
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(0.10, rel=0.05)
+
+
 def test_unequal_processes_are_weighed_by_their_iterations() -> None:
     rng = np.random.default_rng(0)
     data = [rng.normal(100, 1, size) for size in (10, 400, 50)]
