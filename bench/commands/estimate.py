@@ -13,20 +13,23 @@ from edge.errors import InputError, UsageError
 if TYPE_CHECKING:
     from edge.board import Board
 
+# Of the published recogniser's dictionary: 6,624 characters and the blank of CTC.
+PUBLISHED_CLASSES = 6625
+
 
 @click.command()
 @click.option("--device", required=True, metavar="NAME", help="A board profile such as rk3399, or one of your devices.")
-@click.option("--det-side", "sides", multiple=True, default=("min:736",), show_default=True, help="736, max:640 ...")
+@click.option("--models", "sets", multiple=True, metavar="SET", help="May be repeated. [default: all sets]")
+@click.option("--det-side", "sides", multiple=True, default=("own",), show_default=True, metavar="SIDE",
+              help="736, min:736, max:640, own; repeatable.")  # fmt: skip
 @click.option("--photo", default="720x1160", show_default=True, metavar="WxH", help="Size of the photos in pixels.")
-@click.option("--rec-width", default=320, show_default=True, type=click.IntRange(8, 4096), help="Recogniser's width.")
-@click.option(
-    "--classes", default=6625, show_default=True, type=click.IntRange(2, 100_000), help="Recogniser's classes."
-)
+@click.option("--rec-width", type=click.IntRange(8, 4096), help="Recogniser's width. [default: the set's]")
+@click.option("--classes", type=click.IntRange(2, 100_000), help="Recogniser's classes. [default: the set's]")
 @click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def estimate(
-    device: str, sides: tuple[str, ...], photo: str, rec_width: int, classes: int, precisions: tuple[str, ...],
-    as_json: bool,
+    device: str, sets: tuple[str, ...], sides: tuple[str, ...], photo: str, rec_width: int | None, classes: int | None,
+    precisions: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Estimate detector and recogniser on a board that is not at hand.
 
@@ -34,7 +37,8 @@ def estimate(
     networks on other chips, never measurements; the error beside them is what the same method makes on chips it has not
     seen.
     """
-    from bench.plan import parse_side
+    from bench.plan import side_of
+    from edge.prepare import model_sets
 
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo)
     if not match:
@@ -42,11 +46,15 @@ def estimate(
     wrong = [name for name in precisions if name not in ("fp32", "int8")]
     if wrong:
         raise UsageError(f"there is no table for {wrong[0]!r}.", "Use fp32 or int8.")
+    unknown = [name for name in sets if name not in model_sets()]
+    if unknown:
+        raise UsageError(f"there is no model set {unknown[0]!r}.", f"Sets: {', '.join(model_sets())}.")
     board = _board(device)
     size = (int(match[1]), int(match[2]))
     dots = {"fp32": (False,), "int8": (True, False) if "asimddp" in board.clusters[0].features else (False,)}
     rows = [
-        _row(board, precision, dot, str(parse_side(side)), size, rec_width, classes)
+        _row(board, name, precision, dot, str(side_of(side, name)), size, rec_width, classes)
+        for name in sets or model_sets()
         for side in sides
         for precision in precisions
         for dot in dots[precision]
@@ -59,7 +67,7 @@ def estimate(
         f"ESTIMATE, not a measurement: {board.title}, one thread on {core.core} at {core.max_mhz} MHz, inference only"
     )
     for row in rows:
-        name = f"{row['precision']}{', dot product' if row['dot'] else ''}"
+        name = f"{row['models']} {row['precision']}{', dot product' if row['dot'] else ''}"
         click.echo(
             f"  {name}  {row['side']}  det {row['det_input']}: {row['det_ms']:.0f} ms   "
             f"rec {row['rec_input']}: {row['rec_ms']:.1f} ms a plate   "
@@ -88,27 +96,46 @@ def _board(name: str) -> Board:
     return board
 
 
+def _recogniser(models: str) -> tuple[int, int]:
+    """Input width in pixels and number of classes of a set's recogniser, from its card."""
+    from edge.models import load_model
+    from edge.ocr.config import PipelineConfig
+    from edge.prepare import SHIPPED
+
+    folder = SHIPPED / models / "rec-fp32"
+    if not folder.is_dir():
+        return PipelineConfig().rec_width, PUBLISHED_CLASSES
+    card = load_model(folder, verify=False).card
+    assert card.charset is not None
+    return card.input.width, card.charset.classes
+
+
 def _row(
-    board: Board, precision: str, dot: bool, side: str, size: tuple[int, int], rec_width: int, classes: int
-) -> dict[str, Any]:
+    board: Board, models: str, precision: str, dot: bool, side: str, size: tuple[int, int], rec_width: int | None,
+    classes: int | None,
+) -> dict[str, Any]:  # fmt: skip
     from bench.estimate.networks import ppocr
     from bench.estimate.roofline import calibrate, leave_one_out, mean_error
     from edge.ocr.detect import det_size
 
+    own_width, own_classes = _recogniser(models)
+    width_asked, classes = rec_width or own_width, classes or own_classes
     core = board.clusters[0]
     isa = "armv7" if board.abi in ("armhf", "android-armv7") else "armv8"
     height, width = det_size(size[1], size[0], side[:3], int(side[3:]))
     model = calibrate(precision, isa, dot)
     misses = leave_one_out(precision, isa, None if precision == "fp32" else dot)
     return {
+        "models": models,
         "precision": precision,
         "dot": dot,
         "side": side,
         "isa": isa,
         "det_input": f"{width}x{height}",
-        "rec_input": f"{rec_width}x48",
+        "rec_input": f"{width_asked}x48",
         "det_ms": model.milliseconds(ppocr("det", height, width), core.core, core.max_mhz),
-        "rec_ms": model.milliseconds(ppocr("rec", 48, rec_width, classes), core.core, core.max_mhz),
+        "classes": classes,
+        "rec_ms": model.milliseconds(ppocr("rec", 48, width_asked, classes), core.core, core.max_mhz),
         "error": mean_error(misses),
         "worst": max(abs(miss.error) for miss in misses),
     }

@@ -15,6 +15,7 @@ from bench.estimate.published import CHIPS, MOBILE, TABLES
 from bench.estimate.roofline import calibrate, leave_one_out, mean_error, non_negative_least_squares
 from edge.board import list_profiles, load_profile
 from edge.errors import InputError, UsageError
+from edge.prepare import model_sets
 
 # Multiply-accumulates in millions, as the networks' own papers print them.
 PUBLISHED_MACS = {
@@ -72,20 +73,45 @@ def test_command_prints_label_and_error_for_every_board() -> None:
         answer = runner.invoke(bench, ["estimate", "--device", name, "--det-side", "max:640"])
         assert answer.exit_code == 0, (name, answer.exception)
         assert answer.output.startswith("ESTIMATE, not a measurement") and "error on unseen chips" in answer.output
-    document = json.loads(runner.invoke(bench, ["estimate", "--device", "rk3399", "--json"]).output)
+    words = ["estimate", "--models", "ppocrv3", "--json", "--device"]
+    document = json.loads(runner.invoke(bench, [*words, "rk3399"]).output)
     assert document["kind"] == "estimate" and len(document["rows"]) == 2
     fp32, int8 = document["rows"]
     assert fp32["det_input"] == "736x1184"
     # Without the dot product int8 gains a third at most; the published table has 1.33 to 1.37.
     assert 1.1 < fp32["det_ms"] / int8["det_ms"] < 1.8
-    dot = json.loads(runner.invoke(bench, ["estimate", "--device", "rk3588", "--json"]).output)["rows"]
+    dot = json.loads(runner.invoke(bench, [*words, "rk3588"]).output)["rows"]
     assert [row["dot"] for row in dot] == [False, True, False]
     assert dot[0]["det_ms"] / dot[1]["det_ms"] > 1.6 > dot[0]["det_ms"] / dot[2]["det_ms"]
 
 
+def test_each_set_is_estimated_at_its_own_size_unless_asked_otherwise() -> None:
+    runner = CliRunner()
+    words = ["estimate", "--device", "rk3399", "--precision", "fp32", "--json"]
+    rows = {row["models"]: row for row in json.loads(runner.invoke(bench, words).output)["rows"]}
+    assert list(rows) == model_sets()
+    own, published = rows["plate-v1"], rows["ppocrv3"]
+    assert (own["side"], own["det_input"], own["rec_input"], own["classes"]) == ("max512", "320x512", "160x48", 75)
+    assert (published["side"], published["rec_input"], published["classes"]) == ("min736", "320x48", 6625)
+    # The same networks: the time follows the pixels, and the classes that are left.
+    pixels = (736 * 1184) / (320 * 512)
+    assert published["det_ms"] / own["det_ms"] == pytest.approx(pixels, rel=0.1)
+    assert published["rec_ms"] > 2 * own["rec_ms"]
+    same = ["--det-side", "min:736", "--models", "plate-v1", "--rec-width", "320", "--classes", "6625"]
+    row = json.loads(runner.invoke(bench, [*words, *same]).output)["rows"][0]
+    assert (row["det_ms"], row["rec_ms"]) == (published["det_ms"], published["rec_ms"])
+    said = runner.invoke(bench, words[:-1]).output
+    assert "plate-v1 fp32  max512" in said and "ppocrv3 fp32  min736" in said
+
+
 @pytest.mark.parametrize(
     "words",
-    [["--device", "local"], ["--device", "rk3399", "--photo", "big"], ["--device", "rk3399", "--precision", "fp16"]],
+    [
+        ["--device", "local"],
+        ["--device", "rk3399", "--models", "resnet"],
+        ["--device", "rk3399", "--photo", "big"],
+        ["--device", "rk3399", "--precision", "fp16"],
+    ],
 )
 def test_what_cannot_be_estimated_says_why(words: list[str]) -> None:
     answer = CliRunner().invoke(bench, ["estimate", *words])
