@@ -11,12 +11,14 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edge.errors import EdgeError, ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
 from edge.ocr.detect import det_post, det_pre
@@ -128,6 +130,7 @@ def photo_outputs(
         For each sample one output for each setting.
 
     Raises:
+        ModelError: A process was ended by a runtime.
         EdgeError: What a photo or a model says.
     """
     return list(_spread(sources, [(sample.path, None) for sample in samples], configs, jobs, progress))
@@ -184,6 +187,11 @@ def _spread(
     with ProcessPoolExecutor(jobs, context, _start, (dict(sources), tuple(configs))) as pool:
         try:
             yield from _counted(pool.map(_work_here, items, chunksize=2), len(items), progress)
+        except BrokenProcessPool as error:
+            names = ", ".join(source.name for source in sources.values())
+            raise ModelError(
+                f"A process that read photos was ended, with {names}.", "With --jobs 1 the runtime may say why."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -224,10 +232,15 @@ def _start(sources: dict[str, Source], configs: tuple[PipelineConfig, ...]) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # As many processes as cores: their own threads would only get in each other's way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    _state.update(reader=open_reader(sources), configs=configs)
+    try:
+        _state.update(reader=open_reader(sources), configs=configs)
+    except EdgeError as error:
+        _state.update(error=error)  # Raised here it would break the pool, and its words would be lost.
 
 
 def _work_here(item: tuple[Path, np.ndarray | None]) -> Any:
+    if "error" in _state:
+        raise _state["error"]
     return _work(_state["reader"], item, _state["configs"])
 
 

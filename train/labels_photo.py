@@ -36,6 +36,10 @@ class BadPhoto(InputError):
         super().__init__(message, hint)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[BadPhoto], tuple[str, str, str]]:
+        """Comes back from another process as it was (Python would give the message alone)."""
+        return BadPhoto, (self.reason, self.message, self.hint)
+
 
 _ORIENTATION = 0x0112  # EXIF tag.
 _AROUND = 6  # Pixels kept around a window.

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.errors import InputError, UsageError
+from edge.errors import InputError, ModelError, UsageError
 from edge.models import save_model
 from edge.ocr.backends import open_backend
 from edge.ocr.config import PipelineConfig
@@ -23,7 +23,16 @@ from edge.ocr.reader import Plate, Reader
 from edge.prepare import ModelPair
 from train.dataset import Plate as TruePlate
 from train.dataset import Sample
-from train.evaluate import PhotoOutput, SharedReader, det_figures, e2e_figures, open_reader, photo_outputs, rec_figures
+from train.evaluate import (
+    PhotoOutput,
+    SharedReader,
+    crop_outputs,
+    det_figures,
+    e2e_figures,
+    open_reader,
+    photo_outputs,
+    rec_figures,
+)
 from train.evaluate_models import find_sources, open_source, source_settings
 
 SAMPLES = Path(__file__).resolve().parents[2] / "edge" / "samples"
@@ -265,3 +274,14 @@ def test_kinds_on_the_command_line(ocr_models: ModelPair, label_file: Path, tmp_
     figures = json.loads(answer.stdout)["figures"]
     assert figures["by day"]["images"] == 1
     assert sum(figures[kind]["images"] for kind in ("plain", "small", "tilted") if kind in figures) >= 7
+
+
+def test_a_model_that_does_not_open_in_the_processes_is_named(ocr_models: ModelPair, tmp_path: Path) -> None:
+    """Whatever the number of processes, as `--jobs 1` says it."""
+    folder = tmp_path / "arm"
+    shutil.copytree(ocr_models.rec.folder, folder)
+    save_model(folder, replace(ocr_models.rec.card, target="arm"), [item.path for item in ocr_models.rec.card.files])
+    samples = [Sample(SAMPLES / name, text="皖A12345") for name in ("blue-day.jpg", "blue-rain.jpg")]
+    for jobs in (1, 2):
+        with pytest.raises(ModelError, match=r"is an \.nb for arm, this host needs x86"):
+            crop_outputs(find_sources([folder], ("rec",)), samples, [SMALL], jobs=jobs)

@@ -207,6 +207,13 @@ def test_a_bad_photo_is_skipped_and_reported_or_fatal(ccpd, tmp_path, name, data
     assert not (tmp_path / "strict" / "train" / "rec.txt").exists()
 
 
+def test_a_fatal_photo_comes_back_from_another_process(ccpd, tmp_path):
+    add(ccpd / "train", GOOD + ".jpg", b"this is text, not a photo\n" * 9)
+    with pytest.raises(InputError, match="neither a JPEG nor a PNG") as error:
+        make_labels(ccpd, tmp_path / "out", LabelOptions(jobs=2, backend="loky", strict=True))
+    assert error.value.reason == "unreadable"
+
+
 def test_a_photo_listed_by_a_split_but_absent_is_reported(ccpd, tmp_path):
     (ccpd / "splits").mkdir()
     photos = sorted(path.relative_to(ccpd).as_posix() for path in ccpd.rglob("*.jpg"))
