@@ -19,7 +19,7 @@ KINDS = ("green", "blue", "yellow", "white")
 CHANCES = (0.55, 0.35, 0.06, 0.04)
 
 
-def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str]:
+def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None]:
     """Replaces the plate at `quad` by a rendered one of about the same brightness and sharpness.
 
     Args:
@@ -28,7 +28,7 @@ def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str]:
         rng: The only source of chance.
 
     Returns:
-        A new image, and the text of the new plate.
+        A new image, and the text of the new plate; None when the old one lies outside the image and was left there.
     """
     kind = KINDS[int(rng.choice(len(KINDS), p=CHANCES))]
     text = random_text(rng, kind, plain=True)
@@ -37,7 +37,7 @@ def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str]:
     low = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 4, 0)
     high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 5, (image.shape[1], image.shape[0]))
     if (high - low).min() < 8:
-        return result, text
+        return result, None
     part = result[low[1] : high[1], low[0] : high[0]]
     size = (part.shape[1], part.shape[0])
     wide = float(np.hypot(*(quad[1] - quad[0])))

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from edge.ccpd import parse_name, sort_vertices
 from edge.errors import InputError
 from train.labels_journal import find_image, label_roots
+from train.metrics import IGNORED
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
-IGNORED_TEXT = "###"
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Plate:
 
     @property
     def ignored(self) -> bool:
-        """Whether the annotator could not read it (`###`, ICDAR's convention): neither right nor wrong."""
-        return self.text == IGNORED_TEXT
+        """Whether the annotator could not read it (`###` or `*`, as in PP-OCR's labels): neither right nor wrong."""
+        return self.text in IGNORED
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,24 @@ class Sample:
     text: str = ""
 
     @property
+    def legible(self) -> Plate | None:
+        """The first plate that can be read, None when there is none."""
+        return next((plate for plate in self.plates if not plate.ignored), None)
+
+    @property
+    def plate_text(self) -> str:
+        """Text of the crop, or of the first plate that can be read; empty when there is none."""
+        return self.text or (self.legible.text if self.legible else "")
+
+    @property
     def key(self) -> str:
         """What decides on which side of the split a sample goes: the plate's text, or the file's name."""
-        return self.text or (self.plates[0].text if self.plates else self.path.name)
+        return self.plate_text or self.path.name
 
     @property
     def green(self) -> bool:
         """Whether its plate has eight characters."""
-        return len(self.key) == 8
+        return len(self.plate_text) == 8
 
 
 def read_image(path: Path) -> Image:
@@ -124,7 +134,11 @@ def _lines(labels: Path) -> list[tuple[Path, str]]:
         raise InputError(f"{labels} is not a label file.", "Make labels with `edge train labels --ccpd DIR --out DIR`.")
     found = []
     roots = label_roots(labels)
-    for number, line in enumerate(labels.read_text(encoding="utf-8").split("\n"), 1):
+    try:
+        lines = labels.read_text(encoding="utf-8-sig").split("\n")  # Editors on Windows put a mark before it.
+    except UnicodeDecodeError as error:
+        raise InputError(f"{labels} is not UTF-8: {error}.", "Convert it: iconv -f GBK -t UTF-8 OLD > NEW.") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         name, tab, text = line.rstrip("\r").partition("\t")

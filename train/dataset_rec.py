@@ -117,7 +117,8 @@ class RecData:
         plate = plates[int(rng.integers(len(plates)))]
         image, text = _cached(sample.path), plate.text
         if rng.random() < self.data.swap:
-            image, text = _swapped(image, plate.quad, rng)
+            image, new = _swapped(image, plate.quad, rng)
+            text = new or text
         return self._finish(image, jittered_box(plate.quad, rng, self.data.strength), rng), text
 
     def _rendered(self, rng: Random) -> tuple[Image, str]:
@@ -134,21 +135,21 @@ def rec_shares(data: DataPart) -> str:
     return f"crops {data.crops_share:g} : photos {data.photos_share:g} : rendered {data.synth_share:g}"
 
 
-def _swapped(image: Image, quad: Points, rng: Random) -> tuple[Image, str]:
+def _swapped(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None]:
     from train.augment_swap import swap_plate
 
     return swap_plate(image, quad, rng)
 
 
 def _readable(samples: list[Sample]) -> list[Sample]:
-    return [sample for sample in samples if any(not plate.ignored for plate in sample.plates)]
+    return [sample for sample in samples if sample.legible]
 
 
 def _plain(sample: Sample, width: int) -> Image:
     image = read_image(sample.path)
-    if not sample.plates:
+    if sample.legible is None:
         return np.asarray(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_LINEAR))
-    box = cv2.boxPoints(cv2.minAreaRect(sample.plates[0].quad.astype(np.float32))).astype(np.float64)
+    box = cv2.boxPoints(cv2.minAreaRect(sample.legible.quad.astype(np.float32))).astype(np.float64)
     from edge.ocr.geometry import order_corners
 
     return cut_box(image, order_corners(box, False), (width, HEIGHT))

@@ -60,7 +60,7 @@ def read_kinds(path: Path) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     for number, line in enumerate(lines, 1):

@@ -221,8 +221,13 @@ def label_roots(labels: Path) -> list[Path]:
 
 
 def find_image(roots: list[Path], name: str) -> Path:
-    """Returns where an image named in a label file is: below the first of `label_roots` that has it, else the first."""
-    return next((root / name for root in roots if (root / name).is_file()), roots[0] / name)
+    """Returns where an image named in a label file is: below the first of `label_roots` that has it, else the first.
+
+    Labels made on Windows may have backslashes between folders.
+    """
+    names = (name, name.replace("\\", "/"))
+    found = (root / spelled for spelled in names for root in roots if (root / spelled).is_file())
+    return next(found, roots[0] / name)
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from edge.errors import InputError
 from train.labels_journal import find_image, label_roots
 from train.labels_plan import PHOTO_SUFFIXES
+from train.metrics import IGNORED
 
 SCHEMA = "plate-edge/stats/1"
-IGNORED = "###"
 MEASURES = ("width", "height", "tilt_horizontal", "tilt_vertical", "brightness", "blur", "grey", "sharpness")
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
@@ -165,7 +165,7 @@ def _from_table(table: Path) -> Iterator[Plate]:
 def _from_file(labels: Path, skipped: Counter[str]) -> Iterator[Plate]:
     roots = label_roots(labels)
     try:
-        lines = labels.read_text(encoding="utf-8").split("\n")
+        lines = labels.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise InputError(f"{labels} is not a text file.", "Label files have lines of `path<TAB>label`.") from None
     for number, line in enumerate(lines, 1):
@@ -190,8 +190,8 @@ def _from_det(where: str, image: Path, label: str, skipped: Counter[str]) -> Ite
         for item in json.loads(label):
             text = str(item["transcription"])
             points = tuple((float(x), float(y)) for x, y in item["points"])
-            if text == IGNORED or len(points) != 4:
-                skipped["marked as unreadable" if text == IGNORED else "not four corners"] += 1
+            if text in IGNORED or len(points) != 4:
+                skipped["marked as unreadable" if text in IGNORED else "not four corners"] += 1
                 continue
             yield Plate(text, image, points, _sized(points))
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ from edge.errors import InputError
 from train.augment import CHANCES, photometric
 from train.augment_geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment_scene import moved, square_crop, visible
-from train.dataset import read_crops, read_image, read_photos, split
+from train.dataset import Sample, read_crops, read_image, read_photos, split
 from train.dataset_det import DetData
 from train.dataset_rec import RecData
 from train.fit.recipe import parse_recipe
@@ -203,3 +203,40 @@ def test_visible_part_of_a_plate() -> None:
     assert visible(box + np.array([200, 0]), 100) == 0
     assert visible(np.zeros((4, 2)), 100) == 0
     np.testing.assert_allclose(moved(box, np.eye(3)), box)
+
+
+def test_labels_from_windows_are_read(folder: Path) -> None:
+    """A mark before the first line, backslashes between folders, line ends of two bytes; but no other encoding."""
+    text = (folder / "rec.txt").read_text(encoding="utf-8").replace("crops/", "crops\\").replace("\n", "\r\n")
+    windows = folder / "windows.txt"
+    windows.write_text(text, encoding="utf-8-sig", newline="")
+    assert [(s.path, s.text) for s in read_crops(windows)] == [(s.path, s.text) for s in read_crops(folder / "rec.txt")]
+    windows.write_text(text, encoding="gbk", newline="")
+    with pytest.raises(InputError, match=r"windows\.txt is not UTF-8"):
+        read_crops(windows)
+
+
+def test_an_illegible_plate_beside_a_legible_one_does_not_stand_for_it(folder: Path) -> None:
+    name = f"photos/{CCPD.format(0)}"
+    far = [[10, 150], [60, 150], [60, 170], [10, 170]]
+    for mark in ("###", "*"):
+        plates = [{"points": far, "transcription": mark}, {"points": QUAD.tolist(), "transcription": "皖A123456"}]
+        (folder / "two.txt").write_text(f"{name}\t{json.dumps(plates)}\n", encoding="utf-8")
+        (sample,) = read_photos(folder / "two.txt")
+        assert [plate.ignored for plate in sample.plates] == [True, False]
+        assert sample.key == "皖A123456" and sample.green
+        data = RecData(_recipe("rec", folder, photos=["two.txt"], crops=[], holdout=0.999, synth_share=1.0), "皖A123456")
+        (batch,) = data.validation_batches(8)
+        image = read_image(sample.path)
+        wanted = cut_box(image, np.array(QUAD), (96, 48)).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+        assert batch.texts == ["皖A123456"] and np.abs(batch.images[0] - wanted).mean() < 0.3
+    assert not Sample(Path("0001.jpg")).green, "eight characters of a file's name are no plate"
+
+
+def test_a_plate_outside_its_photo_keeps_its_text(folder: Path) -> None:
+    outside = (QUAD + np.array([400, 0])).tolist()
+    plates = [{"points": outside, "transcription": "皖A12345"}]
+    (folder / "out.txt").write_text(f"photos/{CCPD.format(0)}\t{json.dumps(plates)}\n", encoding="utf-8")
+    recipe = _recipe("rec", folder, photos=["out.txt"], crops=[], holdout=0.0, swap=1.0)
+    data = RecData(recipe, "皖A12345")
+    assert {data.draw(np.random.default_rng(seed))[1] for seed in range(8)} == {"皖A12345"}
