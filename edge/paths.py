@@ -5,9 +5,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from edge.errors import HostError
 
 KIT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,21 +42,36 @@ def cache_dir(kind: str) -> Path:
         kind: `models`, `build`, `runtime`, `boards`, `virtual` ...
 
     Returns:
-        `$PLATE_EDGE_CACHE/<kind>`, or `$XDG_CACHE_HOME/plate-edge/<kind>`, or `~/.cache/plate-edge/<kind>`.
+        `$PLATE_EDGE_CACHE/<kind>`, or `$XDG_CACHE_HOME/plate-edge/<kind>`, or `~/.cache/plate-edge/<kind>`; absolute.
+
+    Raises:
+        HostError: None of them says where.
     """
-    root = os.environ.get("PLATE_EDGE_CACHE")
-    if root is None:
-        xdg = os.environ.get("XDG_CACHE_HOME")
-        root = str((Path(xdg) if xdg else Path.home() / ".cache") / "plate-edge")
-    path = Path(root) / kind
+    own = os.environ.get("PLATE_EDGE_CACHE")
+    # A relative one is meant from here, whatever folder a program that is given the path runs in.
+    path = (Path(own).absolute() if own else _user_dir("XDG_CACHE_HOME", ".cache")) / kind
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def config_dir() -> Path:
     """Returns the folder of the user's own settings: `$XDG_CONFIG_HOME/plate-edge` or `~/.config/plate-edge`."""
-    xdg = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".config") / "plate-edge"
+    return _user_dir("XDG_CONFIG_HOME", ".config")
+
+
+def _user_dir(variable: str, below_home: str) -> Path:
+    """Returns the kit's folder below `$variable`, or below the user's home."""
+    given = Path(os.environ.get(variable, ""))
+    # The XDG specification wants relative ones ignored.
+    if given.is_absolute():
+        return given / "plate-edge"
+    try:
+        return Path.home() / below_home / "plate-edge"
+    except RuntimeError as error:
+        # A container may run as a number that has no user.
+        raise HostError(
+            f"This user ({os.getuid()}) has no home folder.", f"Set HOME, or {variable}, to a folder that may be written."
+        ) from error
 
 
 def sha256_file(path: Path) -> str:
@@ -74,7 +92,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Two threads of a process may write the same file too.
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.{threading.get_ident():x}.tmp")
     try:
         with temporary.open("wb") as stream:
             stream.write(raw)

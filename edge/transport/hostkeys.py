@@ -59,10 +59,10 @@ def fingerprint(key: paramiko.PKey) -> str:
 def load_known(keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES) -> None:
     """Adds the trusted keys of one host to `keys`; the kit's own come first and win."""
     name = label(host, port)
-    for path in [own_known_hosts(), *(Path(file).expanduser() for file in user_files)]:
+    for path in [own_known_hosts(), *map(Path, user_files)]:
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+            lines = path.expanduser().read_text(encoding="utf-8", errors="replace").splitlines()
+        except (OSError, RuntimeError):  # RuntimeError: a user without a home folder has no files there
             continue
         for line in lines:
             words = line.split(maxsplit=1)
