@@ -8,6 +8,7 @@ refused or broken archive therefore leaves nothing behind. Links are made last, 
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -18,6 +19,7 @@ import stat
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from typing import IO, Any, cast
 from edge.errors import InputError, VerifyError
 
 BLOCK = 1 << 20
+DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError)
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,13 @@ def extract(
             _write(temporary, members, read, progress)
         _check_links(archive, temporary, members)
         temporary.rename(out)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(f"{archive} is damaged: {error}.", "Get it again.") from error
+    except NotImplementedError as error:  # zip: packed in a way that Python cannot unpack
+        raise InputError(f"{archive} cannot be unpacked here: {error}.", "Pack it anew, as .tar.gz.") from error
     except OSError as error:
-        if error.errno is None:  # bz2 and gzip report damage so
+        # bz2 and gzip report damage without a number; in a damaged zip, parts begin before the file does.
+        if error.errno is None or (error.errno == errno.EINVAL and error.filename is None):
             raise InputError(f"{archive} is damaged: {error}.", "Get it again.") from error
         raise
     finally:

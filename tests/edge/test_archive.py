@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import random
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -194,6 +196,41 @@ def test_damage_anywhere_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(EdgeError):
             extract(broken, tmp_path / "out")
     assert leftovers(tmp_path, broken, tmp_path / "whole.tar.gz") == []
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip", "zip-bzip2"])
+def test_damage_of_what_compresses_well_is_an_error_too(form: str, tmp_path: Path) -> None:
+    """Damage then hits the packing itself, which every decompressor reports in a way of its own."""
+    dice = random.Random(7)
+    files = [(f"f{n}", bytes(dice.choices(b"abcdefgh", k=3000))) for n in range(3)]
+    if form == "tar.gz":
+        archive = make_tar(tmp_path / "a", *(entry(name, data) for name, data in files))
+    else:
+        archive = tmp_path / "a"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2 if "bzip2" in form else zipfile.ZIP_DEFLATED) as bundle:
+            for name, data in files:
+                bundle.writestr(name, data)
+    whole, refused = archive.read_bytes(), 0
+    for _ in range(300):
+        raw = bytearray(whole)
+        raw[dice.randrange(10, len(raw))] = dice.randrange(256)
+        archive.write_bytes(raw)
+        try:
+            extract(archive, tmp_path / "out")
+            shutil.rmtree(tmp_path / "out")
+        except EdgeError:
+            refused += 1
+    assert refused > 200
+
+
+def test_a_zip_that_python_cannot_unpack_says_so(tmp_path: Path) -> None:
+    """Windows packs what is larger than 2 GB by Deflate64."""
+    archive = make_zip(tmp_path / "a.zip", ("a", b"1" * 99, 0o644))
+    raw = bytearray(archive.read_bytes())
+    raw[8] = raw[raw.index(b"PK\1\2") + 10] = 9
+    archive.write_bytes(raw)
+    with pytest.raises(InputError, match=r"cannot be unpacked here.*compression method"):
+        extract(archive, tmp_path / "out")
 
 
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
