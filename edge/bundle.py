@@ -329,7 +329,7 @@ def load_bundle(path: Path) -> Bundle:
     manifest_path = folder / MANIFEST_NAME
     if not manifest_path.is_file():
         raise InputError(f"{path} is not a bundle: {MANIFEST_NAME} is missing.", "`edge bundle` makes one.")
-    manifest = parse_manifest(manifest_path.read_text(encoding="utf-8"), str(manifest_path))
+    manifest = parse_manifest(manifest_path.read_text(encoding="utf-8", errors="replace"), str(manifest_path))
     found = {str(item.relative_to(folder)) for item in folder.rglob("*") if item.is_file()} - {MANIFEST_NAME}
     listed = {item.path for item in manifest.files}
     if found != listed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -100,13 +101,36 @@ def parse_manifest(text: str, where: str = MANIFEST_NAME) -> Manifest:
         stated = document.pop("hash")
         document["files"] = tuple(BundleFile(**item) for item in document["files"])
         manifest = Manifest(**document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        for item in manifest.files:
+            _check_file(item, where)
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(manifest, name), kind):
+                raise TypeError(f"{name} is not as it should be")
+        if not all(isinstance(variant, dict) for variant in manifest.variants.values()):
+            raise TypeError("variants is not as it should be")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{where} is not a manifest: {error}.") from error
-    for item in manifest.files:
-        check_path(item.path, where)
     if stated != manifest.hash:
         raise VerifyError(f"{where}: its hash {stated} is not its content's ({manifest.hash}).", "Was it edited?")
     return manifest
+
+
+_KINDS = {
+    **dict.fromkeys(("abi", "kit"), str),
+    **dict.fromkeys(("program", "libraries", "requires", "runtime", "variants"), dict),
+    "licences": list,
+}
+
+
+def _check_file(item: BundleFile, where: str) -> None:
+    if not all(isinstance(value, str) for value in (item.path, item.sha256, item.kind)):
+        raise TypeError("a file's path, sum or kind is no text")
+    check_path(item.path, where)
+    # What the board is told by these: a set-user-ID bit has no place there.
+    if item.mode not in (0o755, 0o644) or type(item.size) is not int or item.size < 0:
+        raise ValueError(f"{item.path} has mode {item.mode!r} and size {item.size!r}")
+    if not re.fullmatch(r"[0-9a-f]{64}", item.sha256):
+        raise ValueError(f"{item.path} has the sum {item.sha256!r}")
 
 
 def check_path(path: str, where: str) -> None:

@@ -185,7 +185,7 @@ def parse_answer(text: str, where: str) -> Answer:
     Raises:
         VerifyError: It is not such a line.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     try:
         if len(lines) != 1:
             raise ValueError(f"{len(lines)} lines instead of one")
@@ -193,7 +193,7 @@ def parse_answer(text: str, where: str) -> Answer:
         if "error" in document:
             raise ValueError(str(document["error"]))
         return Answer(tuple(_plate(item) for item in document["plates"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise VerifyError(
             f"plate_ocr on {where} printed nonsense: {error} ({text[:120]!r}).",
             "The release that was running is still switched on.",

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -234,6 +235,31 @@ def test_a_manifest_with_a_wrong_path_is_refused(tmp_path: Path) -> None:
         files = (replace(manifest.files[0], path=path), *manifest.files[1:])
         with pytest.raises(InputError, match="cannot be a file"):
             parse_manifest(replace(manifest, files=files).dump())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mode": 0o4755}, {"mode": "755"}, {"size": -1}, {"size": 1.5}, {"sha256": "$(reboot)"}, {"path": 7}, {"kind": None}],
+)
+def test_a_manifest_with_an_odd_file_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    """What a board is told is not taken from somebody else's file unseen, a set-user-ID bit least of all."""
+    manifest = make_release(tmp_path).manifest
+    files = (replace(manifest.files[0], **change), *manifest.files[1:])
+    with pytest.raises(InputError, match="is not a manifest"):
+        parse_manifest(replace(manifest, files=files).dump())
+
+
+def test_nonsense_in_the_place_of_a_manifest_is_refused(tmp_path: Path) -> None:
+    manifest = make_release(tmp_path).manifest
+    for change in ({"runtime": []}, {"variants": {"a": 1}}, {"abi": None}, {"licences": {}}):
+        with pytest.raises(InputError, match="is not a manifest"):
+            parse_manifest(replace(manifest, **change).dump())
+    with pytest.raises(InputError, match="is not a manifest"):
+        parse_manifest("[" * 100_000)
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "manifest.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(InputError, match="is not a manifest"):
+        load_bundle(tmp_path / "odd")
 
 
 def test_an_edited_manifest_is_refused(tmp_path: Path) -> None:
