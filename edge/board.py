@@ -365,6 +365,7 @@ def parse_ssh_address(text: str) -> tuple[str, str, int]:
         r"(?:ssh://)?(?:(?P<user>[\w.][\w.+-]*)@)?(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[\w][\w.-]*))(?::(?P<port>\d{1,5}))?",
         text,
     )
-    if match is None or not 0 <= int(match["port"] or 0) <= 65535:
+    labels = (match["host"] or "x").removesuffix(".").split(".") if match else []
+    if match is None or int(match["port"] or 0) > 65535 or any(not 0 < len(label) < 64 for label in labels):
         raise InputError(f"{text!r} is not an ssh address.", "Write [user@]host[:port]; an IPv6 address in [brackets].")
     return match["user"] or "", match["six"] or match["host"], int(match["port"] or 0)

@@ -100,7 +100,7 @@ def parse_cores(lines: Sequence[str], info: str) -> tuple[Core, ...]:
     details = {}
     for block in re.split(r"\n(?=processor\s*:)", "\n" + info):
         number = field(block, "processor")
-        if number.isdigit():
+        if re.fullmatch("[0-9]{1,6}", number):
             flags = set((field(block, "Features") or field(block, "flags")).split())
             part = field(block, "CPU part").lower()
             details[int(number)] = part, tuple(name for name in FEATURES if name in flags)
@@ -110,7 +110,7 @@ def parse_cores(lines: Sequence[str], info: str) -> tuple[Core, ...]:
     # Containers and emulated boards have no /sys; then the online cores are all there is to know.
     for line in lines if any(line[:1].isdigit() for line in lines) else [str(number) for number in details]:
         index, online, governor, high, limit, now, governors = (line.split("|") + [""] * 7)[:7]
-        if not index.isdigit():
+        if not re.fullmatch("[0-9]{1,6}", index):
             continue
         part, features = details.get(int(index), ("", ()))
         if int(index) in details:
@@ -124,7 +124,7 @@ def parse_cores(lines: Sequence[str], info: str) -> tuple[Core, ...]:
                 online != "0",
                 governor,
                 tuple(governors.split()),
-                *(int(value) // 1000 if value.isdigit() else 0 for value in (high, limit, now)),
+                *(int(value) // 1000 if re.fullmatch("[0-9]{1,12}", value) else 0 for value in (high, limit, now)),
             )
         )
     return tuple(sorted(cores, key=lambda core: core.index))

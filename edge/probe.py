@@ -189,8 +189,8 @@ def parse_probe(sections: Mapping[str, list[str]], here: float) -> Probe:
     android = dict(line.split("=", 1) for line in sections.get("android", []) if "=" in line)
     android = {key.removeprefix("ro."): value for key, value in android.items() if value}
     abi = parse_abi(" ".join(sections.get("elf", [])).split(), bool(android))
-    pairs = (line.partition(":") for line in sections.get("meminfo", []))
-    memory = {name: int(value.split()[0]) for name, _, value in pairs if value.endswith("kB")}
+    amounts = (re.fullmatch(r"(\w+):\s*([0-9]{1,15}) kB", line) for line in sections.get("meminfo", []))
+    memory = {match[1]: int(match[2]) for match in amounts if match}
     disk = [*sections.get("disk", []), "", "", ""]
     free = disk[1].split()
     user = [*sections.get("user", []), "", ""]
@@ -201,7 +201,8 @@ def parse_probe(sections: Mapping[str, list[str]], here: float) -> Probe:
     info = "\n".join(sections.get("cpuinfo", []))
     models = [line.strip() for line in sections.get("model", []) if line.strip()]
     phone = " ".join(android.get(key, "") for key in ("product.manufacturer", "product.model")).strip()
-    load = " ".join(sections.get("load", [])).split()
+    load = re.match(r"[0-9]{1,9}\.[0-9]+", " ".join(sections.get("load", [])))
+    date = "".join(sections["date"][:1])
     return Probe(
         model=phone or (models[0] if models else field(info, "Model") or field(info, "model name")),
         soc=_soc(sections, info, android),
@@ -217,7 +218,7 @@ def parse_probe(sections: Mapping[str, list[str]], here: float) -> Probe:
         memory_free_mb=memory.get("MemAvailable", memory.get("MemFree", 0)) >> 10,
         load=float(load[0]) if load else 0.0,
         disk_path=disk[0],
-        disk_free_mb=int(free[3]) >> 10 if len(free) > 3 and free[3].isdigit() else -1,
+        disk_free_mb=_free_mb(free),
         disk_writable="writable" in disk,
         disk_noexec=_noexec(disk[0], sections.get("mounts", [])),
         libc=libc,
@@ -226,9 +227,15 @@ def parse_probe(sections: Mapping[str, list[str]], here: float) -> Probe:
         android=android,
         user=user[1],
         is_root=user[0] == "0",
-        clock_offset=round(int(sections["date"][0]) - here, 1),
-        counted=next((int(line) for line in sections.get("counted", []) if line.isdigit()), -1),
+        clock_offset=round(int(date) - here, 1) if re.fullmatch(r"[0-9]{1,15}", date) else 0.0,
+        counted=next((int(line) for line in sections.get("counted", []) if re.fullmatch("[0-9]{1,9}", line)), -1),
     )
+
+
+def _free_mb(columns: Sequence[str]) -> int:
+    """Returns what is free by a line of `df -Pk`, found by its percentage: names of file systems may hold blanks."""
+    at = next((i for i, column in enumerate(columns) if re.fullmatch(r"[0-9]{1,3}%", column)), 0)
+    return int(columns[at - 1]) >> 10 if at and re.fullmatch("[0-9]{1,18}", columns[at - 1]) else -1
 
 
 def _soc(sections: Mapping[str, list[str]], info: str, android: Mapping[str, str]) -> tuple[str, ...]:
@@ -248,7 +255,7 @@ def _temperatures(lines: list[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for line in lines:
         name, _, text = line.partition("|")
-        if name and re.fullmatch(r"-?\d+", text):
+        if name and re.fullmatch(r"-?[0-9]{1,9}", text):
             # The kernel says millidegrees; some vendors' drivers say degrees.
             value = int(text) / 1000 if abs(int(text)) >= 1000 else float(text)
             found[name if name not in found else f"{name} {len(found)}"] = round(value, 1)

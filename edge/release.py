@@ -129,8 +129,9 @@ def parse_look(lines: Iterable[str]) -> BoardState:
         elif key == "locked":
             lock = value or "unknown"
         elif key == "df":
-            columns = value.split()
-            free = int(columns[3]) * 1024 if len(columns) >= 4 and columns[3].isdigit() else free
+            # Before the percentage; names of file systems may hold blanks.
+            match = re.search(r" ([0-9]{1,15})\s+[0-9]{1,3}% ", value)
+            free = int(match[1]) * 1024 if match else free
     return BoardState(current, tuple(releases), tuple(history), lock, free)
 
 

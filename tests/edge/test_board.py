@@ -108,7 +108,10 @@ def test_ssh_address(text: str, parts: tuple[str, str, int]) -> None:
     assert parse_ssh_address(device.address) == parts
 
 
-@pytest.mark.parametrize("text", ["", "pi@", "-oProxyCommand=id", "a b", "h:99999", "h:x", "pi@h;id", "fe80::1", "h\n"])
+NO_ADDRESSES = ["", "pi@", "-oProxyCommand=id", "a b", "h:99999", "h:x", "pi@h;id", "fe80::1", "h\n"]
+
+
+@pytest.mark.parametrize("text", [*NO_ADDRESSES, "board..lan", "board.lan..", "b" * 64])
 def test_what_is_no_ssh_address(text: str) -> None:
     with pytest.raises(InputError):
         parse_ssh_address(text)

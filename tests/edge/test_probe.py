@@ -15,6 +15,7 @@ from edge.errors import DeviceError
 from edge.manifest import Manifest
 from edge.preflight import CHECKS, Facts, Finding, check_board, examine, run_checks
 from edge.probe import Probe, parse_probe, probe
+from edge.release import parse_look
 from edge.transport import connect
 
 NOW = 1_700_000_000.0
@@ -167,6 +168,29 @@ def test_what_is_wrong_is_said(change: dict[str, list[str]], check: str, level: 
     findings = run_checks(Facts(rk3399(**change), load_profile("rk3399"), threads=2))
     matching = [finding for finding in findings if finding.check == check]
     assert matching and matching[0].level == level and words in str(matching[0])
+
+
+def test_odd_answers_are_not_known_rather_than_a_crash() -> None:
+    """Kernels, vendors and containers leave lines out, write what they like, or more digits than there is memory."""
+    truth = rk3399(
+        meminfo=["MemTotal: kB", "MemFree:  ² kB", "MemAvailable: " + "9" * 5000 + " kB", "HugePages: 0"],
+        load=["nan inf"],
+        date=[],
+        counted=["٣٤", "²", "1" * 5000],
+        thermal=["cpu|" + "9" * 5000, "gpu|²"],
+        cpus=["²|1|x|9|9|9|", "0|1|x|²|" + "9" * 5000 + "|-1|"],
+        disk=["/home/pi", "/dev/x 1 2 99999999999999999999999 4% /", "writable"],
+    )
+    assert (truth.memory_mb, truth.load, truth.clock_offset, truth.counted, truth.temperatures) == (0, 0, 0, -1, {})
+    assert [(core.index, core.max_mhz, core.limit_mhz) for core in truth.cores] == [(0, 0, 0)]
+    assert truth.disk_free_mb == -1
+    run_checks(Facts(truth, load_profile("rk3399")))
+
+
+def test_free_room_of_a_share_with_blanks_in_its_name() -> None:
+    line = "//nas/my big share 30000000 1000000 2048000 4% /mnt/my board"
+    assert rk3399(disk=["/mnt/my board", line, "writable"]).disk_free_mb == 2000
+    assert parse_look([f"df {line}"]).free == 2048000 * 1024
 
 
 def bundle(**change: object) -> Manifest:
