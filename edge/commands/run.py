@@ -208,25 +208,26 @@ def show(answers: Sequence[Answer], title: str, *, timed: bool = True) -> None:
         timed: Whether the times mean anything; those of an emulated CPU do not, and are left out.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("photo", overflow="fold")
     table.add_column("plate")
     table.add_column("score", justify="right")
     if timed:
         table.add_column("ms", justify="right")
     for answer in answers:
-        name = Path(answer["image"]).name
+        name = escape(Path(answer["image"]).name)
         if "error" in answer:
-            table.add_row(name, f"[red]{answer['error']}", "")
+            table.add_row(name, f"[red]{escape(answer['error'])}", "")
             continue
         plates: list[dict[str, Any]] = answer["plates"] or [{"text": "-", "score": None}]
         for i, plate in enumerate(plates):
             score = "" if plate["score"] is None else f"{plate['score']:.3f}"
             first = i == 0
             spent = [f"{answer['ms']['total']:.1f}" if first else ""] if timed else []
-            table.add_row(name if first else "", plate["text"], score, *spent)
+            table.add_row(name if first else "", escape(plate["text"]), score, *spent)
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
     read = [answer for answer in answers if "error" not in answer]
     if read:

@@ -59,7 +59,7 @@ def steps(*, quiet: bool = False, single: bool = True) -> Iterator[Steps]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         DownloadColumn(),
         TransferSpeedColumn(),
