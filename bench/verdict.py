@@ -159,8 +159,9 @@ def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Proces
         found.invalid.append(
             f"the stages add up to {1 - other:.0%} of the total, so {abs(other):.0%} of the time is not explained"
         )
-    if _throttled(_looks(result, measured)):
-        found.invalid.append("the board throttled while it ran (heat or supply voltage)")
+    throttled = _throttled(_looks(result, measured))
+    if throttled:
+        found.invalid.append(f"the board throttled while it ran: {throttled}")
 
 
 def _planned(plan: Mapping[str, Any]) -> int:
@@ -255,20 +256,36 @@ def _judge_knobs(result: Result, measured: Sequence[Process], found: _Findings) 
             break
 
 
-def _looks(result: Result, measured: Sequence[Process]) -> list[dict[str, object]]:
+def _looks(result: Result, measured: Sequence[Process]) -> list[dict[str, Any]]:
     indices = {process.index for process in measured}
-    looks: list[dict[str, object]] = []
+    looks: list[dict[str, Any]] = []
     for process in measured:
         looks += [look for look in (process.before, process.after) if look]
     return looks + [sample for sample in result.samples if sample.get("process") in indices]
 
 
-def _throttled(looks: Sequence[dict[str, object]]) -> bool:
+def _throttled(looks: Sequence[dict[str, Any]]) -> str:
+    """How the board held its processors back while it ran; "" when it did not."""
     counters: dict[str, set[int]] = {}
+    limits: dict[str, set[float]] = {}
+    cooled: dict[str, float] = {}
     for look in looks:
-        throttled = look.get("throttled")
-        if isinstance(throttled, dict):
-            for name, value in throttled.items():
-                counters.setdefault(name, set()).add(int(value))
+        for name, value in (look.get("throttled") or {}).items():
+            counters.setdefault(name, set()).add(int(value))
+        for cpu, value in (look.get("limits") or {}).items():
+            limits.setdefault(cpu, set()).add(value)
+        for name, value in (look.get("cooling") or {}).items():
+            # Fans and charging currents are cooled with too; these are the processors' clocks.
+            if "cpufreq" in name and value > 0:
+                cooled[name] = max(value, cooled.get(name, 0))
     # Counters count; the Raspberry Pi's word is flags of this very moment.
-    return any(max(values) > (0 if name == "raspberry" else min(values)) for name, values in counters.items())
+    told = [name for name, seen in counters.items() if max(seen) > (0 if name == "raspberry" else min(seen))]
+    if told:
+        return f"{', '.join(told)} (heat or supply voltage)"
+    if cooled:
+        return "heat, " + ", ".join(f"{name} at step {value:g}" for name, value in cooled.items())
+    lowered = [(min(seen), max(seen)) for seen in limits.values() if min(seen) < max(seen)]
+    if lowered:
+        least, most = min(lowered)
+        return f"the clock's limit went from {most / 1000:.0f} to {least / 1000:.0f} MHz"
+    return ""

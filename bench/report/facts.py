@@ -134,7 +134,7 @@ def conditions(result: Result) -> list[Condition]:
         _looked("Governor", befores, "governors", lambda value: ", ".join(sorted(set(value.values())))),
         _span("Clock", result, befores, afters, "frequencies", 1e-3, "MHz"),
         _span("Temperature", result, befores, afters, "temperatures", 1.0, "°C"),
-        _looked("Throttling", afters, "throttled", lambda value: ", ".join(f"{k} {v}" for k, v in value.items())),
+        _throttling(afters),
         Condition("Knobs set", _knobs(result)),
         Condition("Read as on this host", _host_check(result), "not compared (--compare-host)"),
         Condition("Load average before", span_text([look["load"] for look in befores if look.get("load") is not None])),
@@ -226,6 +226,16 @@ def _looked(name: str, looks: Sequence[dict[str, Any]], key: str, text: Any) -> 
         if look.get(key) is not None:
             return Condition(name, text(look[key]))
     return Condition(name, "", _reason(looks, key))
+
+
+def _throttling(afters: Sequence[dict[str, Any]]) -> Condition:
+    """Counters and the steps of clocks that cool, after the last process that tells."""
+    for look in reversed(afters):
+        cooling = {name: value for name, value in (look.get("cooling") or {}).items() if "cpufreq" in name}
+        told = {**(look.get("throttled") or {}), **cooling}
+        if told:
+            return Condition("Throttling", ", ".join(f"{name} {value}" for name, value in told.items()))
+    return Condition("Throttling", "", _reason(afters, "throttled"))
 
 
 def _span(

@@ -22,6 +22,8 @@ def conditions(**values: Any) -> dict[str, Any]:
     ("defect", "level", "reason"),
     [
         ("throttle", "INVALID", "throttled"),
+        ("cooling", "INVALID", "throttled while it ran: heat, cooling_device0 thermal-cpufreq-0 at step 3"),
+        ("limit", "INVALID", "the clock's limit went from 1800 to 1416 MHz"),
         ("clock", "NOISY", "clock fell from 1800 to 1200 MHz"),
         ("load", "NOISY", "other programs were running"),
         ("drift", "NOISY", "second half of a process takes"),
@@ -61,6 +63,12 @@ def test_verdict_fires_on_each_injected_defect(tmp_path: Path, defect: str, leve
         after = calm
         if defect == "throttle" and turn == 3:
             after = conditions(load=0.3, throttled={"core_throttle_count": 9})
+        if defect in ("cooling", "none"):
+            # A fan that turns is no throttling; a clock that cools is.
+            hot = 3 if defect == "cooling" and turn == 3 else 0
+            after = conditions(cooling={"cooling_device0 thermal-cpufreq-0": hot, "cooling_device1 pwm-fan": 2})
+        if defect == "limit":
+            after = conditions(limits={"0": 1_416_000, "4": 1_800_000 if turn < 3 else 1_416_000})
         before = conditions(load=4.7) if defect == "load" and turn == 1 else calm
         processes.append(replace(process, ms=ms, before=before, after=after))
     speeds = [1_800_000] * 6 if defect != "clock" else [1_800_000] * 4 + [1_200_000] * 4
