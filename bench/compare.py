@@ -136,6 +136,10 @@ def obstacles(a: Result, b: Result) -> list[str]:
             break
     if a.plan.get("options") != b.plan.get("options"):
         found.append(f"other settings: {a.plan.get('options')} and {b.plan.get('options')}")
+    knobs = [side.tuning.get("knobs", {}) for side in (a, b)]
+    if knobs[0] != knobs[1]:
+        said = " and ".join(", ".join(f"{name}={value}" for name, value in side.items()) or "none" for side in knobs)
+        found.append(f"other knobs of the board: {said}")
     if not {cell.key for cell in a.cells} & {cell.key for cell in b.cells}:
         found.append("no combination is in both: " + ", ".join(cell.key for cell in (*a.cells, *b.cells)))
     return found

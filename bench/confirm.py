@@ -24,8 +24,15 @@ def measure_again(result: Result, folder: Path) -> Result:
         The new result.
 
     Raises:
-        DeviceError: The device runs another release by now, or has other photos.
+        DeviceError: The device runs another release by now, has other photos, or was measured with knobs set or under
+            another chip's name.
     """
+    special = "--tune-board" if result.tuning else "--soc-alias" if result.device.get("soc_alias") else ""
+    if special:
+        raise DeviceError(
+            f"the result was measured with {special}, which --confirm does not do.",
+            "Run `bench run` again as before, and compare with that.",
+        )
     plan = plan_from_mapping(dict(result.plan), "the result's plan")
     number = 1
     while (folder / f"confirm-{number}" / "result.json").exists():

@@ -93,6 +93,10 @@ def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold:
     from bench.confirm import measure_again
 
     second = compare_results(a, measure_again(b, folder), threshold=threshold)
+    if second.obstacles:
+        # A second look that saw nothing acquits nobody.
+        note = "measured again, but that cannot be compared, so nothing is confirmed or withdrawn"
+        return replace(found, notes=(*found.notes, note, *second.obstacles))
     again = {(change.cell, change.what) for change in second.regressions}
     changes = tuple(
         replace(change, verdict=SAME)
@@ -102,4 +106,4 @@ def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold:
     )
     dropped = len(found.regressions) - sum(change.verdict == "regression" for change in changes)
     note = f"measured again: {len(found.regressions) - dropped} of {len(found.regressions)} regressions are confirmed"
-    return replace(found, changes=changes, notes=(*found.notes, note, *second.obstacles))
+    return replace(found, changes=changes, notes=(*found.notes, note))

@@ -17,14 +17,14 @@ from edge.errors import UsageError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""
-    from bench.report import write_reports
+    from bench.report import REPORT_NAMES, write_reports
     from bench.result import load_result
     from bench.summary import summarise_result
 
     loaded = load_result(result)
     beside = result if result.is_dir() else result.parent
     folder = out or beside
-    existing = [name for name in ("report.md", "report.csv", "report.html") if (folder / name).exists()]
+    existing = [name for name in REPORT_NAMES if (folder / name).exists()]
     if existing and not force:
         raise UsageError(f"{folder / existing[0]} exists.", "Give another folder with --out, or --force to replace it.")
     if folder != beside and (beside / "photos").is_dir():

@@ -167,6 +167,8 @@ def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: b
             raise UsageError(f"{out} holds no session to go on with.", "Leave --resume away.")
         if (out / RESULT_NAME).exists() and not force:
             raise UsageError(f"{out / RESULT_NAME} exists.", "Give another folder, or --force to replace it.")
+        if force:
+            _discard(out, RESULT_NAME)
         return out
     same = read_session(out)["plan"] == mine
     if (same and unfinished(out)) or resume:
@@ -178,9 +180,16 @@ def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: b
         )
     # Only what a session wrote; the user's own files beside it stay.
     shutil.rmtree(out / RAW, ignore_errors=True)
-    for name in (SESSION_NAME, RESULT_NAME):
-        (out / name).unlink(missing_ok=True)
+    _discard(out, SESSION_NAME, RESULT_NAME)
     return out
+
+
+def _discard(out: Path, *names: str) -> None:
+    """Removes files of an earlier session; its reports too, which would show its verdict beside other figures."""
+    from bench.report import REPORT_NAMES
+
+    for name in (*names, *REPORT_NAMES):
+        (out / name).unlink(missing_ok=True)
 
 
 def _measure(

@@ -8,6 +8,8 @@ from bench.result import Result
 from bench.summary import ResultSummary
 from edge.paths import write_atomic
 
+REPORT_NAMES = ("report.md", "report.csv", "report.html")
+
 
 def write_reports(result: Result, summary: ResultSummary, out: Path) -> list[Path]:
     """Writes `report.md`, `report.csv` and `report.html`.

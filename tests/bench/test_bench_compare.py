@@ -175,6 +175,34 @@ def test_confirming_run_drops_what_does_not_show_again(
         assert any("measured again" in note for note in document["notes"])
 
 
+def test_confirming_run_that_cannot_be_compared_acquits_nobody(
+    skeleton: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    a, b = synthetic(skeleton, rng), synthetic(skeleton, rng, {"rec_infer": 1.3})
+    save_result(tmp_path / "a" / "result.json", a)
+    save_result(tmp_path / "b" / "result.json", b)
+    broken = replace(synthetic(skeleton, rng), complete=False, why="the board was gone")
+    monkeypatch.setattr("bench.confirm.measure_again", lambda result, folder: broken)
+    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if", "5%", "--confirm", "--json"]
+    answer = CliRunner().invoke(bench, words)
+    assert isinstance(answer.exception, NotValidError)
+    document = json.loads(answer.output)
+    assert any(change["what"] == "rec_infer" for change in document["regressions"])
+    assert any("the board was gone" in note for note in document["notes"])
+
+
+def test_other_knobs_of_the_board_cannot_be_compared_or_confirmed(skeleton: Result, tmp_path: Path) -> None:
+    from bench.confirm import measure_again
+    from edge.errors import DeviceError
+
+    fast = replace(skeleton, tuning={"knobs": {"governor": "performance"}, "settings": [], "problems": []})
+    assert compare(skeleton, fast).obstacles[-1] == "other knobs of the board: none and governor=performance"
+    assert not any("knobs" in text for text in compare(fast, fast).obstacles)
+    with pytest.raises(DeviceError, match="--tune-board"):
+        measure_again(fast, tmp_path)
+
+
 def test_measuring_again_uses_the_same_release_and_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.confirm import measure_again
     from edge.errors import DeviceError

@@ -19,7 +19,7 @@ from bench.result import load_result
 from bench.session import Session
 from bench.summary import summarise_result
 from bench.tuneboard import Setting, Tuning
-from edge.errors import HostError, UsageError
+from edge.errors import HostError, LinkError, UsageError
 from edge.ocr.text import edit_distance
 from edge.transport.base import Result as Answer
 
@@ -155,3 +155,22 @@ def test_plates_are_compared_by_text_and_box(tmp_path: Path) -> None:
     found = agreement_with_host(result, fake_target(tmp_path).command, Says(), paths)  # type: ignore[arg-type]
     assert found == {result.cells[0].key: {"photos": 2, "same": 1, "edits": 1, "least_iou": round(79 / 81, 4)}}
     assert edit_distance("kitten", "sitting") == 3 and edit_distance("", "ab") == 2
+
+
+def test_broken_run_in_a_used_folder_leaves_no_report_of_the_run_before(
+    command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command().exit_code == 0
+    out = command.last()
+    for name in ("report.html", "report.md", "report.csv"):
+        (out / name).write_text("VALID")
+    (out / "mine.txt").write_text("kept")
+
+    def cut(self: Session, slot: Any) -> str:
+        raise LinkError("the link is gone")
+
+    monkeypatch.setattr(Session, "_once", cut)
+    monkeypatch.setattr("bench.session.ATTEMPTS", 1)
+    assert command("--out", str(out), "--force").exit_code != 0
+    assert not list(out.glob("report.*")) and not (out / "result.json").exists()
+    assert (out / "mine.txt").read_text() == "kept"
