@@ -187,13 +187,8 @@ def save_model(folder: Path, card: Card, files: list[str]) -> Model:
     return Model(folder, complete)
 
 
-@contextmanager
-def new_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
-
-    Args:
-        out: The model folder to make.
-        force: Replace one that is there.
+def check_free(out: Path, force: bool) -> None:
+    """Checks that a model folder can be made, before long work starts.
 
     Raises:
         InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
@@ -203,6 +198,20 @@ def new_folder(out: Path, force: bool) -> Iterator[Path]:
             raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
         if not (out / CARD_NAME).is_file():
             raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
+
+
+@contextmanager
+def new_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
+
+    Args:
+        out: The model folder to make.
+        force: Replace one that is there.
+
+    Raises:
+        InputError: See `check_free`.
+    """
+    check_free(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

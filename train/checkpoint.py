@@ -81,7 +81,7 @@ def load_state(path: Path) -> State:
         with np.load(path, allow_pickle=False) as archive:
             values = {name: archive[name] for name in archive.files}
         meta = json.loads(values.pop(_META).tobytes())
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, AttributeError) as error:
         raise InputError(f"{path} is damaged or no checkpoint: {error}.", "Delete it to start again.") from error
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
         raise InputError(f"{path} is a checkpoint of another version of the kit.", "Delete it to start again.")

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError, ModelError, VerifyError
-from edge.models import Model, load_model, read_dictionary
+from edge.models import Model, check_free, load_model, read_dictionary
 from train.arch import load_paddle
 from train.export import PREFIX, Facts, write_model
 from train.quantize_ptq_noise import Layer, noise_ratio, weighted_layers
@@ -82,8 +82,7 @@ def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = 
             f"{model.folder} is an {card.precision} model in format {card.format}; quantisation starts from fp32.",
             "Give the inference model that `edge train pretrained` wrote.",
         )
-    if out.exists() and not options.force:
-        raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
+    check_free(out, options.force)
     report("making calibration inputs")
     samples = make_samples(card, options.calibrate, options.seed, CALIBRATION[card.task], CHECK[card.task])
     report("measuring how much rounding each layer bears")

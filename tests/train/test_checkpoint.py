@@ -10,6 +10,7 @@ import pytest
 
 from edge.errors import HostError, InputError, ModelError
 from train.checkpoint import State, check_fits, load_state, save_best, save_state
+from train.fit.log import RunLog
 
 
 def _state(step: int = 7) -> State:
@@ -52,7 +53,7 @@ def test_full_disk_leaves_the_old_checkpoint_and_says_so(tmp_path: Path) -> None
     assert [item.name for item in tmp_path.iterdir()] == ["last.ckpt"], "a part of the new one was left behind"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "other archive"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "npy", "other archive"])
 def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "last.ckpt"
     save_state(path, _state())
@@ -66,11 +67,24 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: str) -> None:
         path.write_bytes(b"")
     elif damage == "text":
         path.write_text("not a checkpoint")
+    elif damage == "npy":
+        with path.open("wb") as stream:
+            np.save(stream, np.zeros(3))
     else:
         with path.open("wb") as stream:
             np.savez(stream, a=np.zeros(3))
     with pytest.raises(InputError, match=r"last\.ckpt"):
         load_state(path)
+
+
+def test_log_of_a_killed_run_keeps_whole_lines_alone(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.csv", 0)
+    for step in (1, 2, 30):
+        log.write({"step": step, "rate": 0.1, "loss": 2.0})
+    path = tmp_path / "log.csv"
+    path.write_text(path.read_text() + "3")  # "31,..." cut by the kill after its first digit
+    RunLog(path, 30)
+    assert [line.split(",")[0] for line in path.read_text().splitlines()[1:]] == ["1", "2", "30"]
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_override_changes_one_value_and_keeps_the_rest() -> None:
         ("steps.x=1", "steps"),
         ("optim=1", "optim"),
         ("data.scale=[500, 400]", "data.scale"),
+        ("optim.clip=-1", "optim.clip"),
+        ("optim.final=-0.1", "optim.final"),
+        ("optim.rate=.inf", "optim.rate"),
+        ("optim.warmup=-1", "optim.warmup"),
+        ("data.eval_side=0", "data.eval_side"),
     ],
 )
 def test_bad_overrides_are_refused_by_name(override: str, named: str) -> None:

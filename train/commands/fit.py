@@ -19,7 +19,7 @@ from edge.errors import UsageError
 @click.option("--recipe", "recipe_name", required=True, help="Name of a recipe of the kit, or a .yml file.")
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; a run in it goes on.")
-@click.option("--stop", type=int, help="Stop after this step with a checkpoint, as if interrupted.")
+@click.option("--stop", type=click.IntRange(1), help="Stop after this step with a checkpoint, as if interrupted.")
 @click.option("--visualdl", type=click.Path(path_type=Path), help="Also log for VisualDL into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the best validation's figures as JSON.")
 def fit(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.errors import InputError, UsageError
+from edge.errors import UsageError
+from edge.models import check_free
 from train.commands.export import show_delivered
 
 
@@ -43,8 +44,7 @@ def quantize_by_training(
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
-    if out.exists() and any(out.iterdir()) and not force:
-        raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
+    check_free(out, force)  # Before the training, not after it.
     work = out.with_name(f"{out.name}-run")
     from train.commands.fit import Progress
 

@@ -49,4 +49,5 @@ def _short(value: Any) -> Any:
 
 
 def _done(row: dict[str, str], step: int) -> bool:
-    return None not in row and (row.get("step") or "").isdigit() and int(row["step"]) <= step
+    whole = None not in row and None not in row.values()
+    return whole and (row["step"] or "").isdigit() and int(row["step"]) <= step

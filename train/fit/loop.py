@@ -65,7 +65,8 @@ class Fit:
             Figures and step of the best validation.
 
         Raises:
-            ModelError: The loss is not finite (the batch is saved), or the checkpoint is another network's.
+            ModelError: The loss is not finite (the batch is saved), or the weights are not (the last checkpoint
+                stays), or the checkpoint is another network's.
             HostError: A checkpoint cannot be written.
         """
         self.resume()
@@ -109,7 +110,7 @@ class Fit:
         state = State(
             recipe_document(self.recipe),
             self.step,
-            self.weights(),
+            self._sound_weights(),
             {name: value.numpy() for name, value in self.average.items()},
             {name: value.numpy() for name, value in self.optimiser.state_dict().items() if hasattr(value, "numpy")},
             self.best,
@@ -134,7 +135,19 @@ class Fit:
                 self.state[name].set_value(value)
             self._train_mode()
 
+    def _sound_weights(self) -> Arrays:
+        """Returns the weights; a gradient can spoil them although the loss before it was finite."""
+        weights = self.weights()
+        broken = [name for name, value in weights.items() if not np.isfinite(value).all()]
+        if broken:
+            raise ModelError(
+                f"After step {self.step}, {len(broken)} parameters are not finite, such as {broken[0]}; they are not kept.",
+                "Lower optim.rate or optim.clip; the same command goes on from the last checkpoint.",
+            )
+        return weights
+
     def _validate(self) -> dict[str, float]:
+        self._sound_weights()
         with self.averaged() as net:
             figures = self.task.validate(net)
             if figures["score"] >= self.best.get("score", -math.inf):

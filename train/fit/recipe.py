@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -217,17 +218,25 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "batch": recipe.batch >= 1,
         "eval_every": recipe.eval_every >= 1,
         "save_every": recipe.save_every >= 1,
+        "threads": recipe.threads >= 0,
         "model.charset": model.charset in ("plate", "published"),
         "model.width": 32 <= model.width <= 1024 and model.width % 8 == 0,
         "data.holdout": 0 <= data.holdout < 1,
         "data.size": data.size >= 64 and data.size % 32 == 0,
         "data.scale": len(data.scale) == 2 and 32 <= data.scale[0] <= data.scale[1],
         "data.swap": 0 <= data.swap <= 1,
+        "data.green_share": 0 <= data.green_share <= 1,
+        "data.eval_side": data.eval_side >= 32,
+        "data.eval_unclip": 0 < data.eval_unclip < 10,
         "data.strength": 0 <= data.strength <= 2,
         "data.shrink_ratio": 0 < data.shrink_ratio < 1,
         "data.crops_share": min(data.crops_share, data.photos_share, data.synth_share) >= 0,
         "optim.kind": optim.kind in ("adam", "adamw"),
-        "optim.rate": optim.rate > 0,
+        "optim.rate": 0 < optim.rate < math.inf,
+        "optim.final": 0 <= optim.final <= 1,
+        "optim.warmup": optim.warmup >= 0,
+        "optim.decay": 0 <= optim.decay < math.inf,
+        "optim.clip": 0 <= optim.clip < math.inf,  # A negative norm would turn the gradient round.
         "optim.schedule": optim.schedule in ("constant", "cosine"),
         "optim.ema": 0 <= optim.ema < 1,
         "optim.accumulate": optim.accumulate >= 1,
