@@ -47,8 +47,8 @@ def add_device(name: str, fields: Fields, *, inventory: Path | None = None, repl
     check_device_name(name)
     path = inventory_path(inventory)
     with locked(path):
+        devices = load_inventory(path) if path.exists() else {}
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        devices = parse_inventory(parse_yaml(text, str(path))) if text else {}
         if name in devices and not replace:
             raise UsageError(
                 f"{devices[name].where} already has a device {name!r} ({devices[name].address}).",

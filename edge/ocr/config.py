@@ -125,7 +125,11 @@ def load_config(path: Path) -> PipelineConfig:
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "A config is a text file of `key = value` lines.")
-    return parse_config(path.read_text(encoding="utf-8"), str(path))
+    try:
+        # Without the byte order mark that some editors put before a text.
+        return parse_config(path.read_text(encoding="utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: {error}.", "Save it as UTF-8.") from error
 
 
 def parse_config(text: str, where: str = "config") -> PipelineConfig:

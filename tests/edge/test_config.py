@@ -52,6 +52,14 @@ def test_mistakes_are_named(old: str, new: str, message: str) -> None:
     assert message in str(caught.value) and "plate.conf" in str(caught.value)
 
 
+def test_editors_of_windows_may_save_it(tmp_path: Path) -> None:
+    (tmp_path / "plate.conf").write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    assert load_config(tmp_path / "plate.conf") == PipelineConfig()
+    (tmp_path / "plate.conf").write_bytes(TEXT.replace("·", "京").encode("gbk"))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        load_config(tmp_path / "plate.conf")
+
+
 def test_a_folder_is_not_a_config(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a file"):
         load_config(tmp_path)

@@ -161,6 +161,8 @@ def test_not_text_is_said_with_its_line(inventory: Path) -> None:
     inventory.write_bytes(BY_HAND.encode() + b"# \xff\n")
     with pytest.raises(InputError, match=f"{inventory}:15: not UTF-8"):
         load_inventory(inventory)
+    with pytest.raises(InputError, match=f"{inventory}:15: not UTF-8"):
+        add_device("pi", {"board": "rpi4", "ssh": "pi@pi"}, inventory=inventory)
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a,b", "../x", "a/b", "$(id)", "a\nb", "'", "x" * 65, "a."])
