@@ -145,7 +145,7 @@ def test_ways_that_do_not_lead_there_say_why(ssh_board: SshServer, tmp_path: Pat
     device = ssh_board.device("gate")
     for change, kind, words in (
         ({"port": 1}, LinkError, "refuses the connection"),
-        ({"host": "no-such-host.invalid"}, AccessError, "does not resolve"),
+        ({"host": "no-such-host.invalid"}, LinkError, "does not resolve"),
         ({"user": "nobody-here"}, AccessError, "ssh-copy-id"),
         ({"key": str(tmp_path / "missing")}, InputError, "does not exist"),
     ):
