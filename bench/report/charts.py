@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from bench.report.facts import settings, sizes, span_text
+from bench.report.facts import settings, span_text
 from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text
-from bench.result import Process, Result
+from bench.result import Process, Result, ResultCell
 from bench.summary import OTHER, ROWS, CellSummary, ResultSummary
 from bench.table import STAGE_TITLES, figure, megabytes
 from edge.treemap import squarify
 
 MOST_DOTS = 1200
 _BAR = 34
+# Of the treemap: the band of the largest set in pixels, and the width for which its tiles are laid out (a phone's).
+_TALLEST, _WIDE = 152.0, 350.0
+# Percent of the width from which a label fits into a bar on a desk, and on a phone.
+_FITS, _FITS_PHONE = 14, 34
 
 
 def stage_bars(summary: ResultSummary) -> str:
@@ -46,8 +50,9 @@ def stage_bars(summary: ResultSummary) -> str:
             width = scale.at(value)
             tip = f"{STAGE_TITLES[row]}: {figure(value)} ms ({value / item.total.median:.1%})"
             content.append(rect(x, top + 22, width, _BAR, f"stage {row}", tip))
-            if width >= 14:
-                content.append(clipped(x, top + 27, width, 24, [f"{STAGE_TITLES[row]} {figure(value)}"], "inside"))
+            if width >= _FITS:
+                style = "inside" if width >= _FITS_PHONE else "inside desk"
+                content.append(clipped(x, top + 27, width, 24, [f"{STAGE_TITLES[row]} {figure(value)}"], style))
             parts.append(f"{STAGE_TITLES[row]} {figure(value)}")
             x += width
         said.append(f"{words}: total {figure(item.total.median)} ms; {', '.join(parts)}")
@@ -104,7 +109,8 @@ def distribution(result: Result, item: CellSummary, identity: str) -> str:
     content.append(line(middle, 8, middle, bottom, "overall"))
     content = [*axis(scale, bottom, 8, "ms"), *content]
     words = (
-        f"{item.total.n} photos in {len(processes)} processes: median {figure(item.total.median)} ms, "
+        f"{item.total.n} photos in {len(processes)} process{'' if len(processes) == 1 else 'es'}: "
+        f"median {figure(item.total.median)} ms, "
         f"from {figure(item.total.minimum)} to {figure(item.total.maximum)} ms"
         + (f", 95 % interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
         + (f"; {beyond} slower than the axis shows" if beyond else "")
@@ -141,29 +147,45 @@ def timeline(result: Result, summary: ResultSummary) -> str:
 
 
 def size_map(summary: ResultSummary) -> str:
-    """Treemap of the model files: areas are bytes, all on one scale."""
-    rows = sizes(summary)
-    total = sum(det + rec for _, det, rec in rows)
-    if not total:
+    """Treemap of the model files: a band a set of models, areas are bytes, all on one scale."""
+    bands: dict[str, list[ResultCell]] = {}
+    for cell in {item.cell.label: item.cell for item in summary.cells}.values():
+        bands.setdefault(cell.model, []).append(cell)
+    largest = max((_bytes(cells) for cells in bands.values()), default=0)
+    if not largest:
         return ""
-    height, wide = 170.0, 700.0
+    content: list[str] = []
+    said = []
+    top = 0.0
+    for model, cells in bands.items():
+        content.append(text(0, top + 14, model, "label strong"))
+        height = _TALLEST * _bytes(cells) / largest
+        content += _band(cells, top + 58, height)
+        top += 58 + height + 14
+        said += [f"{cell.label}: detector {cell.det_bytes:,} bytes, recogniser {cell.rec_bytes:,} bytes" for cell in cells]
+    return chart(top - 12, content, name="Sizes of the models", text="; ".join(said) + ".", identity="sizes")
+
+
+def _band(cells: Sequence[ResultCell], top: float, height: float) -> list[str]:
+    """The precisions of one set side by side, over the whole width; their labels above."""
     content = []
     x = 0.0
-    said = []
-    for label, det, rec in rows:
-        share = 100 * (det + rec) / total
-        inner = wide * share / 100
-        precision = label.rsplit(" ", 1)[1]
-        for cell in squarify([rec, det], inner, height - 24):
-            name, count = (("recogniser", rec), ("detector", det))[cell.index]
-            left, width = x + 100 * cell.x / wide, 100 * cell.width / wide
-            style = f"tile {precision} {name}"
-            content.append(rect(left, 24 + cell.y, width, cell.height, style, f"{label} {name}: {count:,} bytes"))
-            content.append(clipped(left, 24 + cell.y, width, cell.height, [name, megabytes(count)], "inside"))
-        content.append(clipped(x, 0, share, 22, [f"{label} {megabytes(det + rec)}"], "label strong", 0))
-        said.append(f"{label}: detector {det:,} bytes, recogniser {rec:,} bytes")
+    for cell in cells:
+        share = 100 * _bytes([cell]) / max(1, _bytes(cells))
+        label = [cell.precision, megabytes(_bytes([cell]))]
+        content.append(clipped(x, top - 38, share, 36, label, "label", 0))
+        for tile in squarify([cell.rec_bytes, cell.det_bytes], _WIDE * share / 100, height):
+            name, count = (("recogniser", cell.rec_bytes), ("detector", cell.det_bytes))[tile.index]
+            left, width = x + 100 * tile.x / _WIDE, 100 * tile.width / _WIDE
+            style, tip = f"tile {cell.precision} {name}", f"{cell.label} {name}: {count:,} bytes"
+            content.append(rect(left, top + tile.y, width, tile.height, style, tip))
+            content.append(clipped(left, top + tile.y, width, tile.height, [name, megabytes(count)], "inside"))
         x += share
-    return chart(height, content, name="Sizes of the models", text="; ".join(said) + ".", identity="sizes")
+    return content
+
+
+def _bytes(cells: Sequence[ResultCell]) -> int:
+    return sum(cell.det_bytes + cell.rec_bytes for cell in cells)
 
 
 def _parts_sum(item: CellSummary) -> float:

@@ -98,7 +98,7 @@ COMPARISON_TITLES = ("", "precision", "det MB", "det ms", "rec MB", "rec ms", "b
 
 
 def settings(item: CellSummary) -> str:
-    """`1 thread, power mode high, det min 736`."""
+    """`1 thread, power high, min side 736`."""
     cell = item.cell
     threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
     side = f"{cell.side[:3]} side {cell.side[3:]}"
@@ -167,15 +167,6 @@ def hashes(result: Result) -> list[tuple[str, str]]:
         rows += [(f"{variant} {part}", digest) for part, digest in cell.hashes.items()]
         rows += [(f"{variant} {part} converter", version) for part, version in cell.opt.items() if version]
     return rows
-
-
-def sizes(summary: ResultSummary) -> list[tuple[str, int, int]]:
-    """Variant, bytes of its detector, bytes of its recogniser; each variant once."""
-    seen: dict[str, tuple[str, int, int]] = {}
-    for item in summary.cells:
-        cell = item.cell
-        seen.setdefault(cell.label, (cell.label, cell.det_bytes, cell.rec_bytes))
-    return list(seen.values())
 
 
 def size_text(count: int) -> str:

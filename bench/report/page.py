@@ -43,7 +43,7 @@ def page(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]
         ("conditions", "Conditions", _conditions(result)),
         ("times", "Times", _times(summary)),
         ("stages", "Where the time goes", _stages(summary)),
-        ("note", "Beside the application note", _note(summary)),
+        ("note", "Beside the application note", _note(result, summary)),
         ("sizes", "Sizes", _sizes(summary)),
         ("memory", "Memory", _memory(summary)),
         ("spread", "How far the times spread", _spread(result, summary)),
@@ -173,11 +173,14 @@ def _stages(summary: ResultSummary) -> str:
     return f"{lead}<figure>{bars}</figure>{legend()}"
 
 
-def _note(summary: ResultSummary) -> str:
+def _note(result: Result, summary: ResultSummary) -> str:
+    kind = KIND_TEXT[str(result.device.get("kind"))]
+    where = f"{result.device.get('name')} ({kind})" if kind else str(result.device.get("title"))
     body = [_row(row[0], row[1:], "note") for row in note_rows()]
     body += [_row(row[0], row[1:]) for row in comparison_rows(summary)]
-    table = _table("The note's figures and this result, side by side.", list(COMPARISON_TITLES), body, "note")
-    return f'{table}<p class="muted">{escape(NOTE_FOOTNOTE)}</p><p class="muted">{escape(OWN_FOOTNOTE)}</p>'
+    lead = f'<p class="lead">The note\'s figures, and under them those of {escape(where)}.</p>'
+    table = _table("Sizes, milliseconds and plates.", list(COMPARISON_TITLES), body, "note")
+    return f'{lead}{table}<p class="muted">{escape(NOTE_FOOTNOTE)}</p><p class="muted">{escape(OWN_FOOTNOTE)}</p>'
 
 
 def _sizes(summary: ResultSummary) -> str:

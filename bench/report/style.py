@@ -69,7 +69,8 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font
 caption{text-align:left;color:var(--muted);padding:0 0 6px;font-size:14px}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
 th:first-child,td:first-child{text-align:left;padding-left:0}
-thead th{color:var(--muted);font-weight:600;border-bottom:2px solid var(--line)}
+thead th{color:var(--muted);font-weight:600}
+thead th,thead td{border-bottom:2px solid var(--line)}
 tbody th{font-weight:500}
 tr.strong th,tr.strong td{font-weight:700;border-top:2px solid var(--line)}
 tr.note td,tr.note th{background:var(--soft)}
@@ -131,6 +132,7 @@ code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywher
 footer{padding:10px 20px 50px;color:var(--muted);font-size:13px}
 @media (max-width:820px){dl.record{columns:1}}
 @media (max-width:560px){
+svg .desk{display:none}
 main,header.top,footer{padding-left:12px;padding-right:12px}
 section{padding:16px 14px;border-radius:12px}
 dl.record div{grid-template-columns:104px 1fr;gap:10px}

@@ -22,6 +22,7 @@ from fake_board import shown_result
 from bench.bootstrap import median_interval
 from bench.output import write_outputs
 from bench.report import write_reports
+from bench.report.charts import size_map
 from bench.report.svg import ticks
 from bench.summary import ROWS, summarise_result
 
@@ -73,6 +74,21 @@ def test_how_intervals_are_made_is_recorded_and_makes_them_again(folder: Path) -
     assert again is not None and [again.low, again.high] == [shown["low"], shown["high"]]
     said = f"95% intervals by {how['interval']}; 1000 replicates, seed {how['seed']}"
     assert said in (folder / "report.html").read_text() and said in (folder / "report.md").read_text()
+
+
+def test_sizes_are_areas_on_one_scale(tmp_path: Path) -> None:
+    result = shown_result(tmp_path)
+    other = tuple(
+        replace(cell, key=f"x{number}", model="plate-v1", rec_bytes=700_000 * (number + 1))
+        for number, cell in enumerate(result.cells)
+    )
+    drawing = size_map(summarise_result(replace(result, cells=(*result.cells, *other))))
+    shapes = re.findall(
+        r'width="([\d.]+)%" height="([\d.]+)" class="tile (?:fp32|int8) \w+"><title>[^:]*: ([\d,]+) bytes', drawing
+    )
+    assert len(shapes) == 8
+    density = [float(width) * float(height) / int(size.replace(",", "")) for width, height, size in shapes]
+    assert max(density) == pytest.approx(min(density), rel=0.03)
 
 
 def test_page_is_one_file_that_fetches_nothing(folder: Path) -> None:
