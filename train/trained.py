@@ -60,7 +60,7 @@ def read_trained(
 
     Raises:
         InputError: No checkpoint, or an unreadable one.
-        ModelError: The checkpoints are of different networks.
+        ModelError: The checkpoints are of different networks, or of recognisers with different characters.
         UsageError: `task` contradicts the checkpoint.
     """
     parts = [_read_one(path, last) for path in paths]
@@ -82,6 +82,10 @@ def read_trained(
     characters = None
     if found == "rec":
         characters = _characters(dictionary or beside / "dict.txt", required=dictionary is not None)
+        for path, (_, _, folder, _) in zip(paths, parts, strict=True):
+            own = folder / "dict.txt"
+            if dictionary is None and own.is_file() and read_dictionary(own) != characters:
+                raise ModelError(f"{path} has other characters than {paths[0]}.", "Average runs of one dictionary.")
     names = tuple(f"{path.parent.name}/{path.name}" if path.is_file() else path.name for path in paths)
     return Trained(found, values, characters, recipe, names, best)
 

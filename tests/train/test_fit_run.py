@@ -120,6 +120,8 @@ def test_loss_that_is_no_number_stops_with_the_batch_saved(data: Path, tmp_path:
     import paddle
 
     from edge.errors import ModelError
+    from train.checkpoint import load_state
+    from train.fit.loop import Fit
     from train.fit.recipe import load_recipe
     from train.fit.start import start_fit
 
@@ -134,6 +136,10 @@ def test_loss_that_is_no_number_stops_with_the_batch_saved(data: Path, tmp_path:
     saved = np.load(tmp_path / "bad-batch-1.npz")
     assert saved["images"].shape == (4, 3, 48, 96)
     assert np.isnan(saved["weights/head.ctc_head.fc.weight"]).all()
+    # A gradient that spoils the weights after a good loss: what was kept before stays.
+    with pytest.raises(ModelError, match=r"After step 1, 1 parameters are not finite, such as head\.ctc_head"):
+        Fit.save(run)
+    assert np.isfinite(load_state(tmp_path / "last.ckpt").weights["head.ctc_head.fc.weight"]).all()
 
 
 def test_a_fit_learns_what_it_is_shown(data: Path, tmp_path: Path) -> None:

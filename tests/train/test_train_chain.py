@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.errors import ModelError
+
 pytest.importorskip("paddleslim")
 pytestmark = pytest.mark.paddle
 
@@ -147,6 +149,10 @@ def test_checkpoints_are_averaged_and_told_apart(data: Path, published: Path, tm
     mean = read_trained([data / "run", other])
     assert mean.recipe is not None and mean.names == ("run", f"{tmp_path.name}/other.pdparams")
     assert all(np.allclose(mean.values[name], value + 0.5, atol=1e-6) for name, value in values.items())
+    marks = (data / "run" / "dict.txt").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "dict.txt").write_text("\n".join([*marks[1:], marks[0], ""]), encoding="utf-8")
+    with pytest.raises(ModelError, match="has other characters"):
+        read_trained([data / "run", other])
     done = edge("train", "export", data / "run", published, "--out", tmp_path / "no", code=4)
     assert "another network" in done.stderr and not (tmp_path / "no").exists()
     done = edge("train", "export", data / "run", "--out", tmp_path / "no", "--set", "no_such=1", code=2)
