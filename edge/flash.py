@@ -194,6 +194,7 @@ class _Flash:
             try:
                 lock.run(UNPACK, "push", folder, PACK_NAME, lease=self.lease + 120)
             except CommandError:  # no tar on this board
+                self.transport.run_check(["rm", "-f", f"{folder}/{PACK_NAME}"], timeout=60)
                 self._push_notes(folder, Path(scratch))
                 small = []
             else:

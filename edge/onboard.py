@@ -210,6 +210,15 @@ exit 0
 """
 )
 
+# Photos of runs that broke off: a run in progress keeps its own, which it has just brought.
+FORGET = (
+    _HOLD
+    + """
+find "$root/inbox" -mindepth 1 -maxdepth 1 -mmin +720 -exec rm -rf {} + 2>/dev/null
+exit 0
+"""
+)
+
 # The last of a holder's scripts: it gives the lock back.
 SWEEP = (
     _HOLD

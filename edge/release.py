@@ -10,7 +10,7 @@ from pathlib import Path
 from edge.boardlock import board_lock
 from edge.errors import DeviceError, InputError, UsageError, VerifyError
 from edge.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
-from edge.onboard import LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
+from edge.onboard import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
 from edge.transport.base import Transport
 from edge.transport.digest import digest_like
 
@@ -285,6 +285,7 @@ def clean(
         doomed = expendable(parse_look(lock.seen), keep)
         if doomed:
             lock.run(REMOVE, "clean", *doomed, timeout=300, lease=300)
+        lock.run(FORGET, "clean", timeout=300, lease=300)
         lock.run(SWEEP, "clean", timeout=300, lease=300)
     return doomed
 

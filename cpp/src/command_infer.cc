@@ -18,13 +18,17 @@ namespace {
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 std::vector<std::int64_t> parse_shape(const std::string& text) {
+    constexpr std::int64_t kMostValues = std::int64_t{1} << 30;
     std::vector<std::int64_t> shape;
+    std::int64_t values = 1;
     const char* at = text.c_str();
     while (true) {
         char* end = nullptr;
         const long side = std::strtol(at, &end, 10);
         if (end == at || side < 1 || side > 65536) break;
         shape.push_back(side);
+        values *= side;
+        if (values > kMostValues) throw Error(ExitCode::kUsage, "--shape " + text + " has more than 2^30 values");
         if (*end == '\0') {
             if (shape.size() == 4) return shape;
             break;

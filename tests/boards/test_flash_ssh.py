@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Ma
     assert set(look(transport, root).releases) == {second.hash, third.hash}
     assert reads(transport, root) == "沪C11111"
     assert not Path("evil").exists()
+
+
+def test_clean_forgets_the_photos_of_runs_that_broke_off(board: tuple[Transport, str], make: Make) -> None:
+    transport, root = board
+    flash(transport, root, make("皖A12345"))
+    for name, age in (("old", 86400), ("now", 0)):
+        photo = Path(root) / "inbox" / name / "photo.jpg"
+        photo.parent.mkdir(parents=True)
+        photo.write_bytes(b"photo")
+        then = time.time() - age
+        os.utime(photo.parent, (then, then))
+    assert clean(transport, root, 1) == []
+    assert [path.name for path in (Path(root) / "inbox").iterdir()] == ["now"]
 
 
 def test_nothing_but_releases_is_left_behind(board: tuple[Transport, str], make: Make) -> None:
@@ -218,6 +232,9 @@ def test_without_sha256_on_the_board(
     bundle = make("皖A12345")
     assert flash(transport, root, bundle).sent_files == len(bundle.manifest.files)
     assert flash(transport, root, bundle).already
+    # What nobody there could unpack is not kept either.
+    there = {path.name for path in (Path(root) / "current").iterdir()}
+    assert there == {item.path.split("/")[0] for item in bundle.manifest.files} | {"SHA256SUMS", "manifest.json"}
     library = Path(root) / "current/lib/libpaddle_light_api_shared.so"
     library.write_bytes(library.read_bytes()[:-1] + b"?")
     assert flash(transport, root, bundle).sent_files == 1

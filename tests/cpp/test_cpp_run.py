@@ -212,6 +212,8 @@ def test_output_of_infer_that_cannot_be_written(program: Path, ocr_models: Model
     assert "cannot write" in refused(run(program, "infer", *words, "--output", "/nonexistent/out.f32"), 6)
     words[3] = "1,3,32,64"
     assert "does not hold exactly 6144" in refused(run(program, "infer", *words), 3)
+    words[3] = "65536,65536,65536,65536"
+    assert "more than 2^30 values" in refused(run(program, "infer", *words), 2)
 
 
 def test_names_that_are_no_utf8_and_spaces_come_through(program: Path, conf: Path, tmp_path: Path) -> None:
