@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from adbd_services import TestDevice
 from flashkit import Make, release_maker
+from recordings import record_sets
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
 
@@ -90,3 +91,12 @@ def use_virtual(virtual_board: VirtualBoard, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("PLATE_EDGE_INVENTORY", raising=False)
     return up(virtual_board.name)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """What the real runtime says on this host: ARM model to the recording of the same model; see `recordings`.
+
+    One for all tests on virtual boards, since a library is built of it and the program linked with that library.
+    """
+    return record_sets(tmp_path_factory.mktemp("replay"))

@@ -6,53 +6,31 @@ the real one answered on this host. Everything else is real: cross-built program
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from recordings import SAMPLES, SETTINGS
 from virtual_board import board_of, why_none
 
 from bench.cli import bench
-from edge.board import Device, find_device, load_profile
+from edge.board import find_device
 from edge.commands.flash import status
 from edge.commands.run import run
 from edge.commands.runtime import runtime
 from edge.elf import version_key
 from edge.install import ensure_installed
-from edge.prepare import ensure_models
 from edge.release import Release
-from edge.toolchain import build_program
 from edge.transport import connect
 from edge.virtual import VirtualBoard, up
 from edge.virtual_root import ARCHS, root_folder
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "replay"))
-SAMPLES = sorted((TESTS.parent / "edge/samples").glob("*.jpg"))[:2]
+PHOTOS = SAMPLES[:2]
 COMPILERS = {"arm64": "aarch64-linux-gnu-g++", "armhf": "arm-linux-gnueabihf-g++"}
-SETTINGS = {"det_limit_type": "max", "det_limit_side": "640"}
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
-    """What the real runtime says to two photos: ARM model to the recording of the same model on this host."""
-    for name in ("paddle", "rapidocr_onnxruntime"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"the published models need {name}")
-    from replay_runtime import record
-
-    folder = tmp_path_factory.mktemp("replay")
-    local = Device("local", load_profile("local"), "local", root=str(folder / "board"))
-    host = ensure_installed(local, ["ppocrv3"], ["fp32"], settings=SETTINGS)
-    config = Path(host.path) / "models/ppocrv3-fp32/plate.conf"
-    runs = record(build_program("host").program, config, SAMPLES, folder / "runs")
-    pair = ensure_models("ppocrv3", ["fp32"], "arm")["fp32"]
-    return {pair.det.file(".nb"): runs["det"], pair.rec.file(".nb"): runs["rec"]}
 
 
 @pytest.fixture(params=["arm64", "armhf"])
@@ -95,7 +73,7 @@ def test_flash_run_and_measure_on_arm(board: VirtualBoard, recorded: dict[Path, 
     # The program itself would start on a board with an older system than this one.
     assert version_key(release.manifest.program["versions"]["GLIBC"]) <= (2, 17)
 
-    for photo, path in zip(SAMPLES, release.samples, strict=False):
+    for photo, path in zip(PHOTOS, release.samples, strict=False):
         assert Path(path).name == photo.name
         argv, env = release.command("ppocrv3-fp32", "run", path)
         answer = json.loads(connect(device).run_check(argv, env=env, timeout=120).stdout)
@@ -105,8 +83,8 @@ def test_flash_run_and_measure_on_arm(board: VirtualBoard, recorded: dict[Path, 
     shown = CliRunner().invoke(status, ["--device", board.name], catch_exceptions=False).stdout
     assert release.hash in shown and "replay: no times of it are valid" in shown
 
-    answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", str(SAMPLES[1])])
-    assert texts(SAMPLES[1])[0] in answer.output, answer.output
+    answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", str(PHOTOS[1])])
+    assert texts(PHOTOS[1])[0] in answer.output, answer.output
     assert "the CPU is emulated: no times" in answer.output and " ms" not in answer.output
 
     # Measuring works from end to end, and what comes out says that it is no measurement.
@@ -115,9 +93,9 @@ def test_flash_run_and_measure_on_arm(board: VirtualBoard, recorded: dict[Path, 
         "processes: 1\nwarmup: 0\nwarmup_ms: 0\nrepeats: 1\nmin_ms: 0\nmodels: [ppocrv3]\nprecisions: [fp32]\n"
         "det_sides: ['max:640']\n"
     )
-    words = ["--device", board.name, "--installed", "--plan", str(plan), "--photos", str(SAMPLES[1]), "--no-history"]
+    words = ["--device", board.name, "--installed", "--plan", str(plan), "--photos", str(PHOTOS[1]), "--no-history"]
     answer = CliRunner().invoke(bench, ["run", *words, "--out", str(tmp_path / "out"), "--quiet"])
     assert answer.exit_code == 0, answer.output
     result = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
     assert result["device"]["kind"] == "replay" and result["summary"]["verdict"] == "INVALID"
-    assert result["processes"][0]["answers"]["0"][0]["text"] == texts(SAMPLES[1])[0]
+    assert result["processes"][0]["answers"]["0"][0]["text"] == texts(PHOTOS[1])[0]

@@ -128,3 +128,15 @@ def test_the_documented_plan_is_one(tmp_path: Path) -> None:
     plan = load_plan(str(file))
     assert len(plan.cells) == 8
     assert dict(plan.options) == {"decode": "plate"}
+
+
+def test_a_plan_that_names_no_models_measures_what_the_preset_does(tmp_path: Path) -> None:
+    """`base: quick` alone is the kit's best set at its own size, and not the published one at the note's."""
+    from bench.plan import load_plan
+    from edge.prepare import detector_limit, model_sets
+
+    file = tmp_path / "mine.yml"
+    file.write_text("base: quick\n", encoding="utf-8")
+    plan = load_plan(str(file))
+    assert plan.models == tuple(model_sets()[:1])
+    assert {(cell.side.kind, cell.side.pixels) for cell in plan.cells} == {detector_limit(model_sets()[0])}
