@@ -49,7 +49,8 @@ RESULTS = sa.Table(
     sa.Column("release", sa.String(64), nullable=False),
     sa.Column("git", sa.String(64), nullable=False),
     sa.Column("added", sa.String(40), nullable=False),
-    sa.Column("document", sa.LargeBinary, nullable=False),
+    # The length is for MySQL, whose plain BLOB ends at 64 kB.
+    sa.Column("document", sa.LargeBinary(1 << 30), nullable=False),
 )
 FIGURES = sa.Table(
     "figures",
@@ -175,7 +176,7 @@ class History:
         figures = [
             {
                 "result": identity,
-                "cell": item.cell.key,
+                "cell": series(result, item.cell.key),
                 "stage": stage,
                 "median": found.median,
                 "low": found.interval.low if found.interval else None,
@@ -215,20 +216,26 @@ class History:
 
         Raises:
             UsageError: None does, or more than one.
+            InputError: What is stored is damaged.
         """
-        query = sa.select(RESULTS.c.id, RESULTS.c.document).where(RESULTS.c.id.startswith(start, autoescape=True))
         with self._begin() as link:
-            rows = link.execute(query.limit(2)).all()
-        if len(rows) != 1:
-            raise UsageError(
-                f"{start!r} is the beginning of {'no' if not rows else 'more than one'} id.", "See `list`."
-            )
-        return result_from_json(json.loads(zlib.decompress(rows[0].document)), f"history, {rows[0].id[:12]}")
+            identity = _only(link, start)
+            packed = link.execute(sa.select(RESULTS.c.document).where(RESULTS.c.id == identity)).scalar_one()
+        where = f"history, {identity[:12]}"
+        try:
+            document = json.loads(zlib.decompress(packed))
+        except (zlib.error, ValueError) as error:
+            raise InputError(f"{where}: the stored result is damaged: {error}.", "`bench history remove` it.") from error
+        return result_from_json(document, where)
 
     def remove(self, start: str) -> str:
-        """Removes the result whose id begins so; returns the id."""
-        identity = self.get(start).identity
+        """Removes the result whose id begins so, readable or not; returns the id.
+
+        Raises:
+            UsageError: None does, or more than one.
+        """
         with self._begin() as link:
+            identity = _only(link, start)
             link.execute(FIGURES.delete().where(FIGURES.c.result == identity))
             link.execute(RESULTS.delete().where(RESULTS.c.id == identity))
         return identity
@@ -287,7 +294,7 @@ class History:
             ) from error
 
     def _prepare(self, link: sa.Connection) -> None:
-        if not self.lite:
+        if self.engine.dialect.name == "postgresql":
             # Two processes that both create the tables would collide in the server's catalogue.
             link.execute(sa.text("SELECT pg_advisory_xact_lock(7460311)"))
         known = sa.inspect(link).has_table(_VERSION.name)
@@ -312,13 +319,23 @@ def add_file(history: History, path: Path) -> tuple[str, bool]:
     return result.identity, history.add(result)
 
 
+def series(result: Result, key: str) -> str:
+    """Name under which a cell's figures make a trend: with settings and knobs that its key does not tell.
+
+    The governor at full speed, or another way to decode, would else look like a board that changed one day.
+    """
+    special = {**result.plan.get("options", {}), **result.tuning.get("knobs", {})}
+    return f"{key} {' '.join(f'{name}={value}' for name, value in sorted(special.items()))}".strip()[:200]
+
+
 def news(history: History, result: Result) -> list[str]:
     """Sentences about totals whose level changes with this result; empty when nothing is new."""
     said = []
     for cell in result.cells:
-        for trend in history.trends(device=str(result.device.get("name")), cell=cell.key):
+        name = series(result, cell.key)
+        for trend in history.trends(device=str(result.device.get("name")), cell=name):
             points = trend.points
-            if trend.cell != cell.key or trend.photos != result.photos_sha256 or len(points) < 2:
+            if trend.cell != name or trend.photos != result.photos_sha256 or len(points) < 2:
                 continue
             change = max((number for number, point in enumerate(points) if point.change), default=0)
             # A new level shows after some results; it is news until it is old hat.
@@ -326,9 +343,16 @@ def news(history: History, result: Result) -> list[str]:
                 before = float(median(point.median for point in points[max(0, change - RECENT) : change]))
                 after = float(median(point.median for point in points[change:]))
                 said.append(
-                    f"history: {cell.key} takes {after / before:.2f} times as long since {points[change].created[:16]}"
+                    f"history: {name} takes {after / before:.2f} times as long since {points[change].created[:16]}"
                 )
     return said
+
+
+def _only(link: sa.Connection, start: str) -> str:
+    found = link.execute(sa.select(RESULTS.c.id).where(RESULTS.c.id.startswith(start, autoescape=True)).limit(2)).all()
+    if len(found) != 1:
+        raise UsageError(f"{start!r} is the beginning of {'no' if not found else 'more than one'} id.", "See `list`.")
+    return str(found[0].id)
 
 
 def _trend(key: tuple[str, str, str], stage: str, rows: Sequence[Any]) -> Trend:

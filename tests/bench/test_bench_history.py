@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from fake_board import run
 
 from bench.changepoints import change_points
 from bench.cli import bench
-from bench.history import History, add_file
+from bench.history import RESULTS, History, add_file
 from bench.result import Result, load_result, save_result
 from edge.errors import HostError, InputError, UsageError
 
@@ -50,6 +51,41 @@ def test_result_is_kept_once_and_whole(result: Result, tmp_path: Path) -> None:
     assert store.remove(entry.id[:10]) == entry.id and store.entries() == [] and store.trends() == []
     with pytest.raises(UsageError, match="no id"):
         store.get("ffff")
+
+
+def test_other_settings_and_knobs_make_a_trend_of_their_own(result: Result, tmp_path: Path) -> None:
+    store = History(f"sqlite:///{tmp_path / 'h.sqlite'}")
+    fast = {"knobs": {"governor": "performance"}, "settings": [], "problems": []}
+    for day in range(1, 9):
+        tuned = {"tuning": fast} if day > 4 else {}
+        store.add(replace(at(result, day, 0.8 if day > 4 else 1.0), **tuned))
+    plate = at(result, 9, 1.3)
+    store.add(replace(plate, plan={**plate.plan, "options": {"decode": "plate"}}))
+    trends = {trend.cell: trend for trend in store.trends(cell="ppocrv3-fp32")}
+    key = "ppocrv3-fp32_t1_none_min736"
+    assert {name: len(trend.points) for name, trend in trends.items()} == {
+        key: 4, f"{key} decode=plate": 1, f"{key} governor=performance": 4,
+    }  # fmt: skip
+    assert not any(point.change for trend in trends.values() for point in trend.points)
+
+
+def test_damaged_result_is_told_and_can_be_removed(result: Result, tmp_path: Path) -> None:
+    store = History(f"sqlite:///{tmp_path / 'h.sqlite'}")
+    store.add(result)
+    for data, told in ((b"no zlib", "damaged"), (zlib.compress(b"{}"), "schema")):
+        with store.engine.begin() as link:
+            link.execute(RESULTS.update().values(document=data))
+        with pytest.raises(InputError, match=told):
+            store.get(result.identity[:8])
+    assert store.remove(result.identity[:8]) == result.identity and store.entries() == []
+
+
+def test_tables_suit_other_servers() -> None:
+    from sqlalchemy.dialects import mysql
+    from sqlalchemy.schema import CreateTable
+
+    # Without a length MySQL makes a BLOB, which ends at 64 kB; asked for more it takes what is large enough.
+    assert "document BLOB(1073741824)" in str(CreateTable(RESULTS).compile(dialect=mysql.dialect()))
 
 
 def test_change_points() -> None:
