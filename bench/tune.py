@@ -20,6 +20,7 @@ from bench.accuracy import accuracy, answers_of
 from bench.hostcheck import HostReader
 from bench.plan import Cell, Plan
 from bench.session import Reporter, Session
+from bench.sets import own_decode
 from bench.summary import column
 from bench.target import Target
 from edge.errors import DeviceError, InputError, NotValidError
@@ -126,9 +127,9 @@ class Tuning:
 Measure = Callable[[Candidate, int], Trial]
 
 
-def candidates(plan: Plan, decodes: Sequence[str]) -> list[Candidate]:
-    """All combinations of a plan and the ways to decode."""
-    return [Candidate(cell, decode) for cell in plan.cells for decode in decodes]
+def candidates(plan: Plan, decodes: Sequence[str] = ()) -> list[Candidate]:
+    """All combinations of a plan and the ways to decode; without any, each set's own way."""
+    return [Candidate(cell, decode) for cell in plan.cells for decode in decodes or (own_decode(cell.model),)]
 
 
 def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s: float = 600.0) -> Tuning:
@@ -220,7 +221,11 @@ def measure_on(
         known = replace(known, photos=known.photos[::step][:BOARD_PHOTOS])
 
     def measure(candidate: Candidate, rung: int) -> Trial:
-        read = (host.accuracy(candidate).f_measure or 0.0) if host is not None else None
+        try:
+            read = (host.accuracy(candidate).f_measure or 0.0) if host is not None else None
+        except DeviceError as error:
+            # One setting that this host cannot run (fp16, too large a photo) is no reason to lose the others.
+            return Trial(candidate, rung, float("inf"), 0.0, 0, f"this host: {error.message}")
         if read is not None and read < min_f - NEARLY:
             return Trial(candidate, rung, float("inf"), read, 0, "reads too little on this host; not timed")
         cell = candidate.cell

@@ -13,9 +13,6 @@ from edge.errors import InputError, UsageError
 if TYPE_CHECKING:
     from edge.board import Board
 
-# Of the published recogniser's dictionary: 6,624 characters and the blank of CTC.
-PUBLISHED_CLASSES = 6625
-
 
 @click.command()
 @click.option("--device", required=True, metavar="NAME", help="A board profile such as rk3399, or one of your devices.")
@@ -96,29 +93,16 @@ def _board(name: str) -> Board:
     return board
 
 
-def _recogniser(models: str) -> tuple[int, int]:
-    """Input width in pixels and number of classes of a set's recogniser, from its card."""
-    from edge.models import load_model
-    from edge.ocr.config import PipelineConfig
-    from edge.prepare import SHIPPED
-
-    folder = SHIPPED / models / "rec-fp32"
-    if not folder.is_dir():
-        return PipelineConfig().rec_width, PUBLISHED_CLASSES
-    card = load_model(folder, verify=False).card
-    assert card.charset is not None
-    return card.input.width, card.charset.classes
-
-
 def _row(
     board: Board, models: str, precision: str, dot: bool, side: str, size: tuple[int, int], rec_width: int | None,
     classes: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     from bench.estimate.networks import ppocr
     from bench.estimate.roofline import calibrate, leave_one_out, mean_error
+    from bench.sets import recogniser_size
     from edge.ocr.detect import det_size
 
-    own_width, own_classes = _recogniser(models)
+    own_width, own_classes = recogniser_size(models)
     width_asked, classes = rec_width or own_width, classes or own_classes
     core = board.clusters[0]
     isa = "armv7" if board.abi in ("armhf", "android-armv7") else "armv8"

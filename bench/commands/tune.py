@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
 @click.option("--min-f", default=0.95, show_default=True, type=click.FloatRange(0, 1), help="Least end-to-end F.")
-@click.option("--models", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET")
+@click.option("--models", multiple=True, metavar="SET", help="May be repeated. [default: the kit's best]")
 @click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
 @click.option("--threads", multiple=True, type=int, help="May be repeated. [default: 1 and the board's]")
 @click.option("--power-mode", "power_modes", multiple=True, help="May be repeated. [default: the board's]")
 @click.option("--det-side", "sides", multiple=True, metavar="SIDE", help="May be repeated. [default: six sizes]")
-@click.option("--decode", "decodes", multiple=True, default=("greedy",), show_default=True, help="greedy, plate.")
+@click.option("--decode", "decodes", multiple=True, help="greedy, plate; may be repeated. [default: the set's own]")
 @click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="With a labels.json. [default: samples]")
 @click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/tune]")
@@ -49,10 +49,12 @@ def tune(
     from bench.tune import tune as search
     from edge.board import find_device
     from edge.paths import write_atomic
+    from edge.prepare import model_sets
 
     unknown = [name for name in decodes if name not in ("greedy", "plate")]
     if unknown:
         raise UsageError(f"--decode {unknown[0]!r} is neither greedy nor plate.")
+    models = models or tuple(model_sets()[:1])
     found = find_device(device)
     board = found.board
     plan = resolve_plan(

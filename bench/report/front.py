@@ -17,7 +17,7 @@ _TOP = 24.0
 def front_page(tuning: Tuning, title: str) -> str:
     """Returns a self-contained HTML page with the plot and its table."""
     drawing, words = _plot(tuning)
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed", "front"))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed", "outcome"))
     rows = "".join(_row(tuning, trial) for trial in tuning.trials)
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
@@ -63,7 +63,8 @@ def _row(tuning: Tuning, trial: Trial) -> str:
     key = trial.candidate.key
     style = ' class="strong"' if key == tuning.chosen else ""
     shown = figure(trial.median_ms) if trial.n else "-"
+    word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why
     return (
         f'<tr{style}><th scope="row">{escape(key)}</th><td>{shown}</td><td>{trial.f_measure:.1%}</td>'
-        f"<td>{trial.n}</td><td>{'front' if key in tuning.front else ''}</td></tr>"
+        f"<td>{trial.n}</td><td>{escape(word)}</td></tr>"
     )

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from fake_board import fake_plan, fake_target
 
+from bench.accuracy import Accuracy
 from bench.cli import bench
 from bench.plan import Cell, DetSide
 from bench.report.front import front_page
@@ -119,7 +120,7 @@ def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("edge.install.ensure_installed", install)
     out = tmp_path / "tune"
-    words = ["tune", "--device", "local", "--det-side", "max:640", "--out", str(out), "--json"]
+    words = ["tune", "--device", "local", "--models", "ppocrv3", "--det-side", "max:640", "--out", str(out), "--json"]
     answer = CliRunner().invoke(bench, [*words, "--apply"], catch_exceptions=False)
     document = json.loads(answer.stdout)
     assert document["settings"] == applied and applied["det_limit_side"] == "640"
@@ -143,6 +144,34 @@ def test_search_on_this_host_with_the_kits_own_photos(tmp_path: Path) -> None:
     assert trials["640"]["f_measure"] >= 0.9 and trials["640"]["n"] >= 7 and trials["640"]["differing"] == 0
     assert document["settings"]["det_limit_side"] in ("320", "640") and document["chosen"] in document["front"]
     assert trials["320"]["median_ms"] < trials["640"]["median_ms"]
+
+
+def test_each_set_is_decoded_as_it_asks_unless_told() -> None:
+    plan = fake_plan(models=("plate-v1", "ppocrv3"), precisions=("int8",), det_sides=("own",))
+    assert [(item.cell.model, item.decode) for item in candidates(plan)] == [
+        ("plate-v1", "plate"), ("ppocrv3", "greedy"),
+    ]  # fmt: skip
+    assert [item.decode for item in candidates(plan, ("greedy", "plate"))] == ["greedy", "plate"] * 2
+
+
+def test_setting_that_this_host_cannot_run_is_told_and_loses_no_other(tmp_path: Path) -> None:
+    class Host:
+        def accuracy(self, candidate: Candidate) -> Accuracy:
+            if candidate.cell.precision == "int8":
+                raise DeviceError("plate_ocr ended with exit code 4")
+            return Accuracy(1, 1, 1, 1, ())
+
+        def differing(self, candidate: Candidate, answers: Any) -> int:
+            return 0
+
+    plan = fake_plan(det_sides=("max:640",))
+    measure = measure_on(fake_target(tmp_path), plan, tmp_path / "out", host=Host(), min_f=0.9)  # type: ignore[arg-type]
+    found = tune(candidates(plan), measure, 0.9)
+    assert found.chosen == "ppocrv3-fp32_t1_none_max640_greedy"
+    broken = next(trial for trial in found.trials if trial.candidate.cell.precision == "int8")
+    assert broken.n == 0 and broken.why == "this host: plate_ocr ended with exit code 4"
+    page = front_page(found, "A search")
+    assert broken.candidate.key in page and broken.why in page
 
 
 def test_host_tells_accuracy_and_the_board_is_compared_with_it(tmp_path: Path) -> None:
