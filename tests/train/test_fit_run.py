@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,9 @@ pytestmark = pytest.mark.paddle
 RECIPE = """\
 about: A few steps on rendered plates.
 task: rec
-steps: 8
+steps: 6
 batch: 4
-eval_every: 4
+eval_every: 3
 save_every: 2
 threads: 1
 model: {init: random, width: 96}
@@ -31,19 +33,10 @@ optim: {rate: 0.001, warmup: 2, ema: 0.9}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, rendered_crops: Path) -> Path:
     """Rendered crops with labels, and a recipe."""
-    import cv2
-
-    from train.synth.crop import render_crop
-
-    folder = tmp_path_factory.mktemp("fit")
-    rng, lines = np.random.default_rng(5), []
-    for index in range(12):
-        image, text = render_crop(rng, kind="blue")
-        cv2.imwrite(str(folder / f"{index}.png"), image)
-        lines.append(f"{index}.png\t{text}")
-    (folder / "rec.txt").write_text("\n".join(lines), encoding="utf-8")
+    folder = tmp_path_factory.mktemp("fit") / "data"
+    shutil.copytree(rendered_crops, folder)
     (folder / "recipe.yml").write_text(RECIPE)
     return folder
 
@@ -69,27 +62,27 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = _run(_command(data, whole, "--json"))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["step"] == 8
+    assert json.loads(done.stdout)["step"] == 6
 
     child = subprocess.Popen(_command(data, broken), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 200
-    # After step 5 the checkpoint of step 4 is there, and a step that must be done again.
-    while 5 not in _steps(broken / "log.csv") and time.monotonic() < deadline and child.poll() is None:
+    # After step 3 the checkpoint of step 2 is there, and a step that must be done again.
+    while 3 not in _steps(broken / "log.csv") and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert load_state(broken / "last.ckpt").step < 8, "it was killed too late to show anything"
+    assert load_state(broken / "last.ckpt").step < 6, "it was killed too late to show anything"
     assert _run(_command(data, broken)).returncode == 0
 
     ours, theirs = load_state(broken / "last.ckpt"), load_state(whole / "last.ckpt")
-    assert ours.step == theirs.step == 8
+    assert ours.step == theirs.step == 6
     assert ours.best == theirs.best
     for group in ("weights", "average", "optimiser"):
         one, other = getattr(ours, group), getattr(theirs, group)
         assert set(one) == set(other) and one
         differ = [name for name, value in one.items() if value.tobytes() != other[name].tobytes()]
         assert not differ, (group, differ[:5])
-    assert _steps(broken / "log.csv") == list(range(1, 9))
+    assert _steps(broken / "log.csv") == list(range(1, 7))
     # Compared as values: the file also holds Paddle's running number of each tensor, which differs between processes.
     best = [load_checkpoint(folder / "best.pdparams") for folder in (broken, whole)]
     assert set(best[0]) == set(best[1]) and all(best[0][name].tobytes() == best[1][name].tobytes() for name in best[0])
@@ -98,22 +91,28 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     assert again.returncode == 3 and "optim.rate" in again.stderr and "Traceback" not in again.stderr
 
 
-def test_checkpoint_of_another_architecture_is_refused(data: Path, tmp_path: Path) -> None:
+def test_checkpoint_of_another_architecture_is_refused(
+    data: Path, tmp_path: Path, edge_here: Callable[..., str]
+) -> None:
+    from edge.errors import ModelError
     from train.checkpoint import State, save_state
 
     save_state(tmp_path / "last.ckpt", State({}, 3, {"backbone.conv.weight": np.zeros((3, 3), np.float32)}))
-    done = _run(_command(data, tmp_path))
-    assert done.returncode == 4
-    assert "another architecture" in done.stderr and "Traceback" not in done.stderr
+    with pytest.raises(ModelError, match="another architecture"):
+        edge_here(*_command(data, tmp_path)[3:])
 
 
-def test_missing_image_and_wrong_task_end_in_a_sentence(data: Path, tmp_path: Path) -> None:
+def test_missing_image_and_wrong_task_end_in_a_sentence(
+    data: Path, tmp_path: Path, edge_here: Callable[..., str]
+) -> None:
+    from edge.errors import InputError, UsageError
+
     (tmp_path / "rec.txt").write_text("gone.png\t皖A12345\n", encoding="utf-8")
-    done = _run(_command(data, tmp_path / "out", "-o", f"data.root={tmp_path}"))
-    assert done.returncode == 3 and "gone.png is missing" in done.stderr
+    with pytest.raises(InputError, match=r"gone\.png is missing"):
+        edge_here(*_command(data, tmp_path / "out", "-o", f"data.root={tmp_path}")[3:])
     wrong = [part if part != "rec" else "det" for part in _command(data, tmp_path / "out")]
-    done = _run(wrong)
-    assert done.returncode == 2 and "recipe for rec, not for det" in done.stderr
+    with pytest.raises(UsageError, match="recipe for rec, not for det"):
+        edge_here(*wrong[3:])
 
 
 def test_loss_that_is_no_number_stops_with_the_batch_saved(data: Path, tmp_path: Path) -> None:

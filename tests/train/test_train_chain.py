@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge.errors import ModelError
+from edge.errors import InputError, ModelError, UsageError
 
 pytest.importorskip("paddleslim")
 pytestmark = pytest.mark.paddle
@@ -40,19 +42,10 @@ def edge(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, rendered_crops: Path) -> Path:
     """Rendered crops with labels, a recipe, and the run of a fit."""
-    import cv2
-
-    from train.synth.crop import render_crop
-
-    folder = tmp_path_factory.mktemp("chain")
-    rng, lines = np.random.default_rng(7), []
-    for index in range(10):
-        image, text = render_crop(rng, kind="blue")
-        cv2.imwrite(str(folder / f"{index}.png"), image)
-        lines.append(f"{index}.png\t{text}")
-    (folder / "rec.txt").write_text("\n".join(lines), encoding="utf-8")
+    folder = tmp_path_factory.mktemp("chain") / "data"
+    shutil.copytree(rendered_crops, folder)
     (folder / "recipe.yml").write_text(RECIPE.replace("pact: PACT", "pact: false"))
     (folder / "pact.yml").write_text(RECIPE.replace("pact: PACT", "pact: true, scales: moving"))
     where = ("--recipe", folder / "recipe.yml", "-o", f"data.root={folder}")
@@ -64,7 +57,7 @@ def card(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "card.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path) -> None:
+def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
     where = ("--recipe", data / "recipe.yml", "-o", f"data.root={data}")
     out = tmp_path / "int8"
     done = edge("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where, "--json")
@@ -80,23 +73,30 @@ def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path) -> None:
     edge("train", "export", tmp_path / "int8-run", "--out", again, "--labels", data / "rec.txt")
     for name in ("inference.pdmodel", "inference.pdiparams", "dict.txt"):
         assert (again / name).read_bytes() == (out / name).read_bytes(), name
-    assert card(again)["metrics"]["rec"]["figures"]["all"]["count"] == 10
+    assert card(again)["metrics"]["rec"]["figures"]["all"]["count"] == 12
     assert b"/tmp" not in (again / "inference.pdmodel").read_bytes() and str(tmp_path) not in json.dumps(card(again))
 
     nb = tmp_path / "nb"
     edge("convert", "nb", again, "--target", "x86", "--out", nb)
     figures = json.loads(edge("train", "eval", "rec", "--model", nb, "--labels", data / "rec.txt", "--json").stdout)
-    assert figures["figures"]["all"]["count"] == 10 and figures["settings"]["rec_width"] == 96
+    assert figures["figures"]["all"]["count"] == 12 and figures["settings"]["rec_width"] == 96
 
-    taken = edge("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where, code=3)
-    assert "exists already" in taken.stderr
+    with pytest.raises(InputError, match="exists already"):
+        edge_here("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where)
 
 
-def test_pact_trains_and_exports(data: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches for the scales of activations in place of twelve: these tests do not look at what is read."""
+    monkeypatch.setattr("train.quantize_qat.CALIBRATION", 2)
+
+
+@pytest.mark.usefixtures("short")
+def test_pact_trains_and_exports(data: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
     where = ("--recipe", data / "pact.yml", "-o", f"data.root={data}", "-o", "steps=2")
     start = ("--method", "qat", "--model", data / "run/best.pdparams")
-    done = edge("train", "quantize", "rec", *start, "--out", tmp_path / "p", *where)
-    assert "int8" in done.stdout and "export: ok" in done.stdout
+    printed = edge_here("train", "quantize", "rec", *start, "--out", tmp_path / "p", *where)
+    assert "int8" in printed and "export: ok" in printed
     made = card(tmp_path / "p")
     assert made["quantization"]["pact"] is True and made["quantization"]["activations"] == "moving_average_abs_max"
 
@@ -119,12 +119,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path) -> None:
+def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
     from edge.ocr.backends import InferenceNetwork
     from train.weights_published import load_published
 
-    done = edge("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")
-    assert "fp32" in done.stdout and "not measured" in done.stdout
+    printed = edge_here("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")
+    assert "fp32" in printed and "not measured" in printed
     made = card(tmp_path / "rec")
     assert made["charset"]["classes"] == 6625 and made["input"]["width"] == 0
     assert made["pipeline"] == {"rec_width": "240"}
@@ -137,7 +137,9 @@ def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path) -> 
     assert np.abs(written - net(paddle.to_tensor(x)).numpy()).max() < 1e-5
 
 
-def test_checkpoints_are_averaged_and_told_apart(data: Path, published: Path, tmp_path: Path) -> None:
+def test_checkpoints_are_averaged_and_told_apart(
+    data: Path, published: Path, tmp_path: Path, edge_here: Callable[..., str]
+) -> None:
     import paddle
 
     from train.trained import read_trained
@@ -153,38 +155,42 @@ def test_checkpoints_are_averaged_and_told_apart(data: Path, published: Path, tm
     (tmp_path / "dict.txt").write_text("\n".join([*marks[1:], marks[0], ""]), encoding="utf-8")
     with pytest.raises(ModelError, match="has other characters"):
         read_trained([data / "run", other])
-    done = edge("train", "export", data / "run", published, "--out", tmp_path / "no", code=4)
-    assert "another network" in done.stderr and not (tmp_path / "no").exists()
-    done = edge("train", "export", data / "run", "--out", tmp_path / "no", "--set", "no_such=1", code=2)
-    assert "no_such" in done.stderr and not (tmp_path / "no").exists()
-    done = edge("train", "export", data / "run", "--task", "det", "--out", tmp_path / "no", code=2)
-    assert "rec checkpoint, not det" in done.stderr
-    done = edge("train", "export", data, "--out", tmp_path / "no", code=3)
-    assert "holds no best.pdparams" in done.stderr
+    for error, said, arguments in (
+        (ModelError, "another network", (data / "run", published)),
+        (UsageError, "no_such", (data / "run", "--set", "no_such=1")),
+        (UsageError, "rec checkpoint, not det", (data / "run", "--task", "det")),
+        (InputError, r"holds no best\.pdparams", (data,)),
+    ):
+        with pytest.raises(error, match=said):
+            edge_here("train", "export", *arguments, "--out", tmp_path / "no")
+        assert not (tmp_path / "no").exists()
 
 
-def test_sensitivity_names_every_layer(data: Path, tmp_path: Path) -> None:
-    edge("train", "export", data / "run", "--out", tmp_path / "fp32")
+def test_sensitivity_names_every_layer(data: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
+    edge_here("train", "export", data / "run", "--out", tmp_path / "fp32")
     ask = ("train", "quantize", "rec", "--model", tmp_path / "fp32", "--sensitivity")
-    table = json.loads(edge(*ask, "--json").stdout)
+    table = json.loads(edge_here(*ask, "--json"))
     decibels = [layer["db"] for layer in table["layers"]]
     assert len(decibels) > 40 and decibels == sorted(decibels)
     assert {layer["float"] for layer in table["layers"] if layer["db"] < table["limit_db"]} <= {True}
-    refused = edge("train", "quantize", "rec", "--model", tmp_path / "fp32", code=2)
-    assert "--out is missing" in refused.stderr
+    with pytest.raises(UsageError, match="--out is missing"):
+        edge_here("train", "quantize", "rec", "--model", tmp_path / "fp32")
 
 
-def test_a_pruned_recogniser_is_fitted_exported_and_quantised(data: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("short")
+def test_a_pruned_recogniser_is_fitted_exported_and_quantised(
+    data: Path, tmp_path: Path, edge_here: Callable[..., str]
+) -> None:
     where = ("-o", f"data.root={data}", "--recipe", data / "recipe.yml")
-    done = edge("train", "prune", "rec", "--model", data / "run", "--out", tmp_path / "pruned", "--ratio", 0.25, "--json")
-    sizes = json.loads(done.stdout)["parameters"]
+    ask = ("train", "prune", "rec", "--model", data / "run", "--out", tmp_path / "pruned", "--ratio", 0.25, "--json")
+    sizes = json.loads(edge_here(*ask))["parameters"]
     assert sizes["after"] < 0.9 * sizes["before"]
     start = ("-o", f"model.init={tmp_path}/pruned/best.pdparams", "-o", "steps=2")
-    edge("train", "fit", "rec", *where, *start, "--out", tmp_path / "run")
-    done = edge("train", "export", tmp_path / "run", "--out", tmp_path / "fp32")
-    assert "export: ok" in done.stdout
+    edge_here("train", "fit", "rec", *where, *start, "--out", tmp_path / "run")
+    assert "export: ok" in edge_here("train", "export", tmp_path / "run", "--out", tmp_path / "fp32")
     assert (tmp_path / "fp32" / "inference.pdiparams").stat().st_size < 4 * sizes["after"]
-    edge("train", "quantize", "rec", "--method", "qat", "--model", tmp_path / "run", "--out", tmp_path / "int8", *where)
+    ask = ("train", "quantize", "rec", "--method", "qat", "--model", tmp_path / "run", "--out", tmp_path / "int8")
+    edge_here(*ask, *where)
     assert card(tmp_path / "int8")["checks"][0]["ok"]
-    again = edge("train", "prune", "rec", "--model", tmp_path / "pruned", "--out", tmp_path / "no", code=3)
-    assert "pruned already" in again.stderr
+    with pytest.raises(InputError, match="pruned already"):
+        edge_here("train", "prune", "rec", "--model", tmp_path / "pruned", "--out", tmp_path / "no")
