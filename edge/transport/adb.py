@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.board import Device
@@ -184,7 +185,9 @@ class AdbTransport(Transport):
                 "The adb client is not installed.", "Debian and Ubuntu: apt install adb. Else: platform-tools."
             )
         # The server must not inherit our pipes, or whoever reads them waits for ever.
-        subprocess.run(["adb", "start-server"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        null = subprocess.DEVNULL
+        with _answering():
+            subprocess.run(["adb", "start-server"], stdout=null, stderr=null, timeout=CLIENT_TIMEOUT, check=False)
         serial = self.device.serial
         states = _states()
         if ":" in serial and states.get(serial) != "device":
@@ -321,10 +324,20 @@ def _states() -> dict[str, str]:
     return states
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Ends the wait for a server that hangs, as adb's does at times after a cable was pulled; the client waits on."""
+    try:
+        yield
+    except subprocess.TimeoutExpired:
+        raise LinkError(
+            "The adb server of this host does not answer.",
+            "adb kill-server, then run it again; if that hangs too, end the process named adb.",
+        ) from None
+
+
 def _adb(*words: str) -> str:
     """Runs the adb client for no particular device and returns what it says."""
-    try:
+    with _answering():
         answer = subprocess.run(["adb", *words], capture_output=True, timeout=CLIENT_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise LinkError("The adb server of this host does not answer.", "adb kill-server, then run it again.") from None
     return (answer.stdout or answer.stderr).decode("utf-8", "replace").strip()

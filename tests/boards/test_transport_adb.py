@@ -98,6 +98,16 @@ def test_no_adb_client(adb_phone: TestDevice, monkeypatch: pytest.MonkeyPatch, t
     assert "apt install adb" in failure.value.hint
 
 
+def test_an_adb_server_that_hangs_is_not_waited_for(adb_phone: TestDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client itself would wait for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(silent.getsockname()[1]))
+        monkeypatch.setattr("edge.transport.adb.CLIENT_TIMEOUT", 0.5)
+        with pytest.raises(LinkError, match="adb server of this host does not answer") as failure:
+            connect(phone(adb_phone)).run(["true"])
+        assert "adb kill-server" in failure.value.hint
+
+
 def test_reboot_in_between(adb_phone: TestDevice) -> None:
     transport = connect(phone(adb_phone))
     assert device_root(transport, phone(adb_phone)) == "/data/local/tmp/plate-edge"
