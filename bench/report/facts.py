@@ -10,6 +10,7 @@ from bench.bootstrap import method
 from bench.result import Process, Result
 from bench.summary import CellSummary, ResultSummary
 from bench.table import figure, megabytes
+from edge.cpuinfo import CORES
 
 KIND_TEXT = {
     "board": "",
@@ -181,9 +182,12 @@ def _median(item: CellSummary, row: str) -> str:
 def _cpu(facts: dict[str, Any]) -> str:
     parts = facts.get("cpu_parts")
     cores = f"{facts['cores']} cores" if facts.get("cores") else ""
-    named = ", ".join(f"{count} x part {part}" for part, count in parts.items()) if parts else facts.get("cpu")
+    core = {part: f"{CORES[part]} ({part})" if part in CORES else f"part {part}" for part in parts or ()}
+    named = ", ".join(f"{count} x {core[part]}" for part, count in parts.items()) if parts else facts.get("cpu")
+    clocks = sorted({khz / 1000 for khz in (facts.get("max_khz") or {}).values()})
+    clock = f"at most {' and '.join(f'{mhz:.0f}' for mhz in clocks)} MHz" if clocks else ""
     virtual = "virtual machine" if facts.get("hypervisor") else ""
-    return ", ".join(filter(None, (named, cores, virtual)))
+    return ", ".join(filter(None, (named, cores, clock, virtual)))
 
 
 def _dot_product(facts: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from bench.bootstrap import median_interval
 from bench.output import write_outputs
 from bench.report import write_reports
 from bench.report.charts import size_map
+from bench.report.facts import conditions
 from bench.report.svg import ticks
 from bench.summary import ROWS, summarise_result
 
@@ -74,6 +75,13 @@ def test_how_intervals_are_made_is_recorded_and_makes_them_again(folder: Path) -
     assert again is not None and [again.low, again.high] == [shown["low"], shown["high"]]
     said = f"95% intervals by {how['interval']}; 1000 replicates, seed {how['seed']}"
     assert said in (folder / "report.html").read_text() and said in (folder / "report.md").read_text()
+
+
+def test_cores_are_told_by_name_and_clock(tmp_path: Path) -> None:
+    facts = {"cpu_parts": {"0xd03": 4, "0xd08": 2, "0xabc": 1}, "cores": 7, "max_khz": {"0": 1416000, "4": 1800000}}
+    rows = {row.name: row.value for row in conditions(replace(shown_result(tmp_path), facts=facts))}
+    cores = "4 x cortex-a53 (0xd03), 2 x cortex-a72 (0xd08), 1 x part 0xabc"
+    assert rows["CPU"] == f"{cores}, 7 cores, at most 1416 and 1800 MHz"
 
 
 def test_sizes_are_areas_on_one_scale(tmp_path: Path) -> None:
