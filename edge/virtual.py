@@ -18,7 +18,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edge.boardlock import process_started
@@ -183,6 +183,9 @@ def up(
     if not board.running:
         check_host(kind)
         lower = ensure_root(kind, report)
+        if not _is_free(board.port):
+            # Somebody else's server would be taken for the board's.
+            board = replace(board, port=_free_port())
         report(f"switching {name} on")
         _furnish(board, kind)
         board = _boot(board, lower, timeout)
@@ -285,7 +288,7 @@ def _boot(board: VirtualBoard, lower: Path, timeout: float) -> VirtualBoard:
             pid = _first_child(process.pid)
             return VirtualBoard(board.name, board.arch, board.port, pid, process_started(pid))
         time.sleep(0.05)
-    with suppress(OSError):
+    with suppress(OSError, IndexError):
         os.kill(_first_child(process.pid), signal.SIGKILL)
     process.kill()
     process.wait()
@@ -310,6 +313,17 @@ def _answers(port: int) -> bool:
             return probe.recv(4) == b"SSH-"
         except OSError:
             return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As sshd does, which need not wait for what is left of its earlier connections.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _free_port() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -70,6 +72,20 @@ def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -
     assert reads(transport, root) == "京B00000"
     rollback(transport, root)
     assert reads(transport, root) == "皖A12345"
+
+
+def test_a_port_that_was_taken_meanwhile_is_changed(virtual_board: VirtualBoard) -> None:
+    """Another's ssh server would be taken for the board, and its key for a changed one."""
+    name = f"test-port-{os.getpid()}"
+    try:
+        up(name, register=False)
+        old = down(name, register=False).port
+        with socket.create_server(("127.0.0.1", old), backlog=8):
+            again = up(name, register=False)
+            assert again.running and again.port != old
+            assert subprocess.run(again.ssh_command(["id", "-un"]), capture_output=True, check=True).stdout == b"board\n"
+    finally:
+        down(name, remove=True, register=False)
 
 
 def test_its_plug_is_pulled_between_verify_and_switch(
