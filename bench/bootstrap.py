@@ -322,7 +322,9 @@ def _by_photo(
 
     first = [divide(values, group) for values, group in zip(a, groups_a, strict=True)]
     second = [divide(values, group) for values, group in zip(b, groups_b, strict=True)]
-    return first, [values for values in second if values.size]
+    kept = [values for values in second if values.size]
+    # Not one photo in common: nothing to divide by.
+    return (first, kept) if kept else (list(a), list(b))
 
 
 def _positive(interval: Interval) -> Interval:

@@ -70,13 +70,19 @@ class Comparison:
     threshold: float
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """Combinations whose times have no interval, since a side has a single process: nothing can be found there."""
+        return tuple(dict.fromkeys(item.cell for item in self.changes if item.unit == "ms" and item.low is None))
+
+    @property
     def regressions(self) -> tuple[Change, ...]:
         """Changes for the worse."""
         return tuple(change for change in self.changes if change.verdict == REGRESSION)
 
     def document(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "statistics": method(), "regressions": [asdict(change) for change in self.regressions]}
+        return {**asdict(self), "statistics": method(), "undecided": list(self.undecided),
+                "regressions": [asdict(change) for change in self.regressions]}
 
 
 def compare(
@@ -107,7 +113,11 @@ def compare(
     tests = max(1, len(measured) * len(KEYS))
     changes: list[Change] = []
     for cell in measured:
-        changes += _times(a, b, cell, threshold, tests, replicates, paired)
+        found_times = _times(a, b, cell, threshold, tests, replicates, paired)
+        changes += found_times
+        left_out = sorted(set(KEYS) - {change.what for change in found_times}, key=KEYS.index)
+        if left_out:
+            notes.append(f"{cell.key}: not compared, for half of the photos take no time there: {', '.join(left_out)}")
     for cell in shared:
         changes += _sizes(a.cell(cell.key), cell, threshold)
         changes += _accuracy(a, b, cell, threshold)

@@ -44,6 +44,8 @@ def sentence(comparison: Comparison) -> str:
         return "The two results cannot be compared."
     found = comparison.regressions
     limit = f"more than {comparison.threshold:.0%} and beyond noise"
+    if not found and comparison.undecided:
+        return f"No regression seen ({limit}), but nothing can be said of {', '.join(comparison.undecided)}: one process."
     if not found:
         return f"No regression ({limit})."
     named = "; ".join(f"{c.cell} {STAGE_TITLES.get(c.what, c.what)} x{c.ratio:.2f}" for c in found)
@@ -84,6 +86,8 @@ def junit(comparison: Comparison) -> str:
                 f"({interval(change)})"
             )
             inner = f"<system-out>{escape(said)}</system-out>"
+            if change.unit == "ms" and change.low is None:
+                inner = '<skipped message="a single process: nothing can be said"/>' + inner
             if change.verdict == REGRESSION:
                 bad += 1
                 inner = f'<failure message={quoteattr(f"{change.what}: {said}")} type="regression"/>' + inner

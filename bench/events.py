@@ -62,7 +62,7 @@ class EventLog:
         first: The `first` event.
         end: The `end` event; a process without one was cut off.
         warmups: Milliseconds of the whole of each warm-up.
-        times: When each iteration ended, milliseconds since the start of the process.
+        times: When each iteration began, milliseconds since the start of the process.
         images: Photo index of each iteration.
         plates: Plates read in each iteration.
         boxes: Boxes recognised in each iteration.

@@ -39,7 +39,7 @@ def compare(
     """Compare result B with the baseline A (result.json files or their folders).
 
     A regression is larger than the limit and beyond noise. Exit codes: 0 no regression or no --fail-if, 3 the results
-    cannot be compared, 10 regression.
+    cannot be compared (or, with --fail-if, have a single process), 10 regression.
     """
     from rich.console import Console
 
@@ -69,6 +69,8 @@ def compare(
         )
     if fail_if and found.regressions:
         raise NotValidError(sentence(found), "The baseline stays as it is; see the table for every stage.")
+    if fail_if and found.undecided:
+        raise InputError(sentence(found), "Measure with more processes (`--plan default`), so that a change can be told.")
 
 
 def parse_limit(text: str) -> float:

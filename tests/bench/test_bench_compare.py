@@ -192,6 +192,29 @@ def test_confirming_run_that_cannot_be_compared_acquits_nobody(
     assert any("the board was gone" in note for note in document["notes"])
 
 
+def test_gate_does_not_pass_what_nothing_can_be_said_of(skeleton: Result, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    a, b = synthetic(skeleton, rng), synthetic(skeleton, rng, {"det_infer": 3.0})
+    for name, side in (("a", a), ("b", b)):
+        single = replace(side, processes=side.processes[:1], plan={**side.plan, "processes": 1})
+        save_result(tmp_path / name / "result.json", single)
+    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--junit", str(tmp_path / "j.xml")]
+    loose = CliRunner().invoke(bench, words)
+    assert loose.exit_code == 0 and "nothing can be said of" in loose.output
+    gate = CliRunner().invoke(bench, [*words, "--fail-if", "5%"])
+    assert isinstance(gate.exception, InputError) and "--plan default" in gate.exception.hint
+    cases = ElementTree.parse(tmp_path / "j.xml").iter("testcase")
+    assert {case.get("name") for case in cases if case.find("skipped") is not None} == set(KEYS)
+
+
+def test_stage_that_most_photos_pass_over_is_named_not_dropped(skeleton: Result) -> None:
+    quiet = tuple(
+        replace(process, ms={**process.ms, "rec_infer": (0.0,) * len(process.times)}) for process in skeleton.processes
+    )
+    found = compare(skeleton, replace(skeleton, processes=quiet), force=True)
+    assert any("not compared" in note and "rec_infer" in note for note in found.notes)
+
+
 def test_other_knobs_of_the_board_cannot_be_compared_or_confirmed(skeleton: Result, tmp_path: Path) -> None:
     from bench.confirm import measure_again
     from edge.errors import DeviceError
