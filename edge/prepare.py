@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from edge.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.models import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
 from edge.paths import cache_dir, locked
+from edge.process import edge_command
 
 Report = Callable[[str], None]
 
@@ -200,7 +200,7 @@ def run_edge(arguments: Sequence[str]) -> str:
         EdgeError: With the child's own `error:` and `hint:` lines and its exit code.
     """
     child = subprocess.run(
-        [sys.executable, "-m", "edge", *arguments],
+        edge_command(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,13 +1,23 @@
-"""Settings of this process that must be made before Paddle or Paddle Lite computes in it."""
+"""Processes of the kit: settings that must be made before Paddle or Paddle Lite computes in one, and starting another."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+# `python -m edge` looks for modules in the working directory first, where a `train.py` would be taken for the kit's.
+_START = "import sys; sys.path[0] = sys.argv.pop(1); from edge.cli import main; main()"
+
+
+def edge_command(arguments: Sequence[str]) -> list[str]:
+    """Returns the command line that runs `edge ARGUMENTS` with this interpreter, whatever lies in the working directory."""
+    return [sys.executable, "-c", _START, str(Path(__file__).resolve().parent.parent), *arguments]
 
 
 def prepare_process() -> None:

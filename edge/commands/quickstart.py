@@ -15,6 +15,7 @@ import click
 from edge.board import INVENTORY_ENV, list_profiles
 from edge.commands.options import inventory_option
 from edge.errors import EdgeError, ExitCode
+from edge.process import edge_command
 from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
 
 
@@ -112,7 +113,7 @@ def _run(step: Step, number: str, again: str, environment: dict[str, str]) -> No
     click.secho(f"[{number}] {step.why}", bold=True, err=True)
     click.secho(f"      {_shown(step.argv)}", dim=True, err=True)
     sys.stderr.flush()
-    code = subprocess.run([sys.executable, "-m", "edge", *step.argv], env=environment, check=False).returncode
+    code = subprocess.run(edge_command(step.argv), env=environment, check=False).returncode
     if code:
         error = EdgeError(
             f"step {number} failed: {_shown(step.argv)}",

@@ -61,3 +61,11 @@ def test_two_at_once_make_a_model_once(own_cache: Path, monkeypatch: pytest.Monk
         folders = {future.result()["fp32"].rec.folder for future in both}
     assert converted == ["det-fp32", "rec-fp32"] and len(folders) == 1
     assert "waiting for another process that prepares plate-v1" in said
+
+
+def test_a_users_train_py_is_not_taken_for_the_kits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PaddleOCR's own folder `tools` holds a train.py, and people run the kit from there."""
+    for name in ("train.py", "convert.py", "edge.py"):
+        (tmp_path / name).write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path)
+    assert "CCPD" in prepare.run_edge(["train", "labels", "--help"])
