@@ -10,6 +10,7 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.paths import sha256_file
+from edge.photos import check_photo
 from edge.transport.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
@@ -90,6 +91,8 @@ def find_photos(paths: list[Path]) -> list[tuple[Path, tuple[dict[str, Any], ...
             raise InputError(f"{path} is no photo and no folder of photos.", f"Known: {', '.join(PHOTO_ENDINGS)}.")
     if not photos:
         raise InputError("no photos were given.")
+    for photo in photos:
+        check_photo(photo)
     truths: dict[Path, dict[str, Any]] = {}
     for folder in {photo.parent for photo in photos}:
         truths[folder] = read_labels(folder / LABELS_NAME) if (folder / LABELS_NAME).is_file() else {}

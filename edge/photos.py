@@ -22,6 +22,7 @@ from edge.suggest import did_you_mean
 from edge.transport import Transport
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 UNREAD = 5
 """`plate_ocr`'s exit code when photos could not be read; the others were."""
 
@@ -51,6 +52,23 @@ def list_photos(paths: Sequence[Path]) -> list[Path]:
         if "\n" in str(photo) or "\r" in str(photo):
             raise InputError(f"{str(photo)!r} has a line break in its name.", "Rename it.")
     return photos
+
+
+def check_photo(path: Path) -> None:
+    """Checks, before a board is asked, that a file can be a photo of a measurement.
+
+    Raises:
+        InputError: It is no JPEG or PNG file by its first bytes, or has a name that no report can hold.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    if not head.startswith(MAGIC):
+        what = "neither a JPEG nor a PNG file" if head else "empty"
+        raise InputError(f"{path} is {what}.", "Leave it away, or give the photo itself.")
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"The name of {path} is not UTF-8.", "Rename it: results and reports are UTF-8.") from None
 
 
 def check_settings(settings: Mapping[str, str]) -> None:

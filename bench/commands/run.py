@@ -6,13 +6,14 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge.commands.options import fleet_options, inventory_option
-from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
+from edge.errors import EdgeError, ExitCode, InputError, NotValidError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +150,7 @@ def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: b
     from bench.raw import RAW, SESSION_NAME, is_done, read_session
     from bench.result import RESULT_NAME
 
+    _check_writable(out or Path("out"))
     mine = json.loads(json.dumps(plan.document()))
 
     def unfinished(folder: Path) -> bool:
@@ -190,6 +192,19 @@ def _discard(out: Path, *names: str) -> None:
 
     for name in (*names, *REPORT_NAMES):
         (out / name).unlink(missing_ok=True)
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuses a folder that could not be made, before a board is asked for anything."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        # Tried, and not asked: root may write everywhere, but not to a disk that is mounted read-only.
+        with tempfile.TemporaryFile(dir=there):
+            return
+    except OSError as error:
+        raise InputError(
+            f"Nothing can be written to {there.resolve()}: {error.strerror}.", "Name a folder for the result with --out."
+        ) from error
 
 
 def _measure(
@@ -268,7 +283,7 @@ def _keep_photos(result: Result, target: Target, out: Path) -> None:
 def _keep(out: Path, error: BaseException) -> None:
     """Makes a result of what there is; if that fails too, the raw lines are still there."""
     from bench.output import write_outputs
-    from bench.raw import collect
+    from bench.raw import RAW, collect
 
     why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", "") or error)
     try:
@@ -277,7 +292,8 @@ def _keep(out: Path, error: BaseException) -> None:
             write_outputs(result, out, report=False)
             click.echo(f"what was measured is kept in {out}, marked incomplete", err=True)
     except (EdgeError, OSError):
-        click.echo(f"what was measured is kept in {out / 'raw'}", err=True)
+        if (out / RAW).is_dir():
+            click.echo(f"what was measured is kept in {out / RAW}", err=True)
 
 
 def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:

@@ -67,6 +67,11 @@ def test_streams_that_are_closed_or_full(own_cache: Path, tmp_path: Path, line: 
         ("edge bench run --device local --plan quik --dry-run", 2, "Did you mean 'quick'?"),
         ("edge bench run --device local --models foo --dry-run", 2, "there is no model set 'foo'"),
         ("edge bench run --device local --set foo=1 --dry-run", 2, "'foo' is not a setting"),
+        ("edge bench run --device local --photos no.txt", 3, "no.txt is no photo"),
+        ("echo > no.jpg; edge bench run --device local --photos no.jpg", 3, "neither a JPEG nor a PNG"),
+        ("mkdir -p p; printf '\\xff\\xd8\\xff' > p/$(printf 'caf\\xe9').jpg; edge bench run --device local --photos p", 3,
+         "is not UTF-8"),
+        ("cd /sys; edge bench run --device local", 3, "Nothing can be written to /sys"),
         ("PLATE_EDGE_HISTORY=off edge bench history list", 2, "PLATE_EDGE_HISTORY"),
     ],
 )
