@@ -154,6 +154,8 @@ def parse_yaml(text: str, where: str) -> Table:
         raise InputError(f"{where}:{line}: malformed YAML: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
         raise InputError(f"{where}: malformed YAML: {error}.") from error
+    except RecursionError as error:
+        raise InputError(f"{where}: malformed YAML: it is nested too deeply.") from error
     if node is None:
         return Table(where, 1, {}, {})
     return _table(node, where, "the file")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -152,8 +153,9 @@ def _look(board: Carrier, local: Path, target: str, part: str, want: str, mode: 
         if kind == "part":
             count, _, rest = rest.strip().partition(" ")
             have = parse_digest(rest)
-            if int(count) <= size and have == digest_like(local, have, int(count)):
-                offset = int(count)
+            arrived = _count(board, count)
+            if arrived <= size and have == digest_like(local, have, arrived):
+                offset = arrived
             else:
                 _script(board, 'rm -f "$1"', part)
     return offset
@@ -172,7 +174,7 @@ def _bring(
     if answer.code != 0 or kind not in ("whole", "short"):
         raise _refused(board, answer, part)
     if kind == "short":
-        if int(rest) > size:
+        if _count(board, rest) > size:
             # An earlier transfer's last bytes came in after ours began; nothing of the part can be trusted.
             _script(board, 'rm -f "$1"', part)
         message = f"{rest.strip()} instead of {size} bytes of {target} arrived on {board.name}."
@@ -198,9 +200,9 @@ def get(board: Carrier, remote: str, local: Path, progress: Progress | None) -> 
     if answer.code == 72:
         raise DeviceError(f"{source} is not a file on {board.name}.")
     count, _, rest = answer.stdout.strip().partition("\n")
-    if answer.code != 0 or not count.strip().isdigit():
+    if answer.code != 0:
         raise _refused(board, answer, source)
-    size, want = int(count), parse_digest(rest)
+    size, want = _count(board, count), parse_digest(rest)
     local.parent.mkdir(parents=True, exist_ok=True)
     part = local.with_name(f".{local.name[:60]}.{want.replace(':', '-')[:24]}.part")
     have = part.stat().st_size if part.exists() else 0
@@ -218,6 +220,14 @@ def get(board: Carrier, remote: str, local: Path, progress: Progress | None) -> 
         part.unlink()
         raise VerifyError(f"{source} changed on the way from {board.name}, or there meanwhile.", "Run it again.")
     part.replace(local)
+
+
+def _count(board: Carrier, text: str) -> int:
+    """Returns the number of bytes that a board's `wc` counted."""
+    match = re.fullmatch(r"\s*([0-9]{1,18})\s*", text)
+    if match is None:
+        raise DeviceError(f"{board.name} counts {text[:60]!r} bytes.", "Its `wc -c` must print a number.")
+    return int(match[1])
 
 
 def append_command(remote: str) -> str:

@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from adbd_services import TestDevice
@@ -19,7 +21,10 @@ from sshd_server import SshServer
 
 from edge.board import Device, load_profile
 from edge.errors import DeviceError, LinkError
-from edge.transport import connect
+from edge.paths import sha256_file
+from edge.transport import connect, transfer
+from edge.transport.base import Result
+from edge.transport.local import LocalTransport
 
 SIZE = 1_500_000
 CUTS = 10
@@ -160,3 +165,22 @@ def test_adb_cut_at_ten_random_points_of_a_push(adb_phone: TestDevice, tmp_path:
         before = target.read_bytes()
     assert adb_phone.listener.accepted > 10, "the link was not cut"
     transport.close()
+
+
+@pytest.mark.parametrize("says", ["wc: applet not found", "²", "9" * 5000])
+def test_board_whose_wc_prints_no_number(says: str, tmp_path: Path) -> None:
+    class OddBoard(LocalTransport):
+        """Finds a `wc` of its own before the system's."""
+
+        def run(self, argv: Sequence[str], **options: Any) -> Result:
+            return super().run(argv, **{**options, "env": {"PATH": f"{tmp_path}:{os.environ['PATH']}"}})
+
+    (tmp_path / "wc").write_text(f"#!/bin/sh\necho '{says}'\n")
+    (tmp_path / "wc").chmod(0o755)
+    local, target = tmp_path / "here", tmp_path / "there"
+    local.write_bytes(b"content")
+    Path(transfer.part_name(str(target), sha256_file(local))).write_bytes(b"con")
+    with pytest.raises(DeviceError, match="wc -c"):
+        transfer.put(OddBoard(), local, str(target), 0o644, None)  # type: ignore[arg-type]
+    with pytest.raises(DeviceError, match="wc -c"):
+        transfer.get(OddBoard(), str(local), tmp_path / "back", None)  # type: ignore[arg-type]

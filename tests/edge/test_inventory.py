@@ -157,6 +157,12 @@ def test_mistake_is_shown_at_its_line(inventory: Path, old: str, new: str, line:
     assert words in refusal.value.message
 
 
+def test_a_file_that_is_nested_without_end_is_refused(inventory: Path) -> None:
+    inventory.write_text("devices: " + "[" * 20_000)
+    with pytest.raises(InputError, match="nested too deeply"):
+        load_inventory(inventory)
+
+
 def test_not_text_is_said_with_its_line(inventory: Path) -> None:
     inventory.write_bytes(BY_HAND.encode() + b"# \xff\n")
     with pytest.raises(InputError, match=f"{inventory}:15: not UTF-8"):
