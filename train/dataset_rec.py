@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,8 @@ from train.dataset import Image, Points, Random, Sample, read_crops, read_image,
 from train.fit.recipe import DataPart, Recipe
 
 HEIGHT = 48
+STRIDE = 8
+"""Pixels of width for each CTC step of PP-OCRv3's recogniser."""
 _DRAWS = 20  # Attempts to find a sample whose text the charset can write.
 
 
@@ -85,9 +88,13 @@ class RecData:
         shares = np.array([share for share, _ in self.sources])
         for _ in range(_DRAWS):
             image, text = self.sources[int(rng.choice(len(shares), p=shares / shares.sum()))][1](rng)
-            if all(mark in self.classes for mark in text):
+            # Of a text that the steps cannot hold the loss is 0: it would be drawn in vain.
+            if all(mark in self.classes for mark in text) and steps_needed(text) <= self.width // STRIDE:
                 return image, text
-        raise InputError(f"No sample's text can be written with this charset (the last one: {text!r}).")
+        raise InputError(
+            f"No sample's text can be written with this charset in {self.width // STRIDE} steps (the last one: {text!r}).",
+            "Choose another model.charset, or a greater model.width (8 pixels a step).",
+        )
 
     def validation_batches(self, size: int) -> list[RecBatch]:
         """Returns the validation samples, cut as annotated and not augmented."""
@@ -128,6 +135,11 @@ class RecData:
 
     def _finish(self, image: Image, box: npt.NDArray[np.float64], rng: Random) -> Image:
         return photometric(cut_box(image, box, (self.width, HEIGHT)), rng, self.data.strength)
+
+
+def steps_needed(text: str) -> int:
+    """Returns the CTC steps that a text takes at least: one a character, and a blank between equal neighbours."""
+    return len(text) + sum(one == other for one, other in pairwise(text))
 
 
 def rec_shares(data: DataPart) -> str:

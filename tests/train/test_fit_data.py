@@ -205,6 +205,17 @@ def test_visible_part_of_a_plate() -> None:
     np.testing.assert_allclose(moved(box, np.eye(3)), box)
 
 
+def test_texts_that_the_steps_cannot_hold_are_not_drawn(folder: Path) -> None:
+    (folder / "rec.txt").write_text("crops/0.png\t皖A12345\ncrops/1.png\t皖A11111\n", encoding="utf-8")
+    recipe = parse_recipe(
+        {"task": "rec", "model": {"width": 64}, "data": {"root": str(folder), "crops": ["rec.txt"], "holdout": 0.0}}, "test"
+    )
+    assert set(RecData(recipe, "皖A12345").batch(1, 0, 24).texts) == {"皖A12345"}  # eight steps: the other needs eleven
+    (folder / "rec.txt").write_text("crops/1.png\t皖A11111\n", encoding="utf-8")
+    with pytest.raises(InputError, match="in 8 steps"):
+        RecData(recipe, "皖A12345").batch(1, 0, 4)
+
+
 def test_labels_from_windows_are_read(folder: Path) -> None:
     """A mark before the first line, backslashes between folders, line ends of two bytes; but no other encoding."""
     text = (folder / "rec.txt").read_text(encoding="utf-8").replace("crops/", "crops\\").replace("\n", "\r\n")

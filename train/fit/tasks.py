@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,22 +55,26 @@ class RecTask:
         return {"loss": ctc_loss(logits, paddle.to_tensor(batch.labels), paddle.to_tensor(batch.lengths))}
 
     def validate(self, net: Any) -> dict[str, float]:
-        """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can rule that)."""
+        """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can rule that).
+
+        The loss of a text that the steps cannot hold is infinite; the mean is of the others.
+        """
         import paddle
 
         from edge.ocr.recognise import ctc_greedy
 
         right = count = 0
-        loss = 0.0
+        losses: list[float] = []
         for batch in self.data.validation_batches(32):
             with paddle.no_grad():
                 probabilities = net(paddle.to_tensor(batch.images)).numpy()
             for row, labels, length, text in zip(probabilities, batch.labels, batch.lengths, batch.texts, strict=True):
                 right += ctc_greedy(row, self.characters)[0] == text
-                loss += path_loss(row, labels[:length])
+                losses.append(path_loss(row, labels[:length]))
                 count += 1
         accuracy = right / max(1, count)
-        mean = loss / max(1, count)
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        mean = sum(finite) / max(1, len(finite))
         return {"accuracy": accuracy, "val_loss": mean, "samples": count, "score": accuracy}
 
     def arrays(self, batch: Any) -> dict[str, np.ndarray]:
