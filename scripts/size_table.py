@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge.paths import sha256_file, write_atomic
+
 ROOT = Path(__file__).resolve().parent.parent
 # Label, precision, options of `edge convert nb`. Packing changes no output (tests/convert/test_shrink.py), so the form
 # that opt writes is as accurate as the packed one that follows it.
@@ -35,9 +37,9 @@ def edge(*arguments: str) -> Any:
     """Runs an `edge` command with `--json` and returns its document."""
     command = [sys.executable, "-m", "edge", *arguments, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 9):
+    if done.returncode not in (0, 9) or not done.stdout.strip():
         raise SystemExit(f"{' '.join(arguments)}: {done.stderr.strip()}")
-    return json.loads(done.stdout) if done.stdout.strip().startswith("{") else None
+    return json.loads(done.stdout)
 
 
 def sources(name: str, work: Path) -> dict[str, Path]:
@@ -60,10 +62,12 @@ def measure(name: str, models: dict[str, Path], index: int, data: Path, work: Pa
     """Converts one variant for arm and x86, verifies and evaluates it."""
     label, precision, options = VARIANTS[index]
     note = work / name / f"{index}.json"
-    if note.is_file():
-        row: dict[str, Any] = json.loads(note.read_text())
-        return row
-    row = {"set": name, "variant": label, "options": " ".join(options)}
+    # Of other models than these a finished part says nothing.
+    cards = {key: sha256_file(folder / "card.json") for key, folder in models.items()}
+    if note.is_file() and (kept := json.loads(note.read_text(encoding="utf-8"))).get("cards") == cards:
+        finished: dict[str, Any] = kept["row"]
+        return finished
+    row: dict[str, Any] = {"set": name, "variant": label, "options": " ".join(options)}
     folders = []
     for task in ("det", "rec"):
         source = str(models[f"{task}-{precision}"])
@@ -83,13 +87,13 @@ def measure(name: str, models: dict[str, Path], index: int, data: Path, work: Pa
     if not folders:
         twin = measure(name, models, index + 1, data, work)
         row |= {key: twin[key] for key in ("det_verified", "rec_verified", "e2e", "rec")}
-        note.write_text(json.dumps(row, ensure_ascii=False, indent=1))
+        write_atomic(note, json.dumps({"cards": cards, "row": row}, ensure_ascii=False, indent=1))
         return row
     chosen = [part for folder in folders for part in ("--model", folder)]
     e2e = edge("train", "eval", "e2e", *chosen, "--labels", str(data / "full" / "test"))
     crops = edge("train", "eval", "rec", "--model", folders[1], "--labels", str(data / "crops" / "test.txt"))
     row["e2e"], row["rec"] = e2e["figures"]["all"], crops["figures"]["all"]
-    note.write_text(json.dumps(row, ensure_ascii=False, indent=1))
+    write_atomic(note, json.dumps({"cards": cards, "row": row}, ensure_ascii=False, indent=1))
     return row
 
 
