@@ -105,6 +105,10 @@ std::string read_text(const std::string& path, const char* what) {
     if (std::ferror(file.get()) != 0) {
         throw Error(ExitCode::kConfig, std::string("cannot read ") + what + " " + path + ": " + std::strerror(errno));
     }
+    if (text.find('\0') != std::string::npos) {
+        // Half of UTF-16's bytes are zeros, and numbers would be read up to the first one.
+        throw Error(ExitCode::kConfig, std::string(what) + " " + path + " is not UTF-8 text");
+    }
     if (text.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0) text.erase(0, kByteOrderMark.size());
     return text;
 }

@@ -48,6 +48,7 @@ TEST("config: a byte order mark and line ends of Windows are no part of it") {
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
     const test::Scratch file("\xEF\xBB\xBF" + text.substr(text.find("det_model")));
     CHECK(load_config(file.path(), {}).threads == 2);
+    CHECK_CONTAINS(refused(with("threads = 2", std::string("threads = 2\0x", 13))), "is not UTF-8 text");
 }
 
 TEST("config: options override, and are blamed when they are wrong") {
