@@ -341,7 +341,8 @@ def read_dictionary(path: Path) -> list[str]:
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "A dictionary is a text file with one character a line.")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        # Without the byte order mark that some editors put before a text.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8: {error}.") from error
     if lines and lines[-1] == "":

@@ -88,3 +88,8 @@ def test_bad_dictionary_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dict.txt").write_bytes(content)
     with pytest.raises(InputError, match=r"dict\.txt"):
         read_dictionary(tmp_path / "dict.txt")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_dictionary(tmp_path: Path) -> None:
+    (tmp_path / "dict.txt").write_bytes("\ufeff京\r\nA\r\n".encode())
+    assert read_dictionary(tmp_path / "dict.txt") == ["京", "A"]
