@@ -81,8 +81,10 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "statistics": method(), "undecided": list(self.undecided),
-                "regressions": [asdict(change) for change in self.regressions]}
+        regressions = [asdict(change) for change in self.regressions]
+        return {
+            **asdict(self), "statistics": method(), "undecided": list(self.undecided), "regressions": regressions,
+        }  # fmt: skip
 
 
 def compare(

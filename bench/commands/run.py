@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge.commands.options import fleet_options, inventory_option
-from edge.errors import EdgeError, ExitCode, InputError, NotValidError, UsageError
+from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +57,7 @@ def run(device: str | None, group: str | None, inventory: Path | None, **options
     Processes of all combinations are interleaved; what was measured is kept whatever happens, and the same command
     goes on from there. Of several boards, one that fails does not stop the others.
     """
+    from bench.folder import choose_folder
     from bench.opening import resolve_plan
     from edge.fleet import select_devices
 
@@ -71,7 +70,7 @@ def run(device: str | None, group: str | None, inventory: Path | None, **options
     if options["dry_run"]:
         _dry_run({devices[0].name: plan}, options["as_json"])
         return
-    out = _folder(devices[0].name, plan, options["out"], resume=options["resume"], force=options["force"])
+    out = choose_folder(devices[0].name, plan, options["out"], resume=options["resume"], force=options["force"])
     signal.signal(signal.SIGTERM, _terminated)
     result = _measure(devices[0], plan, out, options, knobs)
     _finish(result, out, options)
@@ -80,6 +79,7 @@ def run(device: str | None, group: str | None, inventory: Path | None, **options
 def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str] | None) -> None:
     """Measures several boards, each as alone, into a folder of its own below `--out`."""
     from bench.fleet import Measured, measure_fleet, show_fleet
+    from bench.folder import choose_folder
     from bench.opening import resolve_plan
     from bench.output import write_outputs
     from bench.summary import summarise_result
@@ -91,7 +91,7 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
     folders = {}
     for name, plan in plans.items():
         own = options["out"] / name if options["out"] else None
-        folders[name] = _folder(name, plan, own, resume=options["resume"], force=options["force"])
+        folders[name] = choose_folder(name, plan, own, resume=options["resume"], force=options["force"])
     signal.signal(signal.SIGTERM, _terminated)
 
     def work(item: Device) -> Measured:
@@ -142,73 +142,18 @@ def _knobs(options: dict[str, Any]) -> dict[str, str] | None:
     return parse_knobs(options["knobs"]) if options["tune_board"] else None
 
 
-def _folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: bool) -> Path:
-    """Chooses the folder, and refuses to overwrite a finished result."""
-    import json
-    from datetime import datetime, timezone
-
-    from bench.raw import RAW, SESSION_NAME, is_done, read_session
-    from bench.result import RESULT_NAME
-
-    _check_writable(out or Path("out"))
-    mine = json.loads(json.dumps(plan.document()))
-
-    def unfinished(folder: Path) -> bool:
-        return (folder / SESSION_NAME).is_file() and not all(is_done(folder / RAW, slot) for slot in plan.slots)
-
-    if out is None:
-        parent = Path("out") / device
-        for folder in sorted(parent.glob("*/"), reverse=True):
-            if (folder / SESSION_NAME).is_file() and read_session(folder)["plan"] == mine and unfinished(folder):
-                return folder
-        if resume:
-            raise UsageError(f"there is no unfinished session of this plan in {parent}.", "Leave --resume away.")
-        return parent / datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    if not (out / SESSION_NAME).is_file():
-        if resume:
-            raise UsageError(f"{out} holds no session to go on with.", "Leave --resume away.")
-        if (out / RESULT_NAME).exists() and not force:
-            raise UsageError(f"{out / RESULT_NAME} exists.", "Give another folder, or --force to replace it.")
-        if force:
-            _discard(out, RESULT_NAME)
-        return out
-    same = read_session(out)["plan"] == mine
-    if (same and unfinished(out)) or resume:
-        return out
-    if not force:
-        raise UsageError(
-            f"{out} holds a {'finished session' if same else 'session of another plan'}.",
-            "Give another folder with --out, or --force to replace it.",
-        )
-    # Only what a session wrote; the user's own files beside it stay.
-    shutil.rmtree(out / RAW, ignore_errors=True)
-    _discard(out, SESSION_NAME, RESULT_NAME)
-    return out
-
-
-def _discard(out: Path, *names: str) -> None:
-    """Removes files of an earlier session; its reports too, which would show its verdict beside other figures."""
-    from bench.report import REPORT_NAMES
-
-    for name in (*names, *REPORT_NAMES):
-        (out / name).unlink(missing_ok=True)
-
-
-def _check_writable(folder: Path) -> None:
-    """Refuses a folder that could not be made, before a board is asked for anything."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        # Tried, and not asked: root may write everywhere, but not to a disk that is mounted read-only.
-        with tempfile.TemporaryFile(dir=there):
-            return
-    except OSError as error:
-        raise InputError(
-            f"Nothing can be written to {there.resolve()}: {error.strerror}.", "Name a folder for the result with --out."
-        ) from error
-
-
 def _measure(
     device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool = False
+) -> Result:
+    """Measures one board, as the only one who writes into the folder."""
+    from bench.folder import alone_in
+
+    with alone_in(out):
+        return _measure_alone(device, plan, out, options, knobs, fleet=fleet)
+
+
+def _measure_alone(
+    device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool
 ) -> Result:
     from bench.opening import close_target, kit_facts, open_target, tuned_board
     from bench.progress import Watch

@@ -174,3 +174,21 @@ def test_broken_run_in_a_used_folder_leaves_no_report_of_the_run_before(
     assert command("--out", str(out), "--force").exit_code != 0
     assert not list(out.glob("report.*")) and not (out / "result.json").exists()
     assert (out / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("words", [(), ("--resume",), ("--force",)])
+def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ...]) -> None:
+    from edge.paths import locked
+
+    assert command().exit_code == 0
+    out = command.last()
+    raw = sorted(path.read_bytes() for path in (out / "raw").iterdir())
+    (out / "result.json").unlink()
+    if words != ("--force",):
+        next((out / "raw").glob("*.jsonl")).rename(out / "raw" / "kept.jsonl")
+    # Another process that measures there holds the lock; within one process a second handle is refused alike.
+    with locked(out / "session.json"):
+        answer = command("--out", str(out), *words)
+        assert isinstance(answer.exception, UsageError) and "another `bench run`" in answer.exception.message
+        assert sorted(path.read_bytes() for path in (out / "raw").iterdir()) == raw
+    assert command("--out", str(out), *words).exit_code == 0
