@@ -2,24 +2,33 @@
 
     python scripts/sbom.py [EXTRA ...] > sbom.json
 
-The same environment gives the same bytes: there is no time and no random serial number in it.
+The same environment gives the same bytes: there is no time and no random serial number in it. What is no package of pip's
+has the SHA-256 of the file that is really there: libraries inside Paddle Lite's wheel, weights, models, stb_image.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
-from importlib import metadata
+from importlib import metadata, util
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 KIT = "plate-edge-kit"
-# Compiled into programs and bundles, but not installed by pip; see NOTICE.
-OTHERS = (
-    ("Paddle Lite runtime library", "2.13-rc", "Apache-2.0", "pkg:github/PaddlePaddle/Paddle-Lite@v2.13-rc"),
-    ("stb_image", "", "MIT OR Unlicense", "pkg:deb/debian/libstb"),
+LITE, LITE_VERSION = "pkg:github/PaddlePaddle/Paddle-Lite@v2.13-rc", "2.13-rc"
+# Packages that do not state it themselves.
+LICENCES = {"paddlelite": "Apache-2.0"}
+# Files inside installed packages that get into programs and bundles: package, pattern, name, version, licence, purl.
+INSIDE = (
+    ("paddlelite", "lite.so", "Paddle Lite runtime library (x86-64)", LITE_VERSION, "Apache-2.0", LITE),
+    ("paddlelite", "libs/libmklml_intel.so", "Intel MKL small libraries", "", "Intel Simplified Software License", ""),
+    ("paddlelite", "libs/libiomp5.so", "Intel OpenMP runtime", "", "Intel Simplified Software License", ""),
+    ("rapidocr_onnxruntime", "models/*PP-OCRv3*.onnx", "PP-OCRv3 weights", "", "Apache-2.0", ""),
 )
+STB = Path("/usr/include/stb/stb_image.h")
 
 
 def closure(name: str, extras: tuple[str, ...]) -> dict[str, metadata.Distribution]:
@@ -50,17 +59,55 @@ def bill(extras: tuple[str, ...]) -> dict[str, object]:
     """Returns the document; components are sorted by name."""
     components: list[dict[str, object]] = []
     for name, distribution in sorted(closure(KIT, extras).items()):
-        component = _component(name, distribution.version, _licence(distribution))
+        component = _component(name, distribution.version, _licence(distribution) or LICENCES.get(name, ""))
         components.append({**component, "purl": f"pkg:pypi/{name}@{distribution.version}"})
-    components += [{**_component(name, version, licence), "purl": purl} for name, version, licence, purl in OTHERS]
+    components += [*_inside(), *_models(), *_stb()]
     version = metadata.version(KIT)
     subject = {"type": "application", "name": KIT, "version": version, "purl": f"pkg:pypi/{KIT}@{version}"}
     head = {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1}
     return {**head, "metadata": {"component": subject}, "components": components}
 
 
-def _component(name: str, version: str, licence: str) -> dict[str, object]:
+def _inside() -> list[dict[str, object]]:
+    """Files of other makers inside installed packages; Paddle Lite's library for boards is the user's to fetch."""
+    found = []
+    for package, pattern, name, version, licence, purl in INSIDE:
+        spec = util.find_spec(package)
+        folder = Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
+        for path in sorted(folder.glob(pattern)):
+            shown = f"{name}: {path.name}" if "*" in pattern else name
+            found.append({**_component(shown, version, licence, path), **({"purl": purl} if purl else {})})
+    return found
+
+
+def _models() -> list[dict[str, object]]:
+    """The models that are shipped: every file of their cards."""
+    from edge.models import CARD_NAME
+    from edge.prepare import SHIPPED
+
+    found = []
+    for card in sorted(SHIPPED.glob(f"*/*/{CARD_NAME}")):
+        document = json.loads(card.read_text(encoding="utf-8"))
+        for item in document["files"]:
+            path = card.parent / item["path"]
+            name = f"{document['name']}: {item['path']}"
+            found.append({**_component(name, metadata.version(KIT), "Apache-2.0", path), "type": "machine-learning-model"})
+    return found
+
+
+def _stb() -> list[dict[str, object]]:
+    """The header that decodes photos, from the system; nothing where it is not installed."""
+    if not STB.is_file():
+        return []
+    match = re.search(r"stb_image - v([\d.]+)", STB.read_text(encoding="utf-8", errors="replace")[:500])
+    made = _component("stb_image", match[1] if match else "", "MIT OR Unlicense", STB)
+    return [{**made, "purl": "pkg:deb/debian/libstb"}]
+
+
+def _component(name: str, version: str, licence: str, file: Path | None = None) -> dict[str, object]:
     made: dict[str, object] = {"type": "library", "name": name, "version": version}
+    if file is not None:
+        made["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(file.read_bytes()).hexdigest()}]
     return {**made, "licenses": [{"license": {"name": licence}}]} if licence else made
 
 

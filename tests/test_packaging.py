@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import types
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -177,4 +180,23 @@ def test_bill_of_materials_names_what_is_needed() -> None:
     # paramiko is needed by fabric only, the weights' wheel by the extra.
     assert {"click", "fabric", "numpy", "paddlelite", "pyyaml", "paramiko", "rapidocr-onnxruntime"} <= set(components)
     assert components["paddlelite"]["version"] == "2.13rc0"
-    assert components["click"]["licenses"]
+    assert components["click"]["licenses"] and components["paddlelite"]["licenses"]
+
+
+def test_bill_of_materials_has_the_sums_of_files_that_get_into_bundles() -> None:
+    """The runtime's libraries, the weights, stb_image and every file of the shipped models, by their SHA-256."""
+    sys.path.insert(0, str(REPO / "scripts"))
+    try:
+        sbom = importlib.import_module("sbom")
+    finally:
+        sys.path.pop(0)
+    kit = types.SimpleNamespace(version=lambda name: "0.0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sbom, "metadata", kit)  # The kit may run from a folder, without being installed.
+        models = sbom._models()
+    sums = {item["name"]: item["hashes"][0]["content"] for item in [*sbom._inside(), *models, *sbom._stb()]}
+    assert {"Paddle Lite runtime library (x86-64)", "Intel OpenMP runtime", "stb_image"} <= set(sums)
+    zoo = sorted((REPO / "edge" / "zoo").glob("*/*/*"))
+    files = [path for path in zoo if path.name != "card.json"]
+    assert len(models) == len(files) >= 10
+    assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in files} <= set(sums.values())
