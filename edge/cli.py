@@ -172,7 +172,10 @@ def _print_version(ctx: click.Context, option: click.Parameter, asked: bool) -> 
     ctx.exit()
 
 
-@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="New here? `edge quickstart` leads to a first report, and `edge doctor` says what is missing.",
+)  # fmt: skip
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
               help="Show the versions of the kit, Paddle Lite and the models.")  # fmt: skip
 def edge() -> None:

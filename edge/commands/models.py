@@ -44,9 +44,10 @@ def release_options(command: F) -> F:
     for option in (
         click.option("--force", is_flag=True, help="Take models that failed their checks, and answers that differ."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf."),
-        click.option("--rec", type=folder, help="Your own recogniser: a model folder from `edge convert nb`."),
-        click.option("--det", type=folder, help="Your own detector, likewise."),
-        click.option("--precision", default="fp32,int8", show_default=True, help="Precisions of the sets."),
+        click.option("--rec", type=folder, help="Your own recogniser, likewise."),
+        click.option("--det", type=folder, help="Your own detector: a model folder from `edge convert nb`."),
+        click.option("--precision", default="fp32,int8", show_default=True, metavar="NAME[,NAME...]",
+                     help="Precisions of the sets."),
         click.option("--models", metavar="SET[,SET...]", help="Model sets [default: the kit's best]."),
     ):
         command = option(command)

@@ -22,7 +22,7 @@ from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, defau
 @click.command()
 @click.option("--on", "way", type=click.Choice(list(WAYS)), help="Where plates are read [default: laptop].")
 @click.option("--address", metavar="ADDRESS", help="ssh: [user@]host[:port]. adb: serial, host:port or any.")
-@click.option("--board", metavar="PROFILE", help="Kind of board (`edge device list --profiles`), or architecture.")
+@click.option("--board", metavar="PROFILE", help="Kind of board (`edge device list --profiles`); virtual: arm64 or armhf.")
 @click.option("--plan", metavar="PLAN", help="quick, default, publish, or YAML [default: quick].")
 @click.option("--name", default="", help="Name of the device [default: that of its kind].")
 @click.option("--key", default="", metavar="FILE", help="ssh: private key; else agent and ~/.ssh/config.")

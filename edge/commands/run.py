@@ -33,7 +33,7 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 @click.option("--models", metavar="SET", help="Model set [default: the kit's best].")
 @click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf, for this run.")
-@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Write annotated copies into DIR.")
+@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write annotated copies.")
 @click.option("--force", is_flag=True, help="Overwrite annotated copies.")
 @click.option("--soc-alias", is_flag=True, help="Let the runtime take the chip for one whose int8 dot product it uses.")
 @json_option

@@ -52,6 +52,17 @@ def test_a_purpose_makes_what_it_needs_a_failure(own_cache: Path, tmp_path: Path
     assert document["install"] in shown
 
 
+def test_the_ndk_is_asked_for_where_android_is_meant(own_cache: Path) -> None:
+    """A Linux board over adb needs the client only; a phone needs the NDK, and is told where it comes from."""
+    levels = {}
+    for purpose in ("adb", "android"):
+        answer = doctor("--no-devices", "--json", "--for", purpose, ANDROID_NDK_HOME="/nonexistent")
+        (finding,) = [item for item in json.loads(answer.stdout)["findings"] if item["name"] == "ANDROID_NDK_HOME"]
+        levels[purpose] = finding["level"]
+        assert "developer.android.com/ndk" in finding["hint"]
+    assert levels == {"adb": "warn", "android": "fail"}
+
+
 def test_an_opencv_that_cannot_be_loaded_is_named(own_cache: Path, tmp_path: Path) -> None:
     """A wheel that needs libGL, on a computer without a desktop: neither a bug of the kit nor "ok"."""
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
