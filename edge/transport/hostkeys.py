@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, HostKeys
 
+from edge.errors import LinkError
 from edge.paths import config_dir, write_atomic
 from edge.transport.base import AccessError
 
@@ -56,22 +58,37 @@ def fingerprint(key: paramiko.PKey) -> str:
     return str(key.fingerprint)
 
 
-def load_known(keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES) -> None:
-    """Adds the trusted keys of one host to `keys`; the kit's own come first and win."""
+class RevokedKeyError(LinkError):
+    """A host shows a key that was withdrawn; it cannot be trusted by confirming it."""
+
+    transient = False
+
+
+def load_known(keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES) -> frozenset[str]:
+    """Adds the trusted keys of one host to `keys`; the kit's own come first and win.
+
+    Returns:
+        The keys, in base64, that the files mark as `@revoked`, for whatever host; none of them is trusted.
+    """
     name = label(host, port)
+    lines: list[str] = []
     for path in [own_known_hosts(), *map(Path, user_files)]:
-        try:
-            lines = path.expanduser().read_text(encoding="utf-8", errors="replace").splitlines()
-        except (OSError, RuntimeError):  # RuntimeError: a user without a home folder has no files there
+        # RuntimeError: a user without a home folder has no files there.
+        with suppress(OSError, RuntimeError):
+            lines += path.expanduser().read_text(encoding="utf-8", errors="replace").splitlines()
+    marked = (line.split() for line in lines if line.startswith("@revoked"))
+    revoked = frozenset(words[3] for words in marked if len(words) > 3)
+    for line in lines:
+        words = line.split(maxsplit=1)
+        if not words or not any(_names(word, name) for word in words[0].split(",")):
             continue
-        for line in lines:
-            words = line.split(maxsplit=1)
-            if not words or not any(_names(word, name) for word in words[0].split(",")):
-                continue
-            entry = _entry(line)
-            # `add` replaces a key of the same type, and the first one read is the one to keep.
-            if entry is not None and entry.key.get_name() not in (keys.lookup(name) or {}):
-                keys.add(name, entry.key.get_name(), entry.key)
+        entry = _entry(line)
+        if entry is None or entry.key.get_base64() in revoked:
+            continue
+        # `add` replaces a key of the same type, and the first one read is the one to keep.
+        if entry.key.get_name() not in (keys.lookup(name) or {}):
+            keys.add(name, entry.key.get_name(), entry.key)
+    return revoked
 
 
 def _names(word: str, name: str) -> bool:
@@ -157,15 +174,22 @@ class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko h
 
     Args:
         device: Name of the device, for the next step.
-        port: Port that is connected to.
         host: Host that is connected to.
+        port: Port that is connected to.
+        revoked: Keys that `load_known` found withdrawn.
     """
 
-    def __init__(self, device: str, host: str, port: int) -> None:
+    def __init__(self, device: str, host: str, port: int, revoked: frozenset[str] = frozenset()) -> None:
         self.device = device
+        self.revoked = revoked
         self.host = host
         self.port = port
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """See Paramiko's policy; always raises `HostKeyError`."""
+        """See Paramiko's policy; always raises `HostKeyError`, or `RevokedKeyError`."""
+        if key.get_base64() in self.revoked:
+            raise RevokedKeyError(
+                f"{label(self.host, self.port)} shows the key {fingerprint(key)}, which your known_hosts marks as @revoked.",
+                "Whoever has its private half can pass for the board: give the board a new host key.",
+            )
         raise unknown(self.device, self.host, self.port, key)

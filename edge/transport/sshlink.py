@@ -80,11 +80,11 @@ def _gateway(device: Device, jumps: str, config: fabric.Config) -> fabric.Connec
 
 
 def _secure(device: Device, connection: fabric.Connection) -> None:
-    # Fabric accepts every new host by default.
-    connection.client.set_missing_host_key_policy(hostkeys.Refuse(device.name, connection.host, connection.port))
+    host, port = connection.host, int(connection.port)
     files = str(connection.ssh_config.get("userknownhostsfile", "")).split()
-    known = connection.client.get_host_keys()
-    hostkeys.load_known(known, connection.host, int(connection.port), [*files, *hostkeys.USER_FILES])
+    revoked = hostkeys.load_known(connection.client.get_host_keys(), host, port, [*files, *hostkeys.USER_FILES])
+    # Fabric accepts every new host by default.
+    connection.client.set_missing_host_key_policy(hostkeys.Refuse(device.name, host, port, revoked))
     names = connection.connect_kwargs.get("key_filename")
     if names:
         # Files of ~/.ssh/config that do not exist are skipped, as ssh does; Paramiko would stop there.

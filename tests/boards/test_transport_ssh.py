@@ -22,6 +22,7 @@ from edge.errors import DeviceError, EdgeError, InputError, LinkError
 from edge.transport import connect
 from edge.transport.base import AccessError
 from edge.transport.hostkeys import HostKeyError
+from edge.transport.ssh import refusal_of
 
 
 def run_in(device: Device, *argv: str) -> str:
@@ -95,6 +96,19 @@ def test_key_known_to_the_user_is_known_to_us(ssh_board: SshServer) -> None:
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(folder / "known_hosts")], check=True, capture_output=True)
     assert "127.0.0.1" not in (folder / "known_hosts").read_text()
     assert run_in(ssh_board.device())
+
+
+def test_a_revoked_key_is_refused_whoever_trusts_it(ssh_board: SshServer) -> None:
+    """As ssh does: the kit's own file and the user's trust it, and one line withdraws it."""
+    folder = Path.home() / ".ssh"
+    folder.mkdir(exist_ok=True)
+    assert run_in(ssh_board.device("gate"))
+    (folder / "known_hosts").write_text(f"@revoked * {ssh_board.host_key} stolen\n")
+    device = ssh_board.device("gate")
+    for attempt in (lambda: run_in(device), lambda: refusal_of(device)):
+        with pytest.raises(LinkError, match="marks as @revoked") as failure:
+            attempt()
+        assert ssh_board.fingerprint in failure.value.message and not failure.value.transient
 
 
 def test_trusting_takes_the_right_fingerprint_only(ssh_board: SshServer, tmp_path: Path) -> None:
