@@ -113,7 +113,18 @@ def _run(step: Step, number: str, again: str, environment: dict[str, str]) -> No
     click.secho(f"[{number}] {step.why}", bold=True, err=True)
     click.secho(f"      {_shown(step.argv)}", dim=True, err=True)
     sys.stderr.flush()
-    code = subprocess.run(edge_command(step.argv), env=environment, check=False).returncode
+    interrupted = False
+    with subprocess.Popen(edge_command(step.argv), env=environment) as child:
+        while True:
+            try:
+                code = child.wait()
+                break
+            except KeyboardInterrupt:
+                # The step got it too; it is left to keep what it has and to give a board back.
+                interrupted = True
+    if interrupted or code == ExitCode.INTERRUPTED:
+        click.echo(f"The way goes on with: {again}", err=True)
+        sys.exit(int(ExitCode.INTERRUPTED))
     if code:
         error = EdgeError(
             f"step {number} failed: {_shown(step.argv)}",

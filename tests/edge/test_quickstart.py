@@ -40,7 +40,7 @@ def own_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def typed(argv: list[str], answers: list[tuple[str, str]]) -> tuple[int, str]:
+def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 30) -> tuple[int, str]:
     """Runs the command on a terminal, waits for each question and types its answer; returns code and screen."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "edge", "quickstart", *argv]
@@ -51,7 +51,7 @@ def typed(argv: list[str], answers: list[tuple[str, str]]) -> tuple[int, str]:
         os.close(follower)
         screen, seen = "", 0
         for question, answer in answers:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + patience
             while question not in screen[seen:]:
                 assert time.monotonic() < deadline, f"{question!r} was not asked:\n{screen}"
                 if select.select([leader], [], [], 1)[0]:
@@ -115,6 +115,18 @@ def test_ctrl_c_at_a_question_is_no_traceback(own_cache: Path) -> None:
     code, screen = typed([], [("Number or name", "\x03")])
     assert code == 130
     assert "Traceback" not in screen
+
+
+def test_ctrl_c_in_a_step_leaves_it_time_to_keep_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measurement says that it is kept, and the quickstart how it goes on."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    (tmp_path / "long.yml").write_text(PLAN.replace("max_ms: 500", "max_ms: 60000\nmin_ms: 60000"), encoding="utf-8")
+    code, screen = typed(["--on", "laptop", "--plan", "long.yml"], [("n=2", "\x03")], patience=300)
+    assert (code, "Traceback" in screen) == (130, False), screen[-2000:]
+    assert "is kept in out/local/" in screen
+    assert "The way goes on with: edge quickstart --on laptop --plan long.yml" in screen
 
 
 @pytest.mark.parametrize(
