@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="With a labels.json. [default: samples]")
 @click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/tune]")
-@click.option("--force", is_flag=True, help="Replace an outcome that is there.")
+@click.option("--force", is_flag=True, help="Begin anew, and replace an outcome that is there.")
 @click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def tune(
@@ -44,7 +44,7 @@ def tune(
     from bench.opening import close_target, host_reader, open_target, resolve_plan
     from bench.plan import PRESETS
     from bench.progress import Watch
-    from bench.report.front import front_page
+    from bench.report.front import few_photos, front_page
     from bench.tune import DEFAULT_SIDES, candidates, config_lines, measure_on
     from bench.tune import tune as search
     from edge.board import find_device
@@ -69,20 +69,21 @@ def tune(
     outcome = folder / "tune.json"
     if outcome.exists() and not force:
         raise UsageError(f"{outcome} exists.", "Give another folder with --out, or --force to replace it.")
-    if outcome.exists():
+    if force:
         _clear(folder)
     watch = Watch(quiet=as_json)
     target = open_target(found, plan, photos=list(photos) or None, report=watch.step)
     try:
         field = candidates(plan, decodes)
         watch.step(f"{len(field)} settings, {len(target.photos)} photos")
+        known = sum(photo.truth is not None for photo in target.photos)
         host = host_reader(target, plan, watch.step)
         measure = measure_on(target, plan, folder, host=host, min_f=min_f)
         tuning = search(field, measure, min_f, budget_s=budget)
     finally:
         close_target(target)
-    write_atomic(outcome, json.dumps(tuning.document(), indent=1) + "\n")
-    write_atomic(folder / "tune.html", front_page(tuning, f"Settings for {device}"))
+    write_atomic(outcome, json.dumps({**tuning.document(), "photos": known}, indent=1) + "\n")
+    write_atomic(folder / "tune.html", front_page(tuning, f"Settings for {device}", known))
     write_atomic(folder / "chosen.conf", config_lines(tuning))
     chosen = tuning.trial(tuning.chosen).candidate
     if apply_it:
@@ -91,11 +92,13 @@ def tune(
         release = ensure_installed(found, models, precisions, watch.step, settings=chosen.settings())
         watch.step(f"release {release.hash} runs with the chosen settings")
     if as_json:
-        click.echo(json.dumps({**tuning.document(), "files": [str(outcome), str(folder / "tune.html")]}))
+        click.echo(json.dumps({**tuning.document(), "photos": known, "files": [str(outcome), str(folder / "tune.html")]}))
         return
     _print(tuning)
     words = " ".join(f"--set {key}={value}" for key, value in chosen.settings().items())
     click.echo(f"chosen: {chosen.key}")
+    if few_photos(known):
+        click.echo(f"{few_photos(known)}.")
     if not apply_it:
         click.echo(f"into a bundle: edge flash --device {device} {words}  (or this command with --apply)")
     click.echo(str(folder / "tune.html"))
@@ -106,7 +109,7 @@ def _clear(folder: Path) -> None:
 
     for path in folder.glob("rung-*"):
         shutil.rmtree(path, ignore_errors=True)
-    (folder / "tune.json").unlink()
+    (folder / "tune.json").unlink(missing_ok=True)
 
 
 def _print(tuning: Tuning) -> None:

@@ -6,7 +6,7 @@ from html import escape
 from itertools import pairwise
 
 from bench.report.style import STYLE
-from bench.report.svg import Scale, axis, chart, line, text
+from bench.report.svg import Scale, axis, chart, line, text, ticks
 from bench.table import figure
 from bench.tune import Trial, Tuning
 
@@ -14,10 +14,29 @@ _HEIGHT = 300.0
 _TOP = 24.0
 
 
-def front_page(tuning: Tuning, title: str) -> str:
-    """Returns a self-contained HTML page with the plot and its table."""
+def few_photos(count: int) -> str:
+    """What accuracy on so many photos is worth; "" from 300 on, where no error means less than 1 % of errors.
+
+    Without an error in n photos the share that is read is above 0.05^(1/n) with 95 % (Clopper and Pearson, 1934).
+    """
+    if not 0 < count < 300:
+        return ""
+    least = 0.05 ** (1 / count)
+    noun = "photo" if count == 1 else "photos"
+    return f"Accuracy is of {count} {noun}: even without an error no more than {least:.0%} is sure (95 %)"
+
+
+def front_page(tuning: Tuning, title: str, photos: int = 0) -> str:
+    """Returns a self-contained HTML page with the plot and its table.
+
+    Args:
+        tuning: The outcome.
+        title: Of the page.
+        photos: With ground truth; 0 says nothing about them.
+    """
     drawing, words = _plot(tuning)
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed", "outcome"))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed"))
+    heads += '<th scope="col" class="words">outcome</th>'
     rows = "".join(_row(tuning, trial) for trial in tuning.trials)
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
@@ -25,8 +44,10 @@ def front_page(tuning: Tuning, title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
         f'<style>{STYLE}</style></head><body><header class="top"><h1>{escape(title)}</h1>'
-        f'<p class="lead">{escape(words)}.</p></header>'
-        f"<main><section><h2>Accuracy over time</h2><figure>{drawing}</figure></section>"
+        f'<p class="lead">{escape(". ".join(filter(None, (words, few_photos(photos)))))}.</p></header>'
+        f'<main><section><h2>Accuracy over time</h2><p class="lead">Left is faster, up reads more; the line joins '
+        "the settings that none beats in both, the large dot is the chosen one.</p>"
+        f"{_legend(tuning)}<figure>{drawing}</figure></section>"
         '<section><h2>Settings</h2><div class="scroll" tabindex="0" role="region" aria-label="Settings">'
         f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
         "</main></body></html>\n"
@@ -41,7 +62,10 @@ def _plot(tuning: Tuning) -> tuple[str, str]:
     def y(value: float) -> float:
         return _TOP + _HEIGHT * (1 - (value - low) / (1.005 - low))
 
-    content = [*axis(scale, _TOP + _HEIGHT, _TOP, "ms"), line(0, y(tuning.min_f), 100, y(tuning.min_f), "overall")]
+    content = axis(scale, _TOP + _HEIGHT, _TOP, "ms")
+    for mark in ticks(low, 1.0):
+        content += [line(0, y(mark), 100, y(mark), "grid"), text(100, y(mark) - 4, f"F {mark:.0%}", "tick", "end")]
+    content += [line(0, y(tuning.min_f), 100, y(tuning.min_f), "overall")]
     content.append(text(0, y(tuning.min_f) - 5, f"F {tuning.min_f:.0%} is asked for", "tick"))
     places = [(scale.at(item.median_ms), y(item.f_measure)) for item in map(tuning.trial, tuning.front)]
     for (x1, y1), (x2, y2) in pairwise(places):
@@ -59,6 +83,12 @@ def _plot(tuning: Tuning) -> tuple[str, str]:
     return drawing, words
 
 
+def _legend(tuning: Tuning) -> str:
+    names = dict.fromkeys(trial.candidate.cell.precision for trial in tuning.trials if trial.n)
+    keys = (f'<li class="{escape(name)}"><span class="key" aria-hidden="true"></span>{escape(name)}</li>' for name in names)
+    return f'<ul class="legend">{"".join(keys)}</ul>'
+
+
 def _row(tuning: Tuning, trial: Trial) -> str:
     key = trial.candidate.key
     style = ' class="strong"' if key == tuning.chosen else ""
@@ -66,5 +96,5 @@ def _row(tuning: Tuning, trial: Trial) -> str:
     word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why
     return (
         f'<tr{style}><th scope="row">{escape(key)}</th><td>{shown}</td><td>{trial.f_measure:.1%}</td>'
-        f"<td>{trial.n}</td><td>{escape(word)}</td></tr>"
+        f"<td>{trial.n}</td><td class="words">{escape(word)}</td></tr>"
     )

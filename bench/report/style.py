@@ -78,6 +78,7 @@ td.words,th.words{text-align:left}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 .scroll table{min-width:min-content}
 .scroll td,.scroll thead th{white-space:nowrap}
+.scroll td.words{white-space:normal;min-width:110px}
 .scroll tbody th,.scroll thead td:first-child{position:sticky;left:0;background:var(--card);min-width:104px}
 .scroll tr.note th{background:var(--soft)}
 figure{margin:16px 0}

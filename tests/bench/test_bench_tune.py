@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fake_board import fake_plan, fake_target
 from bench.accuracy import Accuracy
 from bench.cli import bench
 from bench.plan import Cell, DetSide
-from bench.report.front import front_page
+from bench.report.front import few_photos, front_page
 from bench.tune import Candidate, Trial, candidates, config_lines, measure_on, pareto, tune
 from edge.errors import DeviceError, InputError, NotValidError, UsageError
 from edge.transport.base import Result
@@ -60,6 +61,14 @@ def test_finds_the_fastest_that_reads_enough_with_few_photos_timed() -> None:
     assert "det_limit_side = 640" in config_lines(found) or found.trial(found.chosen).candidate.cell.side.pixels != 640
 
 
+@pytest.mark.parametrize(("count", "said"), [(0, ""), (1, "5%"), (7, "65%"), (59, "95%"), (299, "99%"), (300, "")])
+def test_accuracy_of_few_photos_is_called_so(count: int, said: str) -> None:
+    text = few_photos(count)
+    assert said in text and bool(text) == bool(said)
+    found = tune([make(640)], lambda candidate, rung: Trial(candidate, rung, 10.0, 1.0, 8), 0.95)
+    assert (text in front_page(found, "A search", count)) and "F 100%" in front_page(found, "A search", count)
+
+
 def test_front_has_no_beaten_point() -> None:
     trials = [
         Trial(make(side), 0, ms, f, 8)
@@ -102,8 +111,6 @@ def test_on_real_processes_resumable(tmp_path: Path) -> None:
 
 
 def test_photos_without_truth_are_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     target = fake_target(tmp_path)
     with pytest.raises(InputError, match="ground truth"):
         measure_on(replace(target, photos=target.photos[1:]), fake_plan(), tmp_path)
@@ -127,6 +134,13 @@ def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pyte
     assert json.loads((out / "tune.json").read_text())["chosen"] == document["chosen"]
     assert (out / "chosen.conf").is_file() and (out / "tune.html").is_file()
     assert isinstance(CliRunner().invoke(bench, words).exception, UsageError), "nothing is overwritten silently"
+    assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
+    # A search that broke off has rungs and no outcome; on another release it can only begin anew.
+    (out / "tune.json").unlink()
+    monkeypatch.setattr(
+        "bench.opening.open_target", lambda *args, **options: replace(fake_target(tmp_path), release="f" * 20)
+    )
+    assert isinstance(CliRunner().invoke(bench, words).exception, UsageError)
     assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
 
 
