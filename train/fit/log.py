@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
+from edge.paths import write_atomic
 from train.fit.events import EventLog
 
 COLUMNS = (
@@ -29,10 +31,11 @@ class RunLog:
             with path.open(newline="", encoding="utf-8") as stream:
                 # A line cut short by a kill has no step that can be read, or too few columns.
                 kept = [row for row in csv.DictReader(stream) if _done(row, step)]
-        with path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_atomic(path, text.getvalue())
         self.path = path
         self.events = EventLog(path.parent, step)
 

@@ -36,6 +36,7 @@ class Fit:
         report: Called with each logged row (for progress).
         rank: 0 writes files and validates; others only train (paddle.distributed).
         held: Layers kept in evaluation mode while the others train.
+        world: How many processes train.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class Fit:
     report: Report = lambda row: None
     rank: int = 0
     held: Sequence[Any] = ()
+    world: int = 1
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -163,10 +165,11 @@ class Fit:
         self.optimiser.set_lr(rate)
         self._train_mode()
         parts: dict[str, float] = {}
-        for _ in range(optim.accumulate):
+        for index in range(optim.accumulate):
             batch = next(batches)
-            # Dropout draws from this step's own seed, so that a resumed run drops what the first would have dropped.
-            paddle.seed(self.recipe.seed * 1_000_003 + self.step)
+            # Dropout draws from this batch's own seed, so that a resumed run drops what the first would have dropped.
+            number = (self.step * optim.accumulate + index) * self.world + self.rank
+            paddle.seed(self.recipe.seed * 1_000_003 + number)
             with paddle.amp.auto_cast(enable=self.recipe.amp, dtype="bfloat16"):
                 losses = self.task.loss(self.net, batch)
             loss = losses["loss"] / optim.accumulate

@@ -85,7 +85,7 @@ class OptimPart:
         final: Last learning rate as part of `rate`, for `cosine`.
         schedule: `constant` or `cosine`.
         warmup: Steps of linear rise from 0.
-        decay: L2 factor or decoupled weight decay; never on biases and norms.
+        decay: L2 factor of `adam` (on everything, as PaddleOCR's), or decoupled decay of `adamw` (not on biases, norms).
         clip: Greatest global norm of the gradient; 0 for none.
         ema: Decay of the exponential moving average that is evaluated and kept; 0 for none.
         accumulate: Batches summed up to one step.

@@ -55,7 +55,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
         write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
         if characters:
             write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in characters))
-    run = Fit(recipe, net, task, out, report, rank)
+    run = Fit(recipe, net, task, out, report, rank, world=world)
     if world > 1:
         run.net = paddle.DataParallel(net)
     return run
