@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `edge` and `bench`; documented in README.md and stable."""
+    """Exit codes of `edge` and `bench`; documented in docs/troubleshooting.md and stable."""
 
     OK = 0
     INTERNAL = 1

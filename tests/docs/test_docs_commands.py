@@ -140,3 +140,11 @@ def test_a_plan_that_names_no_models_measures_what_the_preset_does(tmp_path: Pat
     plan = load_plan(str(file))
     assert plan.models == tuple(model_sets()[:1])
     assert {(cell.side.kind, cell.side.pixels) for cell in plan.cells} == {detector_limit(model_sets()[0])}
+
+
+def test_every_exit_code_is_documented() -> None:
+    """The table of the troubleshooting page is that of the code."""
+    from edge.errors import ExitCode
+
+    text = (REPO / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)] == sorted(int(code) for code in ExitCode)
