@@ -207,7 +207,7 @@ class EventLog:
     def _problem(self, kind: str, message: str) -> None:
         self.problem_count += 1
         if len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(Problem(self.lines, kind, message))
+            self.problems.append(Problem(self.lines, kind, printable(message)))
 
 
 def read_events(lines: Iterable[str | bytes]) -> EventLog:
@@ -216,6 +216,11 @@ def read_events(lines: Iterable[str | bytes]) -> EventLog:
     for line in lines:
         log.feed(line)
     return log
+
+
+def printable(text: str) -> str:
+    """Text of a board's for a terminal: what would move its cursor, set its title or turn its letters round is shown."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def is_box(box: Any) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.environment import Snapshot, read_board, sample_or_none
-from bench.events import EventLog
+from bench.events import EventLog, printable
 from bench.plan import Plan, Slot
 from bench.raw import (
     RAW,
@@ -359,4 +359,4 @@ def _plain(snapshot: Snapshot | None) -> dict[str, Any] | None:
 
 
 def _tail(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-12:])[-2000:]
+    return "\n".join(printable(line) for line in text.strip().splitlines()[-12:])[-2000:]

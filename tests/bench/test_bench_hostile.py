@@ -7,14 +7,16 @@ import io
 import json
 import random
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from fake_board import fake_plan, shown_result
+from fake_board import fake_plan, fake_target, shown_result
 from rich.console import Console
 from test_bench_events import END, FIRST, LOAD, START, iteration, read
 
@@ -22,13 +24,15 @@ from bench.compare import compare
 from bench.compare_output import junit, print_comparison
 from bench.compare_output import markdown as compare_markdown
 from bench.events import FATAL, KEYS
+from bench.raw import collect
 from bench.report.markdown import markdown
 from bench.report.page import page
 from bench.report.sheet import sheet
 from bench.result import Result, result_from_json, save_result
+from bench.session import Session
 from bench.summary import summarise_result
 from bench.table import print_table
-from edge.errors import EdgeError, InputError
+from edge.errors import DeviceError, EdgeError, InputError
 
 PLATE = {"text": "皖A12345", "score": 0.9, "box": [[0, 0], [9, 0], [9, 3], [0, 3]]}
 
@@ -67,6 +71,18 @@ def test_whole_number_beyond_a_float_is_fatal() -> None:
     for event in (iteration(0, 5, ms=dict.fromkeys(KEYS, huge)), iteration(0, huge), {**LOAD, "ms": {"det": huge}}):
         assert read(START, event).fatal_count == 1
     assert read(START, {"event": "warmup", "ms": {"total": huge}}).problem_count == 1
+
+
+def test_board_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07 \x9b2J \u202eabc"
+    program = f"import sys; sys.stderr.write({evil!r} + '\\n'); print({evil!r}); sys.exit(3)"
+    target = fake_target(tmp_path)
+    broken = replace(target, command=lambda *words: ([sys.executable, "-c", program], {}))
+    with pytest.raises(DeviceError) as caught:
+        Session(broken, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
+    assert "owned" in caught.value.message and caught.value.message.isprintable()
+    problems = collect(tmp_path / "out").processes[0].problems
+    assert problems and all(str(item["message"]).isprintable() for item in problems)
 
 
 def test_answers_as_the_program_gives_them_are_taken() -> None:
