@@ -96,5 +96,5 @@ def _row(tuning: Tuning, trial: Trial) -> str:
     word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why
     return (
         f'<tr{style}><th scope="row">{escape(key)}</th><td>{shown}</td><td>{trial.f_measure:.1%}</td>'
-        f"<td>{trial.n}</td><td class="words">{escape(word)}</td></tr>"
+        f'<td>{trial.n}</td><td class="words">{escape(word)}</td></tr>'
     )
