@@ -18,6 +18,7 @@ from edge.errors import UsageError
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""
     from bench.report import REPORT_NAMES, write_reports
+    from bench.report.photos import FOLDER, INDEX
     from bench.result import load_result
     from bench.summary import summarise_result
 
@@ -27,10 +28,10 @@ def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     existing = [name for name in REPORT_NAMES if (folder / name).exists()]
     if existing and not force:
         raise UsageError(f"{folder / existing[0]} exists.", "Give another folder with --out, or --force to replace it.")
-    if folder != beside and (beside / "photos").is_dir():
+    if folder != beside and (beside / FOLDER / INDEX).is_file():
         import shutil
 
-        shutil.copytree(beside / "photos", folder / "photos", dirs_exist_ok=True)
+        shutil.copytree(beside / FOLDER, folder / FOLDER, dirs_exist_ok=True)
     files = write_reports(loaded, summarise_result(loaded), folder)
     if as_json:
         click.echo(json.dumps({"files": [str(path) for path in files]}))
