@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.accuracy import Accuracy, accuracy, answers_of
+from bench.candidate import Candidate
 from bench.result import Photo, Result
 from edge.errors import DeviceError, InputError
 from edge.ocr.polygon import overlap
@@ -21,7 +22,6 @@ from edge.transport.base import Transport, check
 
 if TYPE_CHECKING:
     from bench.target import Command
-    from bench.tune import Candidate
 
 Plates = list[dict[str, Any]]
 

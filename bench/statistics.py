@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.bootstrap import SEED, Array, Groups, Interval, median_interval, normalised
+from bench.bootstrap import SEED, Interval, median_interval
+from bench.sampling import Array, Groups, normalised
 
 # Samples from which MLPerf's loadgen bounds a percentile at 99 % confidence (early stopping; see docs/measuring.md).
 MIN_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import Accuracy, Agreement, accuracy, agreement, answers_of
-from bench.bootstrap import Array, Groups, Ratio, method, ratio_of_medians
+from bench.bootstrap import Ratio, method, ratio_of_medians
 from bench.events import KEYS, STAGES
 from bench.result import Process, Result, ResultCell
+from bench.sampling import Array, Groups
 from bench.statistics import Summary, summarise
 from bench.trend import Drift, Modes
 from bench.verdict import Verdict, drift_of, judge_cell, modes_of, other_share, overall

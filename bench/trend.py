@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.bootstrap import Array, normalised, standard_error, student_t
+from bench.sampling import Array, normalised, standard_error, student_t
 
 MODE_SEPARATION = 5.0
 MODE_SHARE = 0.10

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from bench.accuracy import accuracy, answers_of
+from bench.candidate import Candidate
 from bench.hostcheck import HostReader
-from bench.plan import Cell, Plan
+from bench.plan import Plan
 from bench.session import Reporter, Session
 from bench.sets import own_decode
 from bench.summary import column
@@ -33,34 +34,6 @@ NEARLY = 0.05
 # Time needs no more photos than these; accuracy wants all there are.
 BOARD_PHOTOS = 8
 DEFAULT_SIDES = ("min:736", "max:960", "max:800", "max:640", "max:512", "max:416")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One set of settings.
-
-    Attributes:
-        cell: Models, precision, threads, power mode, detector's input size.
-        decode: `greedy` or `plate`.
-    """
-
-    cell: Cell
-    decode: str
-
-    @property
-    def key(self) -> str:
-        """Name, also of its folder."""
-        return f"{self.cell.key}_{self.decode}"
-
-    def settings(self) -> dict[str, str]:
-        """As keys of `plate.conf`."""
-        return {
-            "threads": str(self.cell.threads),
-            "power_mode": self.cell.power_mode,
-            "det_limit_type": self.cell.side.kind,
-            "det_limit_side": str(self.cell.side.pixels),
-            "decode": self.decode,
-        }
 
 
 @dataclass(frozen=True)

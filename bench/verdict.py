@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.bootstrap import Array, normalised
 from bench.events import STAGES
 from bench.knobs import cpu_list
 from bench.result import Process, Result, ResultCell
+from bench.sampling import Array, normalised
 from bench.statistics import Summary
 from bench.trend import Drift, Modes, drift, two_modes
 

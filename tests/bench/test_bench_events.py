@@ -99,6 +99,7 @@ def test_thousands_of_problems_take_no_memory() -> None:
     assert log.problem_count == 10_000 and len(log.problems) == 50
 
 
+@pytest.mark.alone
 def test_hundred_megabytes_in_five_seconds_and_300_megabytes(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     row = json.dumps(iteration(123456, 12345678.9, ms=dict.fromkeys(KEYS, 123.4567))) + "\n"

@@ -43,6 +43,7 @@ def test_repeats_are_whole_rounds_of_the_photos(tmp_path: Path) -> None:
     assert all(len(process.times) == 8 for process in result.processes)
 
 
+@pytest.mark.alone
 def test_time_box_leaves_processes_out_and_says_so(tmp_path: Path) -> None:
     # Each process takes at least half a second; the box has room for little more than the first round.
     slow = {"FAKE_SLEEP": "0.08"}

@@ -10,11 +10,12 @@ import pytest
 from fake_board import run
 from scipy import stats
 
-from bench.bootstrap import bootstrap_medians, median_interval, ratio_of_medians, student_t
+from bench.bootstrap import bootstrap_medians, median_interval, ratio_of_medians
 from bench.compare import compare
 from bench.events import KEYS, STAGES
 from bench.plan import PRESETS
 from bench.result import Result
+from bench.sampling import student_t
 from bench.statistics import MIN_SAMPLES, coefficient, percentile, summarise
 from bench.trend import drift, two_modes
 
