@@ -45,7 +45,7 @@ def fleet_options(command: F) -> F:
     command = click.option("--group", metavar="NAME", help="All devices of a group.")(command)
     return click.option(
         "--device", metavar="NAME[,NAME...]", shell_complete=complete_devices,
-        help="Devices of your inventory, or `local`.",
+        help="Devices of your inventory. [default: local, this computer, unless --group is given]",
     )(command)  # fmt: skip
 
 
