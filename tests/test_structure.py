@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,34 @@ def test_no_file_or_folder_is_a_drawer() -> None:
 @pytest.mark.parametrize("name", ["utils.py", "test_helpers.py", "common", "file_manager.py", "misc.cc"])
 def test_drawers_are_recognised(name: str) -> None:
     assert DRAWERS.search(name)
+
+
+def imports_of(path: Path, known: set[str]) -> set[str]:
+    """The kit's own modules that a file names in an import, also in a function or for types only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from edge.transport import hostkeys` names a module, `from edge.paths import locked` what is in one.
+            names = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= names or {node.module} & known
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+    return found
+
+
+def test_no_files_import_each_other() -> None:
+    files = {
+        ".".join(path.relative_to(REPO).with_suffix("").parts): path
+        for folder in ("edge", "convert", "train", "bench")
+        for path in (REPO / folder).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    needs = {name: imports_of(path, set(files)) for name, path in files.items()}
+    assert "edge.transport.hostkeys" in needs["edge.transport.sshlink"]
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_hooks_run_what_lint_runs() -> None:
