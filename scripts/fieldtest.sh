@@ -66,10 +66,13 @@ if [ "${1:-}" = --inside ]; then
     # The wheel in environments of its own, away from the checkout: without extras, and with each.
     step wheel "$here && uv pip install -q build && python -m build -q --outdir /root/dist ."
     outside="cd /root && ${FIELDTEST_PYTHON:-python3.10} -m venv bare && . bare/bin/activate && pip install -q dist/*.whl"
+    # As docs/howto/install.md says: OpenCV's usual wheel needs libGL, which this root does not have.
+    outside="$outside && pip uninstall -q -y opencv-python opencv-contrib-python \
+        && pip install -q --force-reinstall --no-deps opencv-python-headless==4.6.0.66"
     step bare "$outside && edge --version && edge doctor --no-devices --brief && bench run --device local --plan quick"
     for extra in models train dev; do
         step "extra-$extra" "cd /root && uv=plate-edge-kit/.venv/bin/uv && \$uv venv -q --clear --python plate-edge-kit/.venv/bin/python $extra \
-            && VIRTUAL_ENV=$extra \$uv pip install -q --override plate-edge-kit/scripts/overrides.txt \"\$(ls dist/*.whl)[$extra]\" \
+            && VIRTUAL_ENV=$extra \$uv pip install -q --override plate-edge-kit/scripts/overrides.txt \"\$(ls dist/*.whl)[$extra]\" opencv-python-headless \
             && $extra/bin/edge --version && $extra/bin/edge doctor --no-devices --brief"
     done
     cp -r "$root/root/plate-edge-kit/out" "$work/"
