@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from edge.models import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
 from edge.paths import cache_dir, locked
 from edge.process import edge_command
+from edge.suggest import did_you_mean
 
 Report = Callable[[str], None]
 
@@ -58,6 +59,19 @@ def model_sets() -> list[str]:
     return [*shipped, PUBLISHED]
 
 
+def check_sets(names: Iterable[str]) -> None:
+    """Refuses names of which there is no set.
+
+    Raises:
+        UsageError: Names the first, the nearest one, and those that there are.
+    """
+    known = model_sets()
+    for name in names:
+        if name not in known:
+            guess = did_you_mean(name, known)
+            raise UsageError(f"there is no model set {name!r}.{guess}", f"Sets: {', '.join(known)}.")
+
+
 def detector_limit(set_name: str) -> tuple[str, int]:
     """Returns `det_limit_type` and `det_limit_side` (pixels) for which a set was made: its card's, or the note's."""
     card = SHIPPED / set_name / "det-fp32" / CARD_NAME
@@ -86,8 +100,7 @@ def ensure_models(
         HostError: A package that makes the models is not installed.
         EdgeError: What the failing step said, with its exit code.
     """
-    if set_name not in model_sets():
-        raise UsageError(f"there is no model set {set_name!r}.", f"Sets: {', '.join(model_sets())}.")
+    check_sets([set_name])
     return {precision: _ensure_pair(set_name, precision, target, report) for precision in precisions}
 
 

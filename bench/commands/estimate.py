@@ -35,7 +35,7 @@ def estimate(
     seen.
     """
     from bench.plan import side_of
-    from edge.prepare import model_sets
+    from edge.prepare import check_sets, model_sets
 
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo)
     if not match:
@@ -43,9 +43,7 @@ def estimate(
     wrong = [name for name in precisions if name not in ("fp32", "int8")]
     if wrong:
         raise UsageError(f"there is no table for {wrong[0]!r}.", "Use fp32 or int8.")
-    unknown = [name for name in sets if name not in model_sets()]
-    if unknown:
-        raise UsageError(f"there is no model set {unknown[0]!r}.", f"Sets: {', '.join(model_sets())}.")
+    check_sets(sets)
     board = _board(device)
     size = (int(match[1]), int(match[2]))
     dots = {"fp32": (False,), "int8": (True, False) if "asimddp" in board.clusters[0].features else (False,)}

@@ -114,18 +114,15 @@ def _plan(options: dict[str, Any]) -> Plan:
     from bench.plan import PRESETS, load_plan, with_options
     from edge.install import parse_settings
     from edge.photos import check_settings
-    from edge.prepare import model_sets
-    from edge.suggest import did_you_mean
+    from edge.prepare import check_sets, model_sets
 
     plan = load_plan(options["plan_name"])
     if options["plan_name"] in PRESETS:
         plan = replace(plan, models=tuple(model_sets()[:1]), det_sides=("own",))
     keys = ("models", "precisions", "threads", "power_modes", "det_sides")
     plan = with_options(plan, **{key: options[key] for key in keys})
-    unknown = sorted({*plan.models} - {*model_sets()})
-    if unknown and not options["installed"]:  # A board's release may hold sets that this host has not.
-        guess = did_you_mean(unknown[0], model_sets())
-        raise UsageError(f"there is no model set {unknown[0]!r}.{guess}", f"Sets: {', '.join(model_sets())}.")
+    if not options["installed"]:  # A board's release may hold sets that this host has not.
+        check_sets(plan.models)
     extra = parse_settings(options["settings"])
     check_settings(extra)
     taken = {"threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict"} & set(extra)

@@ -69,7 +69,7 @@ def read_choice(
         InputError: A folder is no model.
     """
     from edge.install import parse_settings
-    from edge.prepare import model_sets
+    from edge.prepare import check_sets, model_sets
 
     if (det is None) != (rec is None):
         raise UsageError("--det and --rec belong together.", "Give both folders.")
@@ -81,9 +81,7 @@ def read_choice(
         kinds = {model.card.precision for model in pair}
         own = ModelPair("own", kinds.pop() if len(kinds) == 1 else "mixed", *pair)
     sets = () if own else tuple(_split(models) or model_sets()[:1])
-    for name in sets:
-        if name not in model_sets():  # said before anything is built
-            raise UsageError(f"there is no model set {name!r}.", f"Sets: {', '.join(model_sets())}.")
+    check_sets(sets)  # said before anything is built
     precisions = tuple(_split(precision))
     for name in precisions:
         if name not in PRECISIONS:

@@ -157,14 +157,18 @@ def test_bad_limits(text: str) -> None:
         parse_limit(text)
 
 
+def slower_to_confirm(skeleton: Result, rng: np.random.Generator, folder: Path) -> list[str]:
+    """Writes a result and one with a slower recogniser; returns the words that compare them and measure again."""
+    save_result(folder / "a" / "result.json", synthetic(skeleton, rng))
+    save_result(folder / "b" / "result.json", synthetic(skeleton, rng, {"rec_infer": 1.3}))
+    return ["compare", str(folder / "a"), str(folder / "b"), "--fail-if", "5%", "--confirm", "--json"]
+
+
 def test_confirming_run_drops_what_does_not_show_again(
     skeleton: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    a, b = synthetic(skeleton, rng), synthetic(skeleton, rng, {"rec_infer": 1.3})
-    save_result(tmp_path / "a" / "result.json", a)
-    save_result(tmp_path / "b" / "result.json", b)
-    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if", "5%", "--confirm", "--json"]
+    words = slower_to_confirm(skeleton, rng, tmp_path)
     for again, code in ((synthetic(skeleton, rng), 0), (synthetic(skeleton, rng, {"rec_infer": 1.3}), 1)):
         monkeypatch.setattr("bench.confirm.measure_again", lambda result, folder, again=again: again)
         answer = CliRunner().invoke(bench, words)
@@ -179,12 +183,9 @@ def test_confirming_run_that_cannot_be_compared_acquits_nobody(
     skeleton: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    a, b = synthetic(skeleton, rng), synthetic(skeleton, rng, {"rec_infer": 1.3})
-    save_result(tmp_path / "a" / "result.json", a)
-    save_result(tmp_path / "b" / "result.json", b)
+    words = slower_to_confirm(skeleton, rng, tmp_path)
     broken = replace(synthetic(skeleton, rng), complete=False, why="the board was gone")
     monkeypatch.setattr("bench.confirm.measure_again", lambda result, folder: broken)
-    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if", "5%", "--confirm", "--json"]
     answer = CliRunner().invoke(bench, words)
     assert isinstance(answer.exception, NotValidError)
     document = json.loads(answer.output)
