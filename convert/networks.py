@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import HostError, ModelError
+from edge.paths import KIT_ROOT
 
 Tensor = NDArray[np.float32]
 # Read by OpenMP and MKL when they start; Paddle Lite's Python API has no setting of its own.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_ROOT = str(Path(__file__).resolve().parent.parent)
-_PATH = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
+_PATH = os.pathsep.join(filter(None, (str(KIT_ROOT), os.environ.get("PYTHONPATH"))))
 
 
 @dataclass(frozen=True)

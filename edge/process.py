@@ -7,7 +7,8 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from edge.paths import KIT_ROOT
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -17,7 +18,7 @@ _START = "import sys; sys.path[0] = sys.argv.pop(1); from edge.cli import main; 
 
 def edge_command(arguments: Sequence[str]) -> list[str]:
     """Returns the command line that runs `edge ARGUMENTS` with this interpreter, whatever lies in the working directory."""
-    return [sys.executable, "-c", _START, str(Path(__file__).resolve().parent.parent), *arguments]
+    return [sys.executable, "-c", _START, str(KIT_ROOT), *arguments]
 
 
 def prepare_process() -> None:
