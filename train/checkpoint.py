@@ -8,6 +8,7 @@ A run's folder:
     best.pdparams   the best weights by validation (the moving average's, when there is one)
     best.json       the step and figures of `best.pdparams`
     log.csv         one line a logged step
+    .running.json   the process that trains in it now (`train.alone`)
 """
 
 from __future__ import annotations

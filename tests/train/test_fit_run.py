@@ -69,6 +69,11 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     # After step 3 the checkpoint of step 2 is there, and a step that must be done again.
     while 3 not in _steps(broken / "log.csv") and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.02)
+    os.kill(child.pid, signal.SIGSTOP)
+    second = _run(_command(data, broken, "--json"))
+    assert second.returncode == 2, second
+    told = json.loads(second.stdout)
+    assert f"Process {child.pid} " in told["error"] and f"kill {child.pid}" in told["hint"], told
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert load_state(broken / "last.ckpt").step < 6, "it was killed too late to show anything"

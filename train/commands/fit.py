@@ -40,9 +40,10 @@ def fit(
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
+    from train.alone import alone_in
     from train.fit.start import start_fit
 
-    with Progress(visualdl, quiet=as_json) as progress:
+    with alone_in(out, "edge train fit"), Progress(visualdl, quiet=as_json) as progress:
         run = start_fit(recipe, out, progress.row)
         best = run.run(stop)
     if as_json:

@@ -32,10 +32,11 @@ def quantize_by_training(
         as_json: Print one JSON document.
 
     Raises:
-        UsageError: The recipe is for the other task.
+        UsageError: The recipe is for the other task; another process trains in `<out>-run`.
         InputError: `out` is taken and `force` is off; there is no float run.
         EdgeError: See `train.quantize_qat`.
     """
+    from train.alone import alone_in
     from train.delivery import deliver
     from train.fit.recipe import load_recipe
     from train.quantize_qat import start_qat
@@ -48,7 +49,8 @@ def quantize_by_training(
     work = out.with_name(f"{out.name}-run")
     from train.commands.fit import Progress
 
-    with Progress(None, quiet=as_json) as progress:
-        start_qat(recipe, runs, work, progress.row).run()
-    model = deliver(read_trained([work]), out, recipe=recipe, force=force)
+    with alone_in(work, "edge train quantize --method qat"):
+        with Progress(None, quiet=as_json) as progress:
+            start_qat(recipe, runs, work, progress.row).run()
+        model = deliver(read_trained([work]), out, recipe=recipe, force=force)
     show_delivered(model, as_json)
