@@ -6,15 +6,16 @@ sorted, bad photos are reported instead of ending the run, and a run that was in
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.ccpd import CcpdName
 from edge.errors import HostError, InputError, UsageError
+from train.alone import alone_in
 from train.labels_journal import Journal, Outcome
 from train.labels_photo import BadPhoto, crop_name, label_photo, read_name
 from train.labels_plan import Phase, find_phases
@@ -59,7 +60,7 @@ def make_labels(
 
     Raises:
         InputError: No photos, no good photo at all, a bad photo under `strict`, or other labels in the way.
-        UsageError: Unknown backend.
+        UsageError: Unknown backend; another process makes labels there.
         HostError: The backend's package is not installed.
         OSError: The output cannot be written.
     """
@@ -74,15 +75,10 @@ def make_labels(
         for phase in phases:
             for photo in phase.photos:
                 read_name(photo)
-    for journal in journals:
-        if chosen.force:
-            journal.clear()
-        elif journal.finished() is None and (obstacle := journal.conflict()):
-            raise InputError(
-                f"{obstacle} was made from other photos than {root} now holds.",
-                "Use --force to make the labels anew, or another --out.",
-            )
-    summaries = [_make_phase(journal, chosen, progress) for journal in journals]
+    # What is finished is only read, and may lie where nothing can be written.
+    working = chosen.force or not all(journal.finished() for journal in journals)
+    with alone_in(out, "edge train labels") if working else contextlib.nullcontext():
+        summaries = _make_phases(journals, chosen, progress)
     if not any(summary["labelled"] for summary in summaries):
         count = sum(summary["photos"] for summary in summaries)
         raise InputError(
@@ -90,6 +86,18 @@ def make_labels(
             f"See {journals[0].folder / 'skipped.csv'}. CCPD photos carry their annotation in the file name.",
         )
     return summaries
+
+
+def _make_phases(journals: list[Journal], options: LabelOptions, progress: Progress | None) -> list[dict[str, Any]]:
+    for journal in journals:
+        if options.force:
+            journal.clear()
+        elif journal.finished() is None and (obstacle := journal.conflict()):
+            raise InputError(
+                f"{obstacle} was made from other photos than {journal.root} now holds.",
+                "Use --force to make the labels anew, or another --out.",
+            )
+    return [_make_phase(journal, options, progress) for journal in journals]
 
 
 def _make_phase(journal: Journal, options: LabelOptions, progress: Progress | None) -> dict[str, Any]:
@@ -184,7 +192,7 @@ def _reasons(summaries: list[dict[str, Any]]) -> str:
     return ", ".join(f"{reason} ({count})" for reason, count in sorted(total.items()))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _backend(name: str) -> Iterator[None]:
     from joblib import parallel_config
 
@@ -209,7 +217,7 @@ def _backend(name: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_cv_thread() -> Iterator[None]:
     """Keeps OpenCV from starting threads of its own below ours."""
     import cv2

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
-from edge.errors import EdgeError, InputError
+from edge.errors import EdgeError, InputError, UsageError
+from train.alone import alone_in
 from train.dataset import read_crops, read_photos
 from train.labels import LabelOptions, make_labels
 from train.labels_journal import label_roots
@@ -159,6 +160,16 @@ def test_a_finished_run_is_left_alone_and_an_interrupted_one_goes_on(ccpd, tmp_p
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     assert [summary["resumed"] for summary in make_labels(ccpd, out)] == [2, 5]
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_second_run_into_the_same_folder_says_which_process_works_there(ccpd, tmp_path):
+    out = tmp_path / "out"
+    with alone_in(out, "edge train labels"), pytest.raises(UsageError) as caught:
+        make_labels(ccpd, out)
+    assert f"Process {os.getpid()} " in caught.value.message and f"kill {os.getpid()}" in caught.value.hint
+    make_labels(ccpd, out)
+    with alone_in(out, "edge train labels"):
+        make_labels(ccpd, out)  # Finished: only read.
 
 
 def test_other_photos_are_not_mixed_into_finished_labels(ccpd, tmp_path):
