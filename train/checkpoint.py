@@ -17,11 +17,14 @@ import io
 import json
 import shutil
 import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from edge.errors import HostError, InputError, ModelError
 from edge.paths import write_atomic
@@ -65,8 +68,17 @@ def save_state(path: Path, state: State) -> None:
         for group, values in (("weights", state.weights), ("average", state.average), ("optimiser", state.optimiser))
         for name, value in values.items()
     }
+    save_arrays(path, {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays})
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Writes an `.npz` file, whole or not at all.
+
+    Raises:
+        HostError: The disk is full or not writable; what was there is untouched.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, **{_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}, **arrays)
+    np.savez(buffer, **arrays)
     _write(path, buffer.getvalue())
 
 
@@ -76,21 +88,56 @@ def load_state(path: Path) -> State:
     Raises:
         InputError: Missing, truncated or damaged, or not a checkpoint of this kit.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is not a checkpoint.", "A run's checkpoint is its last.ckpt.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-        meta = json.loads(values.pop(_META).tobytes())
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, AttributeError) as error:
-        raise InputError(f"{path} is damaged or no checkpoint: {error}.", "Delete it to start again.") from error
-    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
-        raise InputError(f"{path} is a checkpoint of another version of the kit.", "Delete it to start again.")
+    meta, values = _read(path)
     groups: dict[str, Arrays] = {"weights": {}, "average": {}, "optimiser": {}}
     for name, value in values.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = value
-    return State(meta["recipe"], int(meta["step"]), best=meta["best"], **groups)
+    return State(meta["recipe"], meta["step"], best=meta["best"], **groups)
+
+
+def _read(path: Path, *, settings_only: bool = False) -> tuple[dict[str, Any], Arrays]:
+    """Reads what a checkpoint says of itself, and its arrays; see `load_state`."""
+    if not path.is_file():
+        raise InputError(f"{path} is not a checkpoint.", "A run's checkpoint is its last.ckpt.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = [name for name in archive.files if name != _META]
+            values = {} if settings_only else {name: archive[name] for name in names}
+            meta = json.loads(archive[_META].tobytes())
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+        raise InputError(f"{path} is damaged or no checkpoint: {error}.", "Delete it to start again.") from error
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        raise InputError(f"{path} is a checkpoint of another version of the kit.", "Delete it to start again.")
+    kinds = {"recipe": dict, "step": int, "best": dict}
+    strange = [key for key, kind in kinds.items() if not isinstance(meta.get(key), kind)]
+    strange += [name for name in names if name.partition("/")[0] not in ("weights", "average", "optimiser")]
+    if strange:
+        raise InputError(f"{path} is damaged or no checkpoint: {strange[0]!r}.", "Delete it to start again.")
+    return meta, values
+
+
+def begin_run(folder: Path, recipe: dict[str, Any], characters: Sequence[str] | None) -> None:
+    """Writes a run's `recipe.yml` and `dict.txt`, unless a run of other settings lies there: its own stay.
+
+    Args:
+        folder: Of the run; made when missing.
+        recipe: The settings as plain data.
+        characters: Of a recogniser.
+
+    Raises:
+        InputError: The checkpoint in the folder was made with other settings or characters, or is damaged.
+        HostError: The disk is full or not writable.
+    """
+    dictionary = "".join(f"{mark}\n" for mark in characters or ())
+    if (folder / LAST).is_file():
+        check_settings(_read(folder / LAST, settings_only=True)[0]["recipe"], recipe, folder / LAST)
+        there = folder / "dict.txt"
+        if characters and there.is_file() and there.read_bytes() != dictionary.encode():
+            raise InputError(f"{folder / LAST} was made with other characters.", "Give another --out.")
+    _write(folder / "recipe.yml", yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False).encode())
+    if characters:
+        _write(folder / "dict.txt", dictionary.encode())
 
 
 def save_best(folder: Path, weights: Arrays, facts: dict[str, Any]) -> None:
@@ -99,8 +146,6 @@ def save_best(folder: Path, weights: Arrays, facts: dict[str, Any]) -> None:
     Raises:
         HostError: The disk is full or not writable; the old ones are untouched.
     """
-    import zlib  # noqa: F401
-
     import paddle
 
     buffer = io.BytesIO()
@@ -130,7 +175,16 @@ def check_fits(state: State, weights: Arrays, recipe: dict[str, Any], where: Pat
             f"{where} is a checkpoint of another architecture ({len(differ)} parameters differ, such as {differ[0]}).",
             "Give another --out, or delete the folder to start again.",
         )
-    changed = _changes(state.recipe, recipe)
+    check_settings(state.recipe, recipe, where)
+
+
+def check_settings(old: dict[str, Any], new: dict[str, Any], where: Path) -> None:
+    """Checks that a run goes on under the settings that it began with; where data lies and the like may change.
+
+    Raises:
+        InputError: They differ; names the first few.
+    """
+    changed = _changes(old, new)
     if changed:
         raise InputError(
             f"{where} was made with other settings: {', '.join(changed[:5])}.",

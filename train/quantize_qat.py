@@ -17,8 +17,7 @@ import yaml
 
 from edge.errors import InputError, ModelError
 from edge.models import Model, read_dictionary
-from edge.paths import write_atomic
-from train.checkpoint import BEST, LAST
+from train.checkpoint import BEST, LAST, begin_run
 from train.fit.recipe import QatPart, Recipe, parse_recipe, recipe_document
 from train.quantize_scales import best_scales
 
@@ -87,7 +86,7 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
         report: Called with each logged row.
 
     Raises:
-        InputError: `run` holds no best weights.
+        InputError: `run` holds no best weights; a run of other settings or characters lies in `out`.
         ModelError: They are of another architecture.
         UsageError: They are of the other task.
     """
@@ -115,12 +114,11 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
     task: Task
     if characters:
         task = RecTask(recipe, characters)
-        write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in characters))
     else:
         from train.fit.tasks_det import DetTask
 
         task = DetTask(recipe)
-    write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
+    begin_run(out, recipe_document(recipe), characters)
     net = deployed(plain)
     fresh = not (out / LAST).is_file()
     batches = [task.arrays(task.batch(UNSEEN + index))["images"] for index in range(CALIBRATION)] if fresh else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.errors import HostError, InputError, ModelError
-from train.checkpoint import State, check_fits, load_state, save_best, save_state
+from train.checkpoint import SCHEMA, State, begin_run, check_fits, load_state, save_best, save_state
 from train.fit.log import RunLog
 
 
@@ -53,7 +54,7 @@ def test_full_disk_leaves_the_old_checkpoint_and_says_so(tmp_path: Path) -> None
     assert [item.name for item in tmp_path.iterdir()] == ["last.ckpt"], "a part of the new one was left behind"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "npy", "other archive"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "npy", "other archive", "no settings"])
 def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "last.ckpt"
     save_state(path, _state())
@@ -70,6 +71,9 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: str) -> None:
     elif damage == "npy":
         with path.open("wb") as stream:
             np.save(stream, np.zeros(3))
+    elif damage == "no settings":
+        np.savez(path.with_suffix(".npz"), meta=np.frombuffer(json.dumps({"schema": SCHEMA}).encode(), np.uint8))
+        path.with_suffix(".npz").rename(path)
     else:
         with path.open("wb") as stream:
             np.savez(stream, a=np.zeros(3))
@@ -108,6 +112,19 @@ def test_other_settings_are_named_but_data_may_move(tmp_path: Path) -> None:
         check_fits(state, state.weights, {**state.recipe, "optim": {"rate": 0.2}}, tmp_path)
     moved = {**state.recipe, "data": {"root": "/elsewhere"}, "threads": 2}
     check_fits(state, state.weights, moved, tmp_path)
+
+
+def test_a_run_that_is_refused_keeps_its_settings_and_characters(tmp_path: Path) -> None:
+    recipe = {"task": "rec", "optim": {"rate": 0.1}}
+    begin_run(tmp_path, recipe, ["A", "B"])
+    save_state(tmp_path / "last.ckpt", State(recipe, 1, {}))
+    before = [(tmp_path / name).read_text() for name in ("recipe.yml", "dict.txt")]
+    with pytest.raises(InputError, match=r"optim\.rate 0\.1 -> 0\.2"):
+        begin_run(tmp_path, {**recipe, "optim": {"rate": 0.2}}, ["A", "B"])
+    with pytest.raises(InputError, match="other characters"):
+        begin_run(tmp_path, recipe, ["B", "A"])
+    assert [(tmp_path / name).read_text() for name in ("recipe.yml", "dict.txt")] == before
+    begin_run(tmp_path, recipe, ["A", "B"])
 
 
 @pytest.mark.paddle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -92,8 +93,10 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     best = [load_checkpoint(folder / "best.pdparams") for folder in (broken, whole)]
     assert set(best[0]) == set(best[1]) and all(best[0][name].tobytes() == best[1][name].tobytes() for name in best[0])
 
+    settings = (whole / "recipe.yml").read_bytes()
     again = _run(_command(data, whole, "-o", "optim.rate=0.5"))
     assert again.returncode == 3 and "optim.rate" in again.stderr and "Traceback" not in again.stderr
+    assert (whole / "recipe.yml").read_bytes() == settings, "the run's own settings are gone"
 
 
 def test_checkpoint_of_another_architecture_is_refused(
@@ -101,8 +104,10 @@ def test_checkpoint_of_another_architecture_is_refused(
 ) -> None:
     from edge.errors import ModelError
     from train.checkpoint import State, save_state
+    from train.fit.recipe import load_recipe, recipe_document
 
-    save_state(tmp_path / "last.ckpt", State({}, 3, {"backbone.conv.weight": np.zeros((3, 3), np.float32)}))
+    recipe = recipe_document(load_recipe(str(data / "recipe.yml"), (f"data.root={data}",)))
+    save_state(tmp_path / "last.ckpt", State(recipe, 3, {"backbone.conv.weight": np.zeros((3, 3), np.float32)}))
     with pytest.raises(ModelError, match="another architecture"):
         edge_here(*_command(data, tmp_path)[3:])
 
@@ -140,6 +145,15 @@ def test_loss_that_is_no_number_stops_with_the_batch_saved(data: Path, tmp_path:
     saved = np.load(tmp_path / "bad-batch-1.npz")
     assert saved["images"].shape == (4, 3, 48, 96)
     assert np.isnan(saved["weights/head.ctc_head.fc.weight"]).all()
+    (tmp_path / "bad-batch-1.npz").unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # As on a full disk.
+    try:
+        with pytest.raises(ModelError, match="loss of step 2 is not finite; the batch could not be kept"):
+            run.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.glob("*bad-batch*"))
     # A gradient that spoils the weights after a good loss: what was kept before stays.
     with pytest.raises(ModelError, match=r"After step 1, 1 parameters are not finite, such as head\.ctc_head"):
         Fit.save(run)

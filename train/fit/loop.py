@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.errors import ModelError
-from train.checkpoint import LAST, State, check_fits, load_state, save_best, save_state
+from edge.errors import HostError, ModelError
+from train.checkpoint import LAST, State, check_fits, load_state, save_arrays, save_best, save_state
 from train.fit.log import RunLog
 from train.fit.recipe import Recipe, recipe_document
 from train.fit.schedule import ema_decay, rate_at
@@ -189,12 +189,14 @@ class Fit:
 
     def _stop_for(self, batch: Any) -> None:
         path = self.out / f"bad-batch-{self.step}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            path, **self.task.arrays(batch), **{f"weights/{name}": value for name, value in self.weights().items()}
-        )
+        try:
+            weights = {f"weights/{name}": value for name, value in self.weights().items()}
+            save_arrays(path, {**self.task.arrays(batch), **weights})
+            kept = f"the batch and the weights are saved in {path}"
+        except HostError as error:
+            kept = f"the batch could not be kept, for {error.message}"
         raise ModelError(
-            f"The loss of step {self.step + 1} is not finite; the batch and the weights are saved in {path}.",
+            f"The loss of step {self.step + 1} is not finite; {kept.rstrip('.')}.",
             "Lower optim.rate, or look at that batch's labels.",
         )
 

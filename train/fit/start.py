@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
 from edge.errors import UsageError
-from edge.paths import write_atomic
 from train.accel.native import prepare_process
+from train.checkpoint import begin_run
 from train.fit.loop import Fit, Report
 from train.fit.recipe import Recipe, recipe_document
 
@@ -26,6 +24,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
 
     Raises:
         UsageError: Mixed precision where there is none.
+        InputError: A run of other settings lies in `out`.
         EdgeError: Of data, recipe or weights; see `train.dataset` and `train.fit.networks`.
     """
     prepare_process(recipe.threads)
@@ -52,9 +51,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
         task = DetTask(recipe, (rank, world))
     accelerate(net)
     if rank == 0:
-        write_atomic(out / "recipe.yml", yaml.safe_dump(recipe_document(recipe), allow_unicode=True, sort_keys=False))
-        if characters:
-            write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in characters))
+        begin_run(out, recipe_document(recipe), characters)
     run = Fit(recipe, net, task, out, report, rank, world=world)
     if world > 1:
         run.net = paddle.DataParallel(net)
