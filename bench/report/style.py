@@ -65,8 +65,8 @@ border-top:5px solid var(--tone)}
 .tile-box .big{font-size:32px;line-height:1.1;font-weight:700;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
 .tile-box .big small{font-size:15px;font-weight:500;color:var(--muted);letter-spacing:0}
 .tile-box p{margin:2px 0;font-size:14px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14px}
-caption{text-align:left;color:var(--muted);padding:0 0 6px;font-size:14px}
+table{border-collapse:separate;border-spacing:0;width:100%;font-variant-numeric:tabular-nums;font-size:14px}
+.caption{color:var(--muted);font-size:14px}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 thead th{color:var(--muted);font-weight:600}

@@ -192,10 +192,13 @@ PROBE = """
 window.onload = () => axe.run(document, {{resultTypes: ['violations', 'incomplete']}}).then(found => {{
   const said = found.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target + ' ' + n.failureSummary).join(' | '));
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const page = document.documentElement.clientWidth;
+  const cut = [...document.querySelectorAll('p,h1,h2,caption,figcaption,.scroll')]
+    .filter(e => e.getBoundingClientRect().right > page + 1).map(e => e.outerHTML.slice(0, 80));
   const tabs = [...document.querySelectorAll('a,summary,[tabindex]')].filter(e => e.tabIndex >= 0).length;
   const mark = document.createElement('pre');
   mark.id = 'axe-said';
-  mark.textContent = JSON.stringify({{said, wide, tabs, passes: found.passes.length}});
+  mark.textContent = JSON.stringify({{said, wide, cut, tabs, passes: found.passes.length}});
   document.body.append(mark);
 }});
 </script></body>"""
@@ -221,6 +224,7 @@ def test_axe_core_finds_no_violation(folder: Path, tmp_path: Path, scheme: str, 
     assert found["said"] == []
     assert found["passes"] > 20
     assert found["wide"] <= 0, "nothing sticks out sideways"
+    assert found["cut"] == [], "captions and text stay on the screen while a wide table scrolls below them"
     assert found["tabs"] >= 10, "links, tables and details can be reached by keyboard"
 
 
