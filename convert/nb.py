@@ -213,8 +213,8 @@ def existing(model: Model, out: Path, options: Options) -> Model | None:
         return None
     try:
         found = load_model(out)
-    except (InputError, ModelError):
-        return None
+    except EdgeError:
+        return None  # Damaged: `check_free` says why.
     parent = found.card.source.get("parent", {})
     same = (
         found.card.target == options.target

@@ -9,6 +9,7 @@ to trust it (source, sha256, what was checked). A loader refuses what it does no
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, ModelError, VerifyError
+from edge.errors import EdgeError, InputError, ModelError, VerifyError
 from edge.paths import sha256_file, write_atomic
 
 SCHEMA = "plate-edge/model-card/1"
@@ -191,18 +192,33 @@ def check_free(out: Path, force: bool) -> None:
     """Checks that a model folder can be made, before long work starts.
 
     Raises:
-        InputError: `out` exists, is not empty, and `force` is off; or it is not a model folder at all.
+        InputError: `out` exists, is not empty, and `force` is off (says so when the model there is damaged, and why);
+            or it is not a model folder at all.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not force:
-            raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
-        if not (out / CARD_NAME).is_file():
-            raise InputError(f"{out} is not a model folder, so it is not replaced.", "Give another --out.")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / CARD_NAME).is_file():
+        raise InputError(
+            f"{out} is not empty and not a model folder ({CARD_NAME} is missing), so it is not replaced.",
+            "Give another --out, or remove it.",
+        )
+    if force:
+        return
+    try:
+        load_model(out)
+    except EdgeError as error:
+        raise InputError(
+            f"{out} exists already, and the model there is damaged: {error.message}",
+            "The same command with --force makes it anew; or give another --out.",
+        ) from error
+    raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
 
 
 @contextmanager
 def new_folder(out: Path, force: bool) -> Iterator[Path]:
     """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
+
+    Whenever it is interrupted, `out` is what it was, or the new folder, or (killed between two renames) not there.
 
     Args:
         out: The model folder to make.
@@ -214,14 +230,18 @@ def new_folder(out: Path, force: bool) -> Iterator[Path]:
     check_free(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         temporary.chmod(0o755)
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(old)
         temporary.rename(out)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not out.exists():
+            old.rename(out)
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_model(folder: Path, *, verify: bool = True) -> Model:
@@ -317,9 +337,11 @@ def verify_files(model: Model) -> None:
     for item in model.card.files:
         path = model.folder / item.path
         if not path.is_file():
-            raise VerifyError(f"{path} is missing, but {CARD_NAME} lists it.", "Make the model again.")
-        if path.stat().st_size != item.bytes or sha256_file(path) != item.sha256:
-            raise VerifyError(f"{path} is not the file that {CARD_NAME} describes.", "Make the model again.")
+            raise VerifyError(f"{path} is missing, but {CARD_NAME} lists it.", _remake(model))
+        size = path.stat().st_size
+        if size != item.bytes or sha256_file(path) != item.sha256:
+            why = f"{size} bytes, not {item.bytes}" if size != item.bytes else "another SHA-256"
+            raise VerifyError(f"{path} is not the file that {CARD_NAME} describes ({why}).", _remake(model))
     if model.card.charset and model.dictionary:
         characters = read_dictionary(model.dictionary)
         if len(characters) + 1 != model.card.charset.classes:
@@ -327,6 +349,13 @@ def verify_files(model: Model) -> None:
                 f"{model.dictionary} has {len(characters)} characters, but the model has "
                 f"{model.card.charset.classes} classes (blank + characters)."
             )
+
+
+def _remake(model: Model) -> str:
+    if model.card.format != "nb":
+        return "Make the model again, with --force and the command that made it."
+    folder = shlex.quote(str(model.folder))
+    return f"Make it again: `edge convert nb MODEL --target {model.card.target} --out {folder} --force`."
 
 
 def read_dictionary(path: Path) -> list[str]:

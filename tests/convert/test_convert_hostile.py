@@ -1,0 +1,119 @@
+"""What `edge convert` says of damaged, cut and hostile files: which one, why and what to do, and nothing to the terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import edge
+from edge.cli import main
+from edge.errors import InputError
+from edge.models import new_folder
+
+SHIPPED = Path(edge.__file__).resolve().parent / "zoo" / "plate-v1"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `edge ...` in this process; returns exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edge", *map(str, arguments)])
+        # With paddle loaded, `edge` ends its process without unwinding.
+        monkeypatch.setattr("os._exit", sys.exit)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shipped detector as `.nb`; to be copied."""
+    from convert.nb import Options, convert_model
+    from edge.models import load_model
+
+    pytest.importorskip("paddlelite")
+    out = tmp_path_factory.mktemp("converted") / "det"
+    convert_model(load_model(SHIPPED / "det-fp32"), out, Options("arm"))
+    return out
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "det.nb"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def _other_hash(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][0]["sha256"] = "0" * 64
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def _half_a_card(folder: Path) -> None:
+    (folder / "card.json").write_text((folder / "card.json").read_text()[:200])
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (_cut, "det.nb is not the file that card.json describes (1000 bytes, not "),
+        (_other_hash, "det.nb is not the file that card.json describes (another SHA-256)"),
+        (_half_a_card, "card.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_model_in_the_way_is_named(
+    damage: Callable[[Path], None], why: str, converted: Path, tmp_path: Path, command: Run
+) -> None:
+    out = tmp_path / "det-arm"
+    shutil.copytree(converted, out)
+    again = ("convert", "nb", SHIPPED / "det-fp32", "--target", "arm", "--out", out)
+    assert command(*again)[0] == 0, "a whole one is left alone"
+    damage(out)
+    prune = ("convert", "prune", SHIPPED / "rec-fp32", "--charset", "plate", "--out", out)
+    for line in (again, prune):
+        code, shown, told = command(*line, "--json")
+        document = json.loads(shown)
+        assert code == 3 == document["code"], told
+        assert "the model there is damaged" in document["error"] and why in document["error"], document
+        assert "The same command with --force" in document["hint"]
+    for line in (("convert", "size", out), ("convert", "inspect", out), ("convert", "verify", out)):
+        code, shown, told = command(*line, "--json")
+        assert code in (3, 9) and why in json.loads(shown)["error"], told
+        assert damage is _half_a_card or f"`edge convert nb MODEL --target arm --out {out} --force`" in told
+
+
+def test_an_interrupted_replacement_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "card.json").write_text("old")
+
+    def interrupted(path: Path, target: Path, rename: Callable[[Path, Path], Path] = Path.rename) -> Path:
+        if target == out and (path / "card.json").read_text() == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_folder(out, force=True) as folder:
+        (folder / "card.json").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"] and (out / "card.json").read_text() == "old"
+    monkeypatch.undo()
+    with new_folder(out, force=True) as folder:
+        (folder / "card.json").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"] and (out / "card.json").read_text() == "new"
+
+
+def test_a_model_without_card_is_not_replaced_even_by_force(tmp_path: Path) -> None:
+    (tmp_path / "det.nb").write_bytes(b"x")
+    for force in (False, True):
+        with pytest.raises(InputError, match="not a model folder"), new_folder(tmp_path, force):
+            pass
+    assert (tmp_path / "det.nb").read_bytes() == b"x"
