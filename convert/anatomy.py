@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,7 +89,7 @@ class Anatomy:
             "parameters": self.elements,
             "regions": [asdict(region) for region in file.regions],
             "operators": [
-                {"index": op.index, "type": op.type, "kernel": "/".join(op.kernel), "scales": op.scales}
+                {"index": op.index, "type": op.type, "kernel": "/".join(op.kernel), "scales": _plain(op.scales)}
                 for op in file.operators
             ],
             "operator_counts": self.operator_counts,
@@ -101,6 +102,17 @@ class Anatomy:
                 for use in self.uses
             ],
         }
+
+
+def _plain(scales: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN and no infinity: what is no number is null."""
+    known = {key: list(value) if isinstance(value, tuple) else [value] for key, value in scales.items()}
+    finite = {key: [None if _is_endless(item) else item for item in items] for key, items in known.items()}
+    return {key: items if isinstance(scales[key], tuple) else items[0] for key, items in finite.items()}
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def dissect(file: NbFile, content: bytes) -> Anatomy:

@@ -12,7 +12,7 @@ import click
 
 from edge.errors import EdgeError, ExitCode, HostError
 from edge.lazy import LazyGroup
-from edge.streams import BrokenPipe, drop_output, prepare_streams, reader_is_gone
+from edge.streams import BrokenPipe, drop_output, prepare_streams, printable, reader_is_gone
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("edge.commands.quickstart:quickstart", "From nothing to the first report: asks what it needs."),
@@ -42,9 +42,9 @@ def fail(error: EdgeError) -> NoReturn:
     """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
     _json_error(error.message, error.hint, int(error.exit_code))
     with suppress(OSError):  # The code is told even where nothing can be written.
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"error: {printable(error.message)}", err=True)
         if error.hint:
-            click.echo(f"hint:  {error.hint}", err=True)
+            click.echo(f"hint:  {printable(error.hint)}", err=True)
     sys.exit(int(error.exit_code))
 
 

@@ -72,3 +72,15 @@ def drop_output() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
+
+
+def printable(text: str) -> str:
+    """Returns a text for the terminal: what would move its cursor, set its title or turn its letters round is escaped.
+
+    File names that are no UTF-8 are left as they are; the streams escape those.
+    """
+    return "".join(letter if _is_plain(letter) else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _is_plain(letter: str) -> bool:
+    return letter.isprintable() or letter in "\n\t\u00a0\u3000" or "\ud800" <= letter <= "\udfff"

@@ -10,6 +10,7 @@ import click
 
 from edge.errors import ExitCode
 from edge.models import TARGETS
+from edge.streams import printable
 
 
 @click.command()
@@ -32,8 +33,8 @@ def check(context: click.Context, model: Path, target: str, opt_version: str | N
         click.echo(json.dumps({"ok": not stopped, "findings": [asdict(item) for item in findings]}, ensure_ascii=False))
     else:
         for finding in findings:
-            click.echo(f"{finding.severity}: {finding.message} [{finding.code}]")
-            click.echo(f"    {finding.fix}")
+            click.echo(printable(f"{finding.severity}: {finding.message} [{finding.code}]"))
+            click.echo(printable(f"    {finding.fix}"))
         click.echo(f"{model}: {'would not convert' if stopped else 'converts'} for {target}")
     if stopped:
         context.exit(int(ExitCode.MODEL))

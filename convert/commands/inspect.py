@@ -11,6 +11,7 @@ from rich.table import Table
 
 from convert.anatomy import Anatomy, Difference, compare, dissect
 from convert.nbfile.reader import parse_nb
+from edge.console import PlainConsole
 from edge.errors import InputError, UsageError
 from edge.models import CARD_NAME, load_model
 from edge.paths import write_atomic
@@ -38,12 +39,14 @@ def open_nb(path: Path) -> tuple[Anatomy, bytes]:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb [OTHER.nb]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")
-@click.option("--top", default=12, show_default=True, help="How many of the largest weights to list.")
+@click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="How many weights to list.")
 @click.option("--force", is_flag=True, help="Overwrite the HTML file.")
 def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int, force: bool) -> None:
     """Show what is inside FILE.nb, or with two files what differs. Needs no Paddle."""
     if len(files) > 2:
         raise UsageError(f"{len(files)} files were named.", "Name one file, or two to compare.")
+    if html is not None and len(files) > 1:
+        raise UsageError("--html draws one file.", "Name one file, or leave --html out.")
     opened = [open_nb(path) for path in files]
     if len(opened) == 2:
         difference = compare(opened[0][0], opened[1][0], (opened[0][1], opened[1][1]))
@@ -69,7 +72,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
 
 def _show(anatomy: Anatomy, top: int) -> None:
     file = anatomy.file
-    console = Console(markup=False)  # Names in a file may look like markup, or spoil it.
+    console = PlainConsole()
     console.print(
         f"{file.path}: {file.size:,} bytes, opt {file.opt_version}, meta version {file.meta_version}, "
         f"for {file.target}, {'int8' if anatomy.quantised else 'float'}, {anatomy.elements:,} parameters"
@@ -113,7 +116,7 @@ def _show_reasons(console: Console, anatomy: Anatomy) -> None:
 
 
 def _show_difference(difference: Difference) -> None:
-    console = Console(markup=False)
+    console = PlainConsole()
     if not (difference.facts or difference.operators or difference.tensors):
         console.print("no difference in header, operators and weights")
         return

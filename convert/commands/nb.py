@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from edge.models import TARGETS, TASKS, Model
+from edge.streams import printable
 
 WEIGHTS = ("keep", "int16", "int8")
 
@@ -81,7 +82,7 @@ def _show(made: Model, note: str, as_json: bool) -> None:
         document |= {"notes": [note] if note else []}
         click.echo(json.dumps(document, ensure_ascii=False))
         return
-    click.echo(f"{made.file('.nb')}: {made.card.name}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
+    click.echo(f"{made.file('.nb')}: {printable(made.card.name)}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
     changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())
     click.echo(f"    opt {opt['version']}; {changes or 'no rewrites'}")
     click.echo("    " + ", ".join(f"{step['name']}: {step['bytes']:,}" for step in opt["steps"]))

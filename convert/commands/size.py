@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
+from edge.console import PlainConsole
 from edge.errors import InputError
 from edge.models import CARD_NAME, load_model
 from edge.paths import write_atomic
@@ -43,7 +43,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
         ratio = f"{row['over_floor']:.2f}" if row["over_floor"] else "-"
         numbers = [f"{row[key]:,}" for key in ("bytes", "int8", "float32", "other", "topology", "framing", "floor")]
         table.add_row(str(row["file"]), *numbers, ratio)
-    Console(markup=False).print(table)
+    PlainConsole().print(table)
     for row in rows:
         if row["steps"]:
             _show_steps(str(row["file"]), row["steps"])
@@ -70,7 +70,7 @@ def _show_steps(name: str, steps: list[dict[str, Any]]) -> None:
         table.add_row(what, f"{step['before']:,}", f"{step['after']:,}", f"{change:+.1f} %")
     first, last = steps[0]["before"], steps[-1]["after"]
     table.add_row("all", f"{first:,}", f"{last:,}", f"{100 * (last / first - 1):+.1f} %", style="bold")
-    Console(markup=False).print(table)
+    PlainConsole().print(table)
 
 
 def _row(anatomy: Anatomy) -> dict[str, Any]:

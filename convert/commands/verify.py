@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
 from edge.models import load_model
 
@@ -87,7 +87,7 @@ def _show(checks: list[dict[str, Any]]) -> None:
         figures = ", ".join(f"{key} {_plain(value)}" for key, value in check["figures"].items())
         verdict = Text("ok", "green") if check["ok"] else Text("FAILED", "bold red")
         table.add_row(check["name"], verdict, figures, limits)
-    Console(markup=False).print(table)
+    PlainConsole().print(table)
     for note in sorted({check["note"] for check in checks if check.get("note")}):
         click.echo(f"note: {note}")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nbwriter import FLOAT, write_v2
 
 import edge
 from edge.cli import main
@@ -16,6 +18,7 @@ from edge.errors import InputError
 from edge.models import new_folder
 
 SHIPPED = Path(edge.__file__).resolve().parent / "zoo" / "plate-v1"
+EVIL = "\x1b]0;owned\x07\x9b2J\u202ew"
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -109,6 +112,30 @@ def test_an_interrupted_replacement_leaves_what_was_there(tmp_path: Path, monkey
     with new_folder(out, force=True) as folder:
         (folder / "card.json").write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["model"] and (out / "card.json").read_text() == "new"
+
+
+def test_names_in_a_file_cannot_steer_the_terminal(tmp_path: Path, command: Run) -> None:
+    first, second = tmp_path / "a.nb", tmp_path / "b.nb"
+    weights = [(f"{EVIL}{index}", FLOAT, (64,), bytes(256)) for index in range(2)]
+    conv = ("conv" + EVIL, {"Filter": [weights[0][0]]}, {"Output": [EVIL]}, {"Input0_scale": math.nan})
+    feed, fetch = ("feed", {}, {"Out": [EVIL]}, {"col": 0}), ("fetch", {"X": [EVIL]}, {}, {"col": 0})
+    first.write_bytes(write_v2([feed, conv, fetch], [], weights, opt="v2\x1b[2J"))
+    second.write_bytes(write_v2([feed, fetch], [], weights[1:]))
+    cut = tmp_path / f"{EVIL}.nb"
+    cut.write_bytes(first.read_bytes()[:-10])
+    for line in (("inspect", first), ("inspect", first, second), ("size", first, second), ("inspect", cut)):
+        _, shown, told = command("convert", *line)
+        assert "owned" in shown + told or line[0] == "size"
+        strange = {letter for letter in shown + told if not letter.isprintable()} - {"\n"}
+        assert not strange, (line, strange)
+    document = json.loads(command("convert", "inspect", first, "--json")[1], parse_constant=_no_json)
+    assert document["operators"][1] == {
+        "index": 1, "type": f"conv{EVIL}", "kernel": "unknown/unknown/unknown", "scales": {"Input0_scale": None},
+    }  # fmt: skip
+
+
+def _no_json(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
 
 
 def test_a_model_without_card_is_not_replaced_even_by_force(tmp_path: Path) -> None:
