@@ -93,7 +93,9 @@ def gelu(match: Matcher, operator: Any) -> bool:
         return False
     factors, factor = [arguments(operator.outputs, "Out")[0]], 1.0
     plain: list[str] = []
-    while factors:
+    for _ in range(2 * len(match.producers) + 2):  # Leaves included; see `Matcher.affine`.
+        if not factors:
+            break
         name = factors.pop()
         made = match.producers.get(name)
         reading = match.step(made) if made is not None else None
@@ -104,7 +106,7 @@ def gelu(match: Matcher, operator: Any) -> bool:
             factors += [arguments(made.inputs, "X")[0], arguments(made.inputs, "Y")[0]]
         else:
             plain.append(name)
-    if len(plain) != 2:
+    if len(plain) != 2 or factors:
         return False
     for x, other in (plain, plain[::-1]):
         outer = match.affine(other)

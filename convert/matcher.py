@@ -81,7 +81,11 @@ class Matcher:
     def affine(self, name: str) -> Affine:
         """Reads a variable as an affine function of the variable furthest back."""
         result = Affine(name)
-        while (operator := self.producers.get(result.name)) is not None and (inner := self.step(operator)):
+        for _ in self.producers:  # No further: a program that writes names again may lead back to where it began.
+            operator = self.producers.get(result.name)
+            inner = self.step(operator) if operator is not None else None
+            if inner is None:
+                break
             result = Affine(inner.name, result.factor * inner.factor, result.factor * inner.shift + result.shift)
         return result
 

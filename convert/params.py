@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from convert.program import TensorDesc
@@ -58,7 +59,7 @@ def load_params(path: Path, names: list[str]) -> dict[str, Array]:
     try:
         for name in names:
             values[name], offset = _read(raw, offset)
-    except (struct.error, ValueError, KeyError) as error:
+    except (struct.error, ValueError, KeyError, OverflowError, DecodeError) as error:
         raise ModelError(
             f"{path} ends or breaks at byte {offset}, in {name!r}, tensor {len(values) + 1} of {len(names)}.",
             "Is it complete, and does it belong to this program?",

@@ -102,7 +102,49 @@ def load_program(path: Path) -> Any:
         raise ModelError(f"{path} is not a Paddle program: {error}.", "Is the file complete?") from error
     if not program.blocks or not program.blocks[0].ops:
         raise ModelError(f"{path} holds no operators.", "Is it a `.pdmodel` file?")
+    fault = _fault(program)
+    if fault:
+        raise ModelError(f"{path} is damaged: {fault}.", "Is the file complete? Export the model again.")
     return program
+
+
+def _fault(program: Any) -> str:
+    """Says what no whole program has: names that are no text, operators without what they compute with."""
+    for block in program.blocks:
+        names = [variable.name for variable in block.vars]
+        for operator in block.ops:
+            names += [operator.type, *(item.name for item in operator.attrs)]
+            for item in (*operator.inputs, *operator.outputs):
+                names += [item.parameter, *item.arguments]
+        # Protobuf gives bytes where a text is no UTF-8.
+        if not all(isinstance(name, str) for name in names):
+            return "a name in it is no text"
+    for index, operator in enumerate(program.blocks[0].ops):
+        there = {item.parameter for item in (*operator.inputs, *operator.outputs) if item.arguments}
+        missing = [slot for slot in _slots(operator.type) if slot not in there]
+        if missing:
+            return f"operator {index}, {operator.type}, has no {missing[0]}"
+    return ""
+
+
+_CONVOLUTIONS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
+_PAIRS = ("mul", "matmul", "matmul_v2", "elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div",
+          "elementwise_pow")  # fmt: skip
+_SINGLES = ("scale", "dropout", "assign", "clip", "relu6", "sigmoid", "hard_sigmoid", "erf", "sqrt", "square", "pow",
+            "reduce_mean", "reshape2", "transpose2", "squeeze2", "unsqueeze2", "flatten2",
+            "flatten_contiguous_range")  # fmt: skip
+
+
+def _slots(kind: str) -> tuple[str, ...]:
+    """Returns the inputs and outputs that the kit counts on in operators of a type."""
+    if kind in _CONVOLUTIONS:
+        return ("Input", "Filter", "Output")
+    if kind in _PAIRS:
+        return ("X", "Y", "Out")
+    if kind in ("quantize_linear", "dequantize_linear"):
+        return ("X", "Scale", "Y")
+    fake = kind.startswith("fake_") and "quantize" in kind
+    return ("X", "Out") if kind in _SINGLES or fake or kind == "moving_average_abs_max_scale" else ()
 
 
 PADDLE3_HINT = (

@@ -30,6 +30,8 @@ def find_files(path: Path) -> tuple[Path, Path]:
     """
     if path.is_file() and path.suffix == ".pdmodel":
         programs = [path]
+    elif path.is_file() and path.suffix == ".nb":
+        raise InputError(f"{path} is converted already.", "Name its inference model; `edge convert inspect` shows a .nb.")
     elif path.is_file():
         if path.suffix == ".json" and path.name != CARD_NAME:
             raise ModelError(f"{path} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
@@ -37,12 +39,20 @@ def find_files(path: Path) -> tuple[Path, Path]:
     else:
         programs = sorted(path.glob("*.pdmodel")) if path.is_dir() else []
     folder = path if path.is_dir() else path.parent
+    folders = [file for file in programs if not file.is_file()]
+    programs = [file for file in programs if file.is_file()]
+    if not programs and folders:
+        raise InputError(f"{folders[0]} is a folder, where a Paddle program should be.", "Export the model again.")
     if not programs:
         modern = sorted(file for file in folder.glob("*.json") if file.with_suffix(".pdiparams").is_file())
         if modern:
             raise ModelError(f"{modern[0]} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
         if any(folder.glob("*.pdparams")):
             raise InputError(f"{folder} holds a checkpoint, not an inference model.", "Export it first.")
+        if any(folder.glob("*.nb")):
+            raise InputError(
+                f"{folder} is converted already.", "Name its inference model; `edge convert inspect` shows a .nb."
+            )
         raise InputError(f"{path} holds no inference model.", "It has `inference.pdmodel` and `inference.pdiparams`.")
     if len(programs) > 1:
         names = ", ".join(file.name for file in programs)

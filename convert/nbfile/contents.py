@@ -37,6 +37,12 @@ class NbError(ModelError):
         super().__init__(f"{message} (at byte {offset})", hint or "Convert the model again with `edge convert nb`.")
         self.offset = offset
 
+    def of(self, path: Path) -> NbError:
+        """Returns the error with the file's name before it, when its message has none."""
+        if not self.message.startswith(str(path)):
+            self.message = f"{path}: {self.message}"
+        return self
+
 
 @dataclass(frozen=True)
 class Region:

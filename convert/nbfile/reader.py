@@ -40,7 +40,10 @@ def parse_nb(content: bytes, path: Path) -> NbFile:
     """Reads the content of a `.nb` file; `path` is for messages. See `read_nb`."""
     if len(content) < HEADER:
         raise NbError(f"{path} is no .nb file: {len(content)} bytes are fewer than its header", len(content))
-    return _read(path, memoryview(content))
+    try:
+        return _read(path, memoryview(content))
+    except NbError as error:
+        raise error.of(path) from error
 
 
 def read_opt_version(path: Path) -> str:

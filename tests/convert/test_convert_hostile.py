@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,10 +14,15 @@ import pytest
 from nbwriter import FLOAT, write_v2
 
 import edge
+from convert.fuse import fuse_pieces
+from convert.graph import Graph
+from convert.rewrite import rewrite
+from convert.source import output_classes
 from edge.cli import main
-from edge.errors import InputError
+from edge.errors import EdgeError, InputError
 from edge.models import new_folder
 
+FILES = Path(__file__).parent / "opt-files"
 SHIPPED = Path(edge.__file__).resolve().parent / "zoo" / "plate-v1"
 EVIL = "\x1b]0;owned\x07\x9b2J\u202ew"
 Run = Callable[..., tuple[int, str, str]]
@@ -114,6 +120,30 @@ def test_an_interrupted_replacement_leaves_what_was_there(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["model"] and (out / "card.json").read_text() == "new"
 
 
+def test_a_file_cut_anywhere_is_named_with_its_name(converted: Path, tmp_path: Path, command: Run) -> None:
+    whole = (converted / "det.nb").read_bytes()
+    path, folder = tmp_path / "cut.nb", tmp_path / "model"
+    shutil.copytree(converted, folder)
+    for sixteenth in range(16):
+        path.write_bytes(whole[: len(whole) * sixteenth // 16])
+        (folder / "det.nb").write_bytes(path.read_bytes())
+        for line in (("inspect", path), ("inspect", converted, path), ("size", path)):
+            code, shown, _ = command("convert", *line, "--json")
+            assert code == 4 and str(path) in json.loads(shown)["error"], (sixteenth, shown)
+        code, shown, _ = command("convert", "verify", folder, "--json")
+        assert code == 9 and "det.nb" in json.loads(shown)["error"]
+        code, shown, _ = command("convert", "check", path, "--target", "arm", "--json")
+        assert code == 3 and f"{path} is converted already" in json.loads(shown)["error"]
+
+
+def test_a_folder_in_the_place_of_a_program_is_named(tmp_path: Path, command: Run) -> None:
+    (tmp_path / "inference.pdmodel").mkdir()
+    (tmp_path / "inference.pdiparams").write_bytes(b"")
+    for line in (("check", tmp_path), ("nb", tmp_path, "--out", tmp_path / "out")):
+        code, shown, _ = command("convert", *line, "--target", "arm", "--json")
+        assert code == 3 and "inference.pdmodel is a folder" in json.loads(shown)["error"]
+
+
 def test_names_in_a_file_cannot_steer_the_terminal(tmp_path: Path, command: Run) -> None:
     first, second = tmp_path / "a.nb", tmp_path / "b.nb"
     weights = [(f"{EVIL}{index}", FLOAT, (64,), bytes(256)) for index in range(2)]
@@ -136,6 +166,49 @@ def test_names_in_a_file_cannot_steer_the_terminal(tmp_path: Path, command: Run)
 
 def _no_json(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
+
+
+def test_damaged_programs_end_in_a_sentence(tmp_path: Path) -> None:
+    """A thousand mutations of a program or of its parameters: each is read, or refused by an error of the kit's."""
+    rng = random.Random(5)
+    program, parameters = ((FILES / f"inference.{kind}").read_bytes() for kind in ("pdmodel", "pdiparams"))
+    paths = tmp_path / "a.pdmodel", tmp_path / "a.pdiparams"
+    refused = 0
+    for number in range(1000):
+        damaged = bytearray(parameters if number % 3 == 0 else program)
+        for _ in range(rng.choice((1, 1, 2, 5))):
+            place = rng.randrange(min(len(damaged), 500) if number % 3 == 0 else len(damaged))
+            how = rng.random()
+            if how < 0.6:
+                damaged[place] = rng.randrange(256)
+            elif how < 0.8:
+                del damaged[place : place + rng.randrange(1, 40)]
+            else:
+                damaged[place:place] = rng.randbytes(rng.randrange(1, 9))
+        paths[0].write_bytes(program if number % 3 == 0 else damaged)
+        paths[1].write_bytes(damaged if number % 3 == 0 else parameters)
+        try:
+            graph = Graph.load(*paths)
+            output_classes(graph)
+            rewrite(graph, rng.choice(("arm", "x86")), "2.13rc0", integers=True)
+        except EdgeError as error:
+            assert error.message and "\n" not in error.message
+            refused += 1
+    assert refused > 300
+
+
+def test_a_program_that_leads_in_circles_ends() -> None:
+    graph = Graph.load(FILES / "inference.pdmodel", FILES / "inference.pdiparams")
+    first = graph.block.ops[1]
+    result = next(name for item in first.outputs for name in item.arguments)
+    for source, target in ((result, "loop"), ("loop", result)):
+        operator = graph.block.ops.add(type="scale")
+        operator.inputs.add(parameter="X", arguments=[source])
+        operator.outputs.add(parameter="Out", arguments=[target])
+        operator.attrs.add(name="scale", type=1, f=2.0)
+    fetch = graph.block.ops.add(type="fetch")
+    fetch.inputs.add(parameter="X", arguments=["loop"])
+    fuse_pieces(graph)
 
 
 def test_a_model_without_card_is_not_replaced_even_by_force(tmp_path: Path) -> None:
