@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from bench.report.facts import settings, span_text
-from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text
+from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text, ticks
 from bench.result import Process, Result, ResultCell
 from bench.summary import OTHER, ROWS, CellSummary, ResultSummary
 from bench.table import STAGE_TITLES, figure, megabytes
 from edge.treemap import squarify
 
 MOST_DOTS = 1200
-_BAR = 34
+# Of the stacked bars, in pixels: height of one, and from one to the next with the two lines of text above it.
+_BAR, _STEP = 34, 85.0
+_HISTOGRAM = 66.0
 # Of the treemap: the band of the largest set in pixels, and the width for which its tiles are laid out (a phone's).
 _TALLEST, _WIDE = 152.0, 350.0
 # Percent of the width from which a label fits into a bar on a desk, and on a phone.
@@ -35,11 +37,12 @@ def stage_bars(summary: ResultSummary) -> str:
     said = []
     for number, item in enumerate(items):
         assert item.total is not None
-        top = number * 70.0
+        top = number * _STEP
         words = f"{item.cell.label}, {settings(item)}"
         content += [
-            clipped(0, top - 2, 76, 20, [words], "label", 0),
+            text(0, top + 14, item.cell.label, "label strong"),
             text(100, top + 14, f"{figure(item.total.median)} ms", "label strong", "end"),
+            text(0, top + 30, settings(item), "tick"),
         ]
         x = 0.0
         parts = []
@@ -49,15 +52,15 @@ def stage_bars(summary: ResultSummary) -> str:
             value = max(0.0, item.stages[row].median)
             width = scale.at(value)
             tip = f"{STAGE_TITLES[row]}: {figure(value)} ms ({value / item.total.median:.1%})"
-            content.append(rect(x, top + 22, width, _BAR, f"stage {row}", tip))
+            content.append(rect(x, top + 37, width, _BAR, f"stage {row}", tip))
             if width >= _FITS:
                 style = "inside" if width >= _FITS_PHONE else "inside desk"
-                content.append(clipped(x, top + 27, width, 24, [f"{STAGE_TITLES[row]} {figure(value)}"], style))
+                content.append(clipped(x, top + 42, width, 24, [f"{STAGE_TITLES[row]} {figure(value)}"], style))
             parts.append(f"{STAGE_TITLES[row]} {figure(value)}")
             x += width
         said.append(f"{words}: total {figure(item.total.median)} ms; {', '.join(parts)}")
-    bottom = len(items) * 70.0 - 8
-    content = [*axis(scale, bottom, 22, "ms"), *content]
+    bottom = len(items) * _STEP - 8
+    content = [*axis(scale, bottom, 37, "ms"), *content]
     return chart(bottom + 22, content, name="Time of one photo by stage", text=". ".join(said) + ".", identity="bars")
 
 
@@ -86,7 +89,7 @@ def distribution(result: Result, item: CellSummary, identity: str) -> str:
     beyond = int((pooled > scale.high).sum())
     style = item.cell.precision
     content = _histogram(pooled, scale, style)
-    top = 84.0
+    top = _HISTOGRAM + 20.0
     step = 14.0 if len(processes) <= 12 else 8.0
     every = max(1, -(-pooled.size // MOST_DOTS))
     generator = np.random.default_rng(0)
@@ -104,15 +107,15 @@ def distribution(result: Result, item: CellSummary, identity: str) -> str:
     interval = item.total.interval
     if interval is not None:
         left, right = scale.at(interval.low), scale.at(interval.high)
-        content.insert(0, rect(left, 8, right - left, bottom - 8, "band", "95 % interval of the median"))
+        content.insert(0, rect(left, 20, right - left, bottom - 20, "band", "95% interval of the median"))
     middle = scale.at(item.total.median)
-    content.append(line(middle, 8, middle, bottom, "overall"))
-    content = [*axis(scale, bottom, 8, "ms"), *content]
+    content.append(line(middle, 20, middle, bottom, "overall"))
+    content = [*axis(scale, bottom, 20, "ms"), *content]
     words = (
         f"{item.total.n} photos in {len(processes)} process{'' if len(processes) == 1 else 'es'}: "
         f"median {figure(item.total.median)} ms, "
         f"from {figure(item.total.minimum)} to {figure(item.total.maximum)} ms"
-        + (f", 95 % interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
+        + (f", 95% interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
         + (f"; {beyond} slower than the axis shows" if beyond else "")
     )
     caption = f"<figcaption><strong>{escape(item.cell.label)}</strong>, {escape(settings(item))}. {words}.</figcaption>"
@@ -196,13 +199,13 @@ def _histogram(pooled: np.ndarray[Any, np.dtype[np.float64]], scale: Scale, styl
     bins = int(min(60, max(8, np.sqrt(pooled.size) * 1.5)))
     counts, edges = np.histogram(pooled, bins=bins, range=(scale.low, scale.high))
     tallest = max(1, int(counts.max()))
-    content = []
+    content = [text(0, 11, f"tallest bar: {tallest} photo{'' if tallest == 1 else 's'}", "tick")]
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
-            size = 66.0 * count / tallest
+            size = _HISTOGRAM * count / tallest
             tip = f"{figure(float(left))} to {figure(float(right))} ms: {count} photos"
             width = scale.at(float(right)) - scale.at(float(left))
-            content.append(rect(scale.at(float(left)), 78 - size, width * 0.94, size, f"bar {style}", tip))
+            content.append(rect(scale.at(float(left)), 14 + _HISTOGRAM - size, width * 0.94, size, f"bar {style}", tip))
     return content
 
 
@@ -213,7 +216,12 @@ def _points(
     highest = max(float(np.quantile(process.ms["total"], 0.99)) for process in processes) * 1.08
     height = 150.0
     content.append(text(0, 14, "ms a photo", "label"))
-    content.append(text(100, 14, f"top: {figure(highest)} ms", "tick", "end"))
+    beyond = sum(total > highest for process in processes for total in process.ms["total"])
+    if beyond:
+        content.append(text(100, 14, f"drawn at the top: {beyond} slower than {figure(highest)} ms", "tick", "end"))
+    for mark in ticks(0.0, highest, 4)[1:]:
+        y = 18 + height * (1 - mark / highest)
+        content += [line(0, y, 100, y, "grid"), text(100, y - 4, f"{mark:g} ms", "tick", "end")]
     for process in processes:
         style = result.cell(process.cell).precision
         for at, total in list(zip(process.times, process.ms["total"], strict=True))[::every]:

@@ -8,14 +8,14 @@ _LIGHT = """
 --fp32:#1f5fbf;--int8:#147a55;--fp16:#8250b8;--band:#1f5fbf1f;
 --valid:#176b3a;--noisy:#835400;--invalid:#b3261e;--valid-bg:#e2f3e8;--noisy-bg:#fbefd3;--invalid-bg:#fbe4e2;
 --decode:#8b95a3;--det_pre:#8fc0ee;--det_infer:#2464b8;--det_post:#12386b;--crop:#1f8a80;
---rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#6e2f0c;--other:#b9a7d6;
+--rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#6e2f0c;--other:#b9a7d6;--curve:#b5531a;
 """
 _DARK = """
 --page:#0f1318;--card:#181d24;--ink:#e8ecf1;--muted:#a0aab6;--line:#2e3640;--soft:#212831;
 --fp32:#6ea8fe;--int8:#4cc793;--fp16:#c39bf0;--band:#6ea8fe26;
 --valid:#5fd08f;--noisy:#f0b94a;--invalid:#ff8a80;--valid-bg:#14301f;--noisy-bg:#33280f;--invalid-bg:#3a1a18;
 --decode:#8b95a3;--det_pre:#a9cdf2;--det_infer:#2f6fc4;--det_post:#7d94b8;--crop:#2fa398;
---rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#c98a63;--other:#a894cc;
+--rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#c98a63;--other:#a894cc;--curve:#f0955a;
 """
 
 STYLE = (
@@ -57,6 +57,7 @@ font-weight:700;
 font-size:13px;letter-spacing:.06em;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .verdict .say{font-size:17px;margin:8px 0}
 .verdict ul{margin:6px 0 0;padding-left:20px}
+.verdict>ul>li+li{margin-top:8px}
 .callout{background:var(--soft);border-radius:10px;padding:10px 14px;margin:12px 0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:14px;margin:18px 0}
 .tile-box{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:16px 18px;
@@ -96,12 +97,12 @@ svg .inside{fill:#fff;font-size:12px;font-weight:600}
 .decode{fill:var(--decode)}.det_pre{fill:var(--det_pre)}.det_infer{fill:var(--det_infer)}.det_post{fill:var(--det_post)}
 .crop{fill:var(--crop)}.rec_pre{fill:var(--rec_pre)}.rec_infer{fill:var(--rec_infer)}.rec_post{fill:var(--rec_post)}
 .other{fill:var(--other)}
-.dot{fill:var(--tone);fill-opacity:.5}
+.dot{fill:var(--tone);fill-opacity:.7}
 .bar{fill:var(--tone);fill-opacity:.75}
 .band{fill:var(--band)}
 .median{stroke:var(--ink);stroke-width:2}
 .overall{stroke:var(--ink);stroke-width:1;stroke-dasharray:4 3}
-.curve{stroke:var(--rec_infer);stroke-width:1.8;stroke-linecap:round}
+.curve{stroke:var(--curve);stroke-width:1.8;stroke-linecap:round}
 .tile{stroke:var(--card);stroke-width:3}
 .tile.fp32{fill:#1f5fbf}.tile.int8{fill:#147a55}.tile.fp16{fill:#7443ab}
 .tile.fp32.detector{fill:#153f80}.tile.int8.detector{fill:#0c5138}.tile.fp16.detector{fill:#4d2c72}
@@ -134,12 +135,15 @@ footer{padding:10px 20px 50px;color:var(--muted);font-size:13px}
 @media (max-width:820px){dl.record{columns:1}}
 @media (max-width:560px){
 svg .desk{display:none}
+svg .inside{font-size:11px;letter-spacing:-.03em}
 main,header.top,footer{padding-left:12px;padding-right:12px}
 section{padding:16px 14px;border-radius:12px}
 dl.record div{grid-template-columns:104px 1fr;gap:10px}
 .photos{grid-template-columns:1fr 1fr;gap:10px}
 .card figcaption{padding:8px 10px;font-size:13px}
-th,td{padding:6px 8px}
+table{font-size:13px}
+th,td{padding:6px 0 6px 8px}
+.scroll tbody th,.scroll thead td:first-child{min-width:88px}
 }
 @media (max-width:380px){.photos{grid-template-columns:1fr}}
 @media print{
