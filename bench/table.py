@@ -67,12 +67,12 @@ def pair_sentence(twins: PairSummary) -> str:
     parts = []
     ratio = twins.ratios.get("total")
     if ratio is not None:
-        interval = f" (95 %: {ratio.interval.low:.2f} to {ratio.interval.high:.2f})" if ratio.interval else ""
-        parts.append(f"{ratio.ratio:.2f} of the time{interval}")
-    parts.append(f"{twins.det_bytes:.2f} of the detector's and {twins.rec_bytes:.2f} of the recogniser's bytes")
+        interval = f" (95% interval: {ratio.interval.low:.2f} to {ratio.interval.high:.2f})" if ratio.interval else ""
+        parts.append(f"{ratio.ratio:.2f} times the time{interval}")
+    parts.append(f"{twins.det_bytes:.2f} times the detector's bytes and {twins.rec_bytes:.2f} times the recogniser's")
     if twins.agreement:
         parts.append(f"the same plates on {twins.agreement.same} of {twins.agreement.photos} photos")
-    return f"int8 beside fp32 ({twins.int8}): {', '.join(parts)}."
+    return f"int8 against fp32 ({twins.int8}): {', '.join(parts)}."
 
 
 def shared_reasons(summary: ResultSummary) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def print_table(result: Result, summary: ResultSummary, console: Console) -> Non
         console.print(_by_cell(summary))
     if any(item.total is not None and item.total.n < MIN_SAMPLES[90] for item in summary.cells):
         console.print(
-            f"* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing.", style="dim"
+            f"* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing.", style="dim"
         )
     for twins in summary.pairs:
         console.print(escape(pair_sentence(twins)))
@@ -135,7 +135,7 @@ def _by_stage(summary: ResultSummary) -> Table:
     rows += [(STAGE_TITLES[row], [pair(item.stages.get(row)) for item in summary.cells]) for row in ROWS]
     rows += [
         ("rec infer a plate", [pair(item.rec_per_plate) for item in summary.cells]),
-        ("median, 95 %", [_interval(item) for item in summary.cells]),
+        ("median, 95%", [_interval(item) for item in summary.cells]),
         ("n (processes)", [_count(item) for item in summary.cells]),
         ("peak memory", [f"{item.hwm_kb / 1024:.0f} MiB" if item.hwm_kb else "-" for item in summary.cells]),
         ("plates right", [_accuracy(item) for item in summary.cells]),

@@ -30,8 +30,15 @@ NOTE_FOOTNOTE = (
     "224 - 189 - 1.8 leaves 33 ms)."
 )
 OWN_FOOTNOTE = (
-    "Ours: the two inference stages alone, the recogniser's for one plate, and the whole photo with decoding and "
-    "everything between; medians. Sizes are of the .nb files."
+    "Ours are medians: det ms and rec ms are the two networks alone, rec ms for one plate; photo ms is the whole photo, "
+    "with decoding and everything in between. Sizes are of the .nb files for this device's processor. Plates right "
+    "counts the photos of this report; the note gives an F on its own photos."
+)
+STAGE_FOOTNOTE = (
+    "det is the detector, which finds plates, and rec the recogniser, which reads them. decode: the photo file to "
+    "pixels; pre: scaling to the network's input; infer: the network; post: its output to boxes (det) or text (rec); "
+    "crop: cutting out and straightening each plate. The rec stages are for all plates of a photo together; other is "
+    "what no stage accounts for."
 )
 
 
@@ -50,8 +57,8 @@ class NoteRow:
 
 
 NOTE = (
-    NoteRow("fp32", "2.5", "223 or 233", "10.3", "4.2", "12.8", "298", "92.5 %"),
-    NoteRow("int8", "1", "189", "4.8", "1.8", "5.8", "224", "92.02 %"),
+    NoteRow("fp32", "2.5", "223 or 233", "10.3", "4.2", "12.8", "298", "92.5%"),
+    NoteRow("int8", "1", "189", "4.8", "1.8", "5.8", "224", "92.02%"),
 )
 
 
@@ -72,7 +79,7 @@ def comparison_rows(summary: ResultSummary) -> list[list[str]]:
         found = item.accuracy
         rows.append(
             [
-                f"{cell.model}, {settings(item)}",
+                ", ".join((cell.model, *own_settings(item, summary))),
                 cell.precision,
                 f"{cell.det_bytes / 1e6:.2f}",
                 _median(item, "det_infer"),
@@ -99,11 +106,23 @@ COMPARISON_TITLES = ("", "precision", "det MB", "det ms", "rec MB", "rec ms", "b
 
 
 def settings(item: CellSummary) -> str:
-    """`1 thread, power high, min side 736`."""
+    """`1 thread, power mode high, shorter side 736`."""
     cell = item.cell
     threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
-    side = f"{cell.side[:3]} side {cell.side[3:]}"
-    return f"{threads}, power {cell.power_mode}, {side}"
+    side = f"{'longer' if cell.side.startswith('max') else 'shorter'} side {cell.side[3:]}"
+    return f"{threads}, power mode {cell.power_mode}, {side}"
+
+
+def shared_settings(summary: ResultSummary) -> list[str]:
+    """The parts of `settings` that are the same in all combinations: said once, they need no room in every column."""
+    cells = [settings(item).split(", ") for item in summary.cells]
+    return [part for part in cells[0] if all(part in other for other in cells)] if cells else []
+
+
+def own_settings(item: CellSummary, summary: ResultSummary) -> list[str]:
+    """The parts of `settings` in which combinations differ."""
+    shared = shared_settings(summary)
+    return [part for part in settings(item).split(", ") if part not in shared]
 
 
 def title(result: Result) -> str:
@@ -154,8 +173,8 @@ def conditions(result: Result) -> list[Condition]:
         Condition("Photos", f"{len(result.photos)}, list {result.photos_sha256[:12]}"),
         Condition("Transport", str(device.get("transport"))),
         Condition("Kit", _kit(result)),
-        Condition("Began", result.created),
-        Condition("Ended", result.finished, result.why),
+        Condition("Began", moment(result.created)),
+        Condition("Ended", moment(result.finished), result.why),
         Condition("Command", " ".join(result.command), "made without the command line"),
     ]
     return rows
@@ -168,6 +187,11 @@ def hashes(result: Result) -> list[tuple[str, str]]:
         rows += [(f"{variant} {part}", digest) for part, digest in cell.hashes.items()]
         rows += [(f"{variant} {part} converter", version) for part, version in cell.opt.items() if version]
     return rows
+
+
+def moment(stamp: str) -> str:
+    """`2026-11-23 00:53:35 UTC` for a stamp of a result, whose times are UTC; "" stays ""."""
+    return f"{stamp[:19].replace('T', ' ')} UTC" if stamp else ""
 
 
 def size_text(count: int) -> str:

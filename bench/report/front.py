@@ -23,7 +23,7 @@ def few_photos(count: int) -> str:
         return ""
     least = 0.05 ** (1 / count)
     noun = "photo" if count == 1 else "photos"
-    return f"Accuracy is of {count} {noun}: even without an error no more than {least:.0%} is sure (95 %)"
+    return f"Accuracy is of {count} {noun}: even without an error no more than {least:.0%} is certain (at 95%)"
 
 
 def front_page(tuning: Tuning, title: str, photos: int = 0) -> str:

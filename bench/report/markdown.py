@@ -9,12 +9,14 @@ from bench.report.facts import (
     COMPARISON_TITLES,
     NOTE_FOOTNOTE,
     OWN_FOOTNOTE,
+    STAGE_FOOTNOTE,
     VERDICT_TEXT,
     comparison_rows,
     conditions,
     hashes,
     note_rows,
     settings,
+    shared_settings,
     size_text,
     title,
 )
@@ -40,19 +42,22 @@ def markdown(result: Result, summary: ResultSummary) -> str:
     rows.append(["first photo", *(_plain(item.first_ms) for item in summary.cells)])
     rows.append(["rec infer a plate", *(pair(item.rec_per_plate) for item in summary.cells)])
     intervals = [item.total.interval if item.total else None for item in summary.cells]
-    rows.append(["median, 95 % interval", *(f"{figure(i.low)} to {figure(i.high)}" if i else "-" for i in intervals)])
+    rows.append(["median, 95% interval", *(f"{figure(i.low)} to {figure(i.high)}" if i else "-" for i in intervals)])
     rows.append(["cv", *(variation(item.total) for item in summary.cells)])
     rows.append(["n (processes)", *(f"{t.n} ({t.processes})" if (t := item.total) else "0" for item in summary.cells)])
     rows.append(["det .nb", *(size_text(item.cell.det_bytes) for item in summary.cells)])
     rows.append(["rec .nb", *(size_text(item.cell.rec_bytes) for item in summary.cells)])
     lines += ["", "## Times", "", *_table(heads, rows), ""]
     if any(item.total and item.total.n < MIN_SAMPLES[90] for item in summary.cells):
-        lines += [f"\\* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing.", ""]
+        lines += [f"\\* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing.", ""]
+    lines += [STAGE_FOOTNOTE, ""]
     lines += [escape(pair_sentence(twins)) for twins in summary.pairs]
     memory = memory_rows(summary)
     if memory:
-        lines += ["", "## Memory", "", CAPTION, "", *_table(["", *heads[1:]], memory)]
+        lines += ["", "## Memory", "", f"{CAPTION}.", "", *_table(["", *heads[1:]], memory)]
     lines += ["", "## Beside the application note", ""]
+    used = ", ".join(shared_settings(summary))
+    lines += [f"Ours with {escape(used)}.", ""] if used else []
     lines += _table(COMPARISON_TITLES, note_rows() + comparison_rows(summary))
     lines += ["", NOTE_FOOTNOTE, "", OWN_FOOTNOTE, "", "## Conditions", ""]
     lines += _table(

@@ -7,7 +7,7 @@ from bench.summary import ResultSummary
 from bench.table import STAGE_TITLES
 
 TITLES = {"load": "both models loaded", **{stage: STAGE_TITLES[stage] for stage in STAGES}, "end": "at the end"}
-CAPTION = "Peak memory (VmHWM), MiB: after loading, when each stage of the first photo had ended, and at the end."
+CAPTION = "Peak memory (VmHWM) in MiB: after loading, after each stage of the first photo, and at the end"
 
 
 def memory_rows(summary: ResultSummary) -> list[list[str]]:

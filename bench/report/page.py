@@ -11,12 +11,15 @@ from bench.report.facts import (
     KIND_TEXT,
     NOTE_FOOTNOTE,
     OWN_FOOTNOTE,
+    STAGE_FOOTNOTE,
     VERDICT_TEXT,
     comparison_rows,
     conditions,
     hashes,
     note_rows,
+    own_settings,
     settings,
+    shared_settings,
     size_text,
     title,
 )
@@ -68,7 +71,7 @@ def page(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]
         f'<main id="content">{_verdict(result, summary)}{_tiles(summary)}{bodies}</main>'
         f"<footer><p>Made by the plate edge kit {escape(str(result.kit.get('version', '')))} from "
         f"<code>result.json</code>, which holds every single value. p90 needs {MIN_SAMPLES[90]} iterations, p95 "
-        f"{MIN_SAMPLES[95]}, p99 {MIN_SAMPLES[99]}; intervals are 95 % by a hierarchical bootstrap over processes and "
+        f"{MIN_SAMPLES[95]}, p99 {MIN_SAMPLES[99]}; intervals are 95% by a hierarchical bootstrap over processes and "
         "iterations; no outlier was dropped.</p></footer></body></html>\n"
     )
 
@@ -115,7 +118,7 @@ def _tiles(summary: ResultSummary) -> str:
             continue
         interval = item.total.interval
         spread = (
-            f"95 %: {figure(interval.low)} to {figure(interval.high)} ms" if interval else "no interval: one process"
+            f"95% interval: {figure(interval.low)} to {figure(interval.high)} ms" if interval else "no interval: one process"
         )
         found = item.accuracy
         plates = f"<p>{found.right} of {found.truth} plates read right</p>" if found else ""
@@ -145,10 +148,10 @@ def _times(summary: ResultSummary) -> str:
         values = [pair(item.stages.get(row)) for item in summary.cells]
         body.append(_row(STAGE_TITLES[row], values, "strong" if row == "total" else ""))
     extra: list[tuple[str, list[str]]] = [
-        ("95 % interval of the median", [_interval(item) for item in summary.cells]),
+        ("95% interval of the median", [_interval(item) for item in summary.cells]),
         ("p95", [_optional(item.total.p95 if item.total else None) for item in summary.cells]),
         ("p99", [_optional(item.total.p99 if item.total else None) for item in summary.cells]),
-        ("cv (within a photo)", [variation(item.total) for item in summary.cells]),
+        ("variation of a photo (cv)", [variation(item.total) for item in summary.cells]),
         ("median absolute deviation", [figure(item.total.mad) if item.total else "-" for item in summary.cells]),
         ("rec infer, one plate", [pair(item.rec_per_plate) for item in summary.cells]),
         ("load, both models", [_optional(item.load_ms) for item in summary.cells]),
@@ -158,10 +161,13 @@ def _times(summary: ResultSummary) -> str:
     ]
     body += [_row(name, values) for name, values in extra]
     few = any(item.total is not None and item.total.n < MIN_SAMPLES[90] for item in summary.cells)
-    warning = f"* fewer than {MIN_SAMPLES[90]} iterations: the p90 describes these, it estimates nothing."
-    star = f'<p class="muted">{warning}</p>' if few else ""
+    warning = f"* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing."
+    lacks = any(item.total is not None and item.total.p99 is None for item in summary.cells)
+    dash = f"- too few timed photos: p95 needs {MIN_SAMPLES[95]} of them, p99 {MIN_SAMPLES[99]}."
+    star = "".join(f'<p class="muted">{said}</p>' for said, shown in ((warning, few), (dash, lacks)) if shown)
     sentences = "".join(f"<p>{escape(pair_sentence(twins))}</p>" for twins in summary.pairs)
-    return _table("Milliseconds, median / p90 over all photos.", _heads(summary), body, "times") + star + sentences
+    caption = _with_settings("Milliseconds, median / p90 over all photos", summary)
+    return _table(caption, _heads(summary), body, "times") + star + sentences
 
 
 def _stages(summary: ResultSummary) -> str:
@@ -170,7 +176,7 @@ def _stages(summary: ResultSummary) -> str:
         return ""
     words = "; ".join(f"{item.cell.label}: {stage_share(item)}" for item in summary.cells if item.total)
     lead = f'<p class="lead">Medians of each stage on one scale. Largest: {escape(words)}.</p>'
-    return f"{lead}<figure>{bars}</figure>{legend()}"
+    return f'{lead}<figure>{bars}</figure>{legend()}<p class="muted">{escape(STAGE_FOOTNOTE)}</p>'
 
 
 def _note(result: Result, summary: ResultSummary) -> str:
@@ -178,7 +184,8 @@ def _note(result: Result, summary: ResultSummary) -> str:
     where = f"{result.device.get('name')} ({kind})" if kind else str(result.device.get("title"))
     body = [_row(row[0], row[1:], "note") for row in note_rows()]
     body += [_row(row[0], row[1:]) for row in comparison_rows(summary)]
-    lead = f'<p class="lead">The note\'s figures, and under them those of {escape(where)}.</p>'
+    used = f": {', '.join(shared_settings(summary))}" if shared_settings(summary) else ""
+    lead = f'<p class="lead">The note\'s figures, and below them those of {escape(where + used)}.</p>'
     table = _table("Sizes, milliseconds and plates.", list(COMPARISON_TITLES), body, "note")
     return f'{lead}{table}<p class="muted">{escape(NOTE_FOOTNOTE)}</p><p class="muted">{escape(OWN_FOOTNOTE)}</p>'
 
@@ -195,7 +202,8 @@ def _sizes(summary: ResultSummary) -> str:
 
 def _memory(summary: ResultSummary) -> str:
     rows = memory_rows(summary)
-    return _table(CAPTION, _heads(summary), [_row(row[0], row[1:]) for row in rows], "memory") if rows else ""
+    body = [_row(row[0], row[1:]) for row in rows]
+    return _table(_with_settings(CAPTION, summary), _heads(summary), body, "memory") if rows else ""
 
 
 def _spread(result: Result, summary: ResultSummary) -> str:
@@ -203,8 +211,9 @@ def _spread(result: Result, summary: ResultSummary) -> str:
     if not any(figures):
         return ""
     lead = (
-        '<p class="lead">Above: how often each time occurred. Below: every dot one photo, every row one start of the '
-        "program with its median; the dashed line is the median of all, the tinted band its 95 % interval.</p>"
+        '<p class="lead">Bars: how often each time occurred. Dots: one for each photo, in one row for each start of the '
+        "program, whose median is the short black or white line. The dashed line is the median of all, the tinted band "
+        "its 95% interval. Each drawing has a scale of its own.</p>"
     )
     return lead + "".join(figures)
 
@@ -242,8 +251,13 @@ def _hashes(result: Result) -> str:
 
 
 def _heads(summary: ResultSummary) -> list[str]:
-    """Heads of a table with a column a combination, as HTML: one line the models, then one a setting."""
-    return ["", *("<br>".join(map(escape, (item.cell.label, *settings(item).split(", ")))) for item in summary.cells)]
+    """Heads of a table with a column a combination, as HTML: one line the models, then one a setting that differs."""
+    return ["", *("<br>".join(map(escape, (item.cell.label, *own_settings(item, summary)))) for item in summary.cells)]
+
+
+def _with_settings(caption: str, summary: ResultSummary) -> str:
+    """The caption, and what all columns below it have in common."""
+    return ". ".join((caption, ", ".join(shared_settings(summary)).capitalize())).removesuffix(". ") + "."
 
 
 def _row(name: str, values: Sequence[str], style: str = "") -> str:

@@ -25,6 +25,7 @@ from bench.report import write_reports
 from bench.report.charts import size_map
 from bench.report.facts import conditions
 from bench.report.svg import ticks
+from bench.result import Result
 from bench.summary import ROWS, summarise_result
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -113,6 +114,37 @@ def test_page_is_one_file_that_fetches_nothing(folder: Path) -> None:
 def test_hostile_text_stays_text(folder: Path) -> None:
     page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
     assert html.escape("京<script>1") in page and "<script" not in page and "<script" not in text
+
+
+def test_settings_stand_in_a_column_only_where_they_differ(folder: Path, tmp_path: Path) -> None:
+    def heads(page: str) -> str:
+        return page.split('id="c-times"', 1)[1].split("</thead>", 1)[0]
+
+    same = heads((folder / "report.html").read_text())
+    assert "1 thread, power mode none, shorter side 736." in same.split("</p>", 1)[0]
+    assert "thread" not in same.split("<thead>", 1)[1]
+    result = shown_result(tmp_path)
+    twice = replace(result, cells=(result.cells[0], replace(result.cells[1], threads=2)))
+    differ = heads(page_of(twice, tmp_path)).split("<thead>", 1)[1]
+    assert "<br>1 thread<" in differ and "<br>2 threads<" in differ and "shorter side" not in differ
+
+
+def page_of(result: Result, folder: Path) -> str:
+    write_reports(result, summarise_result(result), folder)
+    return (folder / "report.html").read_text()
+
+
+def test_every_stage_in_the_legend_is_explained(folder: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (folder / name).read_text()
+        assert "det is the detector, which finds plates" in text and "straightening each plate" in text
+
+
+def test_times_of_a_session_have_a_scale(folder: Path) -> None:
+    drawing = (folder / "report.html").read_text().split('aria-labelledby="time-t', 1)[1].split("</svg>", 1)[0]
+    assert len(re.findall(r'class="tick">[\d.]+ ms<', drawing)) >= 2
+    page = (folder / "report.html").read_text()
+    assert page.count("tallest bar: ") == 2
 
 
 class Outline(HTMLParser):
