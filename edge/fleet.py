@@ -41,17 +41,17 @@ class Outcome(Generic[T]):
 
 
 def select_devices(names: str | None, group: str | None, inventory: Path | None = None) -> list[Device]:
-    """Returns the devices of `--device a,b,c` or `--group NAME`, each once, in the order given.
+    """Returns the devices of `--device a,b,c` or `--group NAME`, each once, in the order given; else this computer.
 
     Raises:
-        UsageError: Neither or both are given, an unknown device, or a group without devices.
+        UsageError: Both are given, an unknown device, or a group without devices.
     """
-    if (names is None) == (group is None):
+    if names is not None and group is not None:
         raise UsageError(
-            "Give either --device NAME[,NAME...] or --group NAME.",
-            "`edge device list` shows both; --device local is this computer.",
+            "Give either --device NAME[,NAME...] or --group NAME, not both.", "`edge device list` shows names and groups."
         )
-    if names is not None:
+    if group is None:
+        names = "local" if names is None else names
         wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
         if not wanted:
             raise UsageError("--device names no device.", "`edge device list` shows them.")

@@ -52,7 +52,7 @@ def flash(
     Run it again after any failure: the release that was running stays until the new one is proven, and what has
     arrived is not sent again.
     """
-    devices = select_devices(device or (None if group else "local"), group, inventory)
+    devices = select_devices(device, group, inventory)
     choice = read_choice(**options)
     packed = load_bundle(bundle) if bundle is not None else None
     with steps(quiet=as_json, single=len(devices) == 1) as shown:
@@ -126,7 +126,7 @@ def _flash_text(device: Device, done: FlashResult) -> str:
 @inventory_option
 def status(device: str | None, group: str | None, as_json: bool, inventory: Path | None) -> None:
     """Show what is installed on a board."""
-    devices = select_devices(device or (None if group else "local"), group, inventory)
+    devices = select_devices(device, group, inventory)
     outcomes = run_fleet(devices, _status)
     _finish(outcomes, as_json, lambda done: done, _show_status)
 
@@ -189,7 +189,7 @@ def rollback(
     device: str | None, group: str | None, to: str, wait: float, as_json: bool, inventory: Path | None
 ) -> None:
     """Switch a board back to the release that ran before."""
-    devices = select_devices(device or (None if group else "local"), group, inventory)
+    devices = select_devices(device, group, inventory)
 
     def back(transport: Any, root: str) -> tuple[str, str]:
         return roll_back(transport, root, to=to, wait=wait)
@@ -213,7 +213,7 @@ def clean(
     device: str | None, group: str | None, keep: int, wait: float, as_json: bool, inventory: Path | None
 ) -> None:
     """Remove old releases from a board, and what broken-off attempts left."""
-    devices = select_devices(device or (None if group else "local"), group, inventory)
+    devices = select_devices(device, group, inventory)
 
     def remove(transport: Any, root: str) -> tuple[list[str], BoardState]:
         return clean_board(transport, root, keep, wait=wait), look(transport, root)

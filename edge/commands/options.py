@@ -42,10 +42,10 @@ def device_option(command: F) -> F:
 
 def fleet_options(command: F) -> F:
     """`--device A,B,C` and `--group NAME`, passed as `device: str | None` and `group: str | None`."""
-    command = click.option("--group", metavar="NAME", help="All devices of a group.")(command)
+    command = click.option("--group", metavar="NAME", help="All devices of a group, instead of --device.")(command)
     return click.option(
         "--device", metavar="NAME[,NAME...]", shell_complete=complete_devices,
-        help="Devices of your inventory. [default: local, this computer, unless --group is given]",
+        help="Devices of your inventory; `local` is this computer. [default: local]",
     )(command)  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def boards(count: int) -> list[Device]:
 def test_devices_by_name_and_group(inventory: Path) -> None:
     assert [device.name for device in select_devices("c,a,c, local", None, inventory)] == ["c", "a", "local"]
     assert [device.name for device in select_devices(None, "lab", inventory)] == ["a", "b"]
-    for names, group in ((None, None), ("a", "lab"), ("", None), (None, "nope"), ("nope", None)):
+    assert [device.name for device in select_devices(None, None, inventory)] == ["local"]
+    for names, group in (("a", "lab"), ("", None), (None, "nope"), ("nope", None)):
         with pytest.raises(UsageError) as refusal:
             select_devices(names, group, inventory)
         assert refusal.value.hint
