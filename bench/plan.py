@@ -20,6 +20,7 @@ from edge.ocr.config import POWER_MODES
 from edge.prepare import detector_limit, model_sets
 from edge.suggest import did_you_mean
 
+_HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
 PRECISIONS = ("fp32", "int8", "fp16")
 
 
@@ -43,7 +44,10 @@ def parse_side(text: str) -> DetSide:
     kind, _, number = text.rpartition(":")
     kind = kind or "min"
     if kind not in ("min", "max") or not number.isdecimal() or not 32 <= int(number) <= 4096:
-        raise UsageError(f"det side {text!r} is not `736`, `min:736` or `max:640` (32 to 4096 pixels).")
+        raise UsageError(
+            f"Detector size {text!r} is none of 736, min:736, max:640 (32 to 4096 pixels) or own.",
+            "min is the photo's shorter side, and what a bare number means; max the longer; own is the models' own.",
+        )
     return DetSide(kind, int(number))
 
 
@@ -171,7 +175,8 @@ class Plan:
             ("power mode", self.power_modes, POWER_MODES),
         ):
             problems += [f"{key} {item!r} is none of {', '.join(allowed)}" for item in values if item not in allowed]
-        problems += [f"{item!r} threads" for item in self.threads if type(item) is not int or not 1 <= item <= 64]
+        wrong = [item for item in self.threads if type(item) is not int or not 1 <= item <= 64]
+        problems += [f"{item!r} threads, not 1 to 64" for item in wrong]
         problems += [f"model name {item!r}" for item in self.models if not re.fullmatch(r"\w[\w.-]{0,63}", item)]
         for key, low, high in (
             ("processes", 1, 1000), ("min_processes", 0, 1000), ("box_s", 0, 86400),
@@ -182,7 +187,7 @@ class Plan:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 problems.append(f"{key} = {value!r} is not between {low:g} and {high:g}")
         if problems:
-            raise InputError(f"plan {self.name!r}: {'; '.join(problems)}.")
+            raise InputError(f"Plan {self.name!r} cannot run: {'; '.join(problems)}.", _HINT)
         for item in self.det_sides:
             side_of(item, "")
 

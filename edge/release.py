@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,6 +239,11 @@ def rollback(
     return state.current, target
 
 
+def _few(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more (`edge status` lists them)" if len(names) > most else ""
+    return f"{', '.join(names[:most]) or 'none'}{more}"
+
+
 def _choose(state: BoardState, to: str) -> str:
     if to:
         found = [name for name in state.releases if name.startswith(to)]
@@ -246,7 +251,7 @@ def _choose(state: BoardState, to: str) -> str:
             return found[0]
         raise UsageError(
             f"{to!r} names {'no' if not found else 'more than one'} release on the board.",
-            f"There are: {', '.join(state.releases) or 'none'}.",
+            f"There are: {_few(state.releases)}.",
         )
     if not state.previous:
         raise UsageError(

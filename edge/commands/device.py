@@ -17,6 +17,7 @@ from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
 from edge.inventory import add_device, remove_device
 from edge.preflight import Finding, examine
 from edge.probe import Probe
+from edge.suggest import did_you_mean
 from edge.transport import connect, device_root
 
 STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
@@ -44,6 +45,9 @@ def add(
     """Add the device NAME to your inventory."""
     if board is None and name not in list_profiles():
         raise UsageError(f"Which kind of board is {name!r}?", f"Add --board with one of: {', '.join(list_profiles())}.")
+    if board is not None and board not in list_profiles():
+        guess = did_you_mean(board, list_profiles())
+        raise UsageError(f"There is no board profile {board!r}.{guess}", "`edge device list --profiles` shows them all.")
     if not address["ssh"] and not address["adb"]:
         raise UsageError(f"Where is {name!r}?", "Add --ssh USER@HOST, or --adb SERIAL (--adb any: the only one attached).")
     fields = {"board": board or name, "groups": list(groups), **{key: value or "" for key, value in address.items()}}

@@ -152,7 +152,8 @@ def parse_config(text: str, where: str = "config") -> PipelineConfig:
         try:
             values[key] = _from_text(_unquote(value), getattr(defaults, key))
         except ValueError as error:
-            raise InputError(f"{where}, line {number}: {key} = {value!r}: {error}.") from error
+            said = f"{where}, line {number}: {key} = {value!r}: {error}."
+            raise InputError(said, "See docs/formats/config.md.") from error
     missing = sorted(known - set(values))
     if missing:
         names = ", ".join(missing)

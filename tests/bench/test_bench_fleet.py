@@ -15,7 +15,7 @@ from bench.cli import bench
 from bench.fleet import on_this_host
 from bench.target import Target
 from edge.board import Device, find_device, load_inventory
-from edge.errors import ExitCode, LinkError, UsageError
+from edge.errors import EdgeError, ExitCode, LinkError, UsageError
 
 INVENTORY = """schema: plate-edge/devices/1
 devices:
@@ -80,10 +80,15 @@ def test_one_that_fails_does_not_stop_the_others(command: Any, tmp_path: Path) -
 
 
 def test_what_is_asked_for_must_be_clear(command: Any, tmp_path: Path) -> None:
-    for words in ([], ["--device", "gate", "--group", "lab"], ["--group", "nobody"], ["--device", "gate,nobody"]):
+    for words in (["--device", "gate", "--group", "lab"], ["--group", "nobody"], ["--device", "gate,nobody"]):
         answer = command(*words)
         assert isinstance(answer.exception, UsageError), words
         assert answer.exception.hint
+    for words in (["--threads", "0"], ["--det-side", "abc"], ["--precision", "int4"], ["--set", "det_thresh=abc"]):
+        refusal = command("--dry-run", *words).exception
+        assert isinstance(refusal, EdgeError) and refusal.hint, words
+    # As `edge flash` and its kin: nothing asked for is this computer.
+    assert json.loads(command("--dry-run", "--json").stdout)["device"] == "local"
     plans = json.loads(command("--group", "lab", "--dry-run", "--json").stdout)
     # What nobody asked for is the board's own.
     assert [item["device"] for item in plans] == ["gate", "yard"]

@@ -203,6 +203,8 @@ def test_commands(inventory: Path) -> None:
     assert isinstance(error, EdgeError) and error.exit_code == 2
     error = run("add", "mine", "--ssh", "h", *at)[2]
     assert isinstance(error, UsageError) and "rk3399" in error.hint
+    error = run("add", "mine", "--board", "rk339", "--ssh", "h", *at)[2]
+    assert isinstance(error, UsageError) and "board profile 'rk339'. Did you mean 'rk3399'?" in error.message
     error = run("add", "mine", "--board", "rpi4", "--ssh", "h:x", *at)[2]
     assert isinstance(error, InputError) and error.message == "'h:x' is not an ssh address."
 
