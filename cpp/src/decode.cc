@@ -8,6 +8,7 @@
 #include <new>
 
 #include "jpeg_kernels.h"
+#include "jpeg_scans.h"
 #include "plate/error.h"
 #include "plate/exif.h"
 #include "stb.h"
@@ -88,6 +89,10 @@ void Decoder::decode(std::uint8_t* data, std::size_t size, Image& out) {
     if (static_cast<std::int64_t>(width) * height > kMaxPixels) {
         throw ImageError(std::to_string(width) + "x" + std::to_string(height) + " pixels; at most " +
                          std::to_string(kMaxPixels) + " are read");
+    }
+    if (kind == Kind::kJpeg && count_scans(data, size, kMaxScans) > kMaxScans) {
+        throw ImageError("more than " + std::to_string(kMaxScans) +
+                         " scans, which would take very long: save it again as an ordinary JPEG");
     }
     std::uint8_t* pixels = stb_decode(data, length, &width, &height);
     if (pixels == nullptr) throw ImageError(std::string("damaged: it cannot be decoded (") + reason() + ")");

@@ -2,6 +2,7 @@
 
 #include "harness.h"
 #include "jpeg_kernels.h"
+#include "jpeg_scans.h"
 #include "plate/decode.h"
 #include "plate/error.h"
 #include "plate/exif.h"
@@ -46,6 +47,22 @@ std::string png_header(std::uint32_t width, std::uint32_t height) {
            std::string("\x08\x02\0\0\0", 5) + be(0, 4) + std::string(64, '\0');
 }
 
+std::string segment(char code, const std::string& body) {
+    return std::string("\xFF") + code + be(body.size() + 2, 2) + body;
+}
+
+// Heads of scans, each with pixel data that holds a stuffed byte, a restart marker and fill bytes behind it.
+std::string scans(int count) {
+    const std::string pixels("a\xFF\x00\xDA\xFF\xD0\xFF\xFF", 8);
+    std::string out;
+    for (int i = 0; i < count; ++i) out += segment('\xDA', std::string("\x01\x01\0\0\x3F\0", 6)) + pixels;
+    return out;
+}
+
+int counted(const std::string& file, int most = 1000) {
+    return count_scans(reinterpret_cast<const std::uint8_t*>(file.data()), file.size(), most);
+}
+
 std::string jpeg_header(int width, int height) {
     const auto w = static_cast<std::uint64_t>(width);
     const auto h = static_cast<std::uint64_t>(height);
@@ -67,6 +84,26 @@ TEST("decode: empty files, text and headers alone are refused") {
     CHECK_CONTAINS(refused(png_header(4, 4)), "cannot be decoded");
     CHECK_CONTAINS(refused("\xFF\xD8\xFF"), "damaged");
     CHECK_CONTAINS(refused("\x89PNG\r\n\x1a\n"), "damaged");
+}
+
+TEST("jpeg: scans are counted as a decoder would meet them") {
+    const std::string start = "\xFF\xD8";
+    const std::string end = "\xFF\xD9";
+    CHECK(counted(start + scans(3) + end) == 3);
+    // Neither a thumbnail in a segment nor what follows the end is a scan of the picture; padding hides none.
+    const std::string thumbnail = segment('\xE1', "Exif" + start + scans(200) + end);
+    CHECK(counted(start + thumbnail + "\0\0padding" + scans(2) + end + scans(9)) == 2);
+    CHECK(counted(start + std::string(50, '\xFF') + scans(2).substr(1)) == 2);
+    // It stops where enough is known, and takes a file that ends anywhere.
+    CHECK(counted(start + scans(1000), 100) == 101);
+    const std::string whole = start + thumbnail + scans(2);
+    for (std::size_t length = 0; length <= whole.size(); ++length) CHECK(counted(whole.substr(0, length)) <= 2);
+    CHECK(counted("") == 0 && counted("\xFF") == 0 && counted(start + "\xFF\xDA") == 1);
+}
+
+TEST("decode: a JPEG of too many scans is refused before it is decoded, and one of many is not") {
+    CHECK_CONTAINS(refused(jpeg_header(16, 16) + scans(kMaxScans + 1) + "\xFF\xD9"), "more than 100 scans");
+    CHECK_CONTAINS(refused(jpeg_header(16, 16) + scans(kMaxScans) + "\xFF\xD9"), "cannot be decoded");
 }
 
 TEST("exif: orientation in both byte orders, and nonsense is upright") {
@@ -166,16 +203,15 @@ TEST("jpeg: Huffman tables of more than 256 codes lose their marker, others and 
         counts[15] = static_cast<char>(codes_of_last_length);
         return std::string(1, '\0') + counts + std::string(static_cast<std::size_t>(15 + codes_of_last_length), 'v');
     };
-    const auto segment = [](const std::string& body) { return "\xFF\xC4" + be(body.size() + 2, 2) + body; };
     const auto disarmed = [](std::string file) {
         disarm_huffman_tables(reinterpret_cast<std::uint8_t*>(file.data()), file.size());
         return file;
     };
-    const std::string good = segment(table(241)) + "data" + segment(table(3) + table(9));
+    const std::string good = segment('\xC4', table(241)) + "data" + segment('\xC4', table(3) + table(9));
     CHECK(disarmed(good) == good);
-    const std::string bad = segment(table(242));
+    const std::string bad = segment('\xC4', table(242));
     CHECK(disarmed(good + bad) == good + "\xFF" + std::string(1, '\0') + bad.substr(2));
     // The second table of a segment counts too, and a file may end anywhere.
-    CHECK(disarmed(segment(table(3) + table(255)))[1] == '\0');
+    CHECK(disarmed(segment('\xC4', table(3) + table(255)))[1] == '\0');
     for (std::size_t length = 0; length < bad.size(); ++length) CHECK(disarmed(bad.substr(0, length)).size() == length);
 }

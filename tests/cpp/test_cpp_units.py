@@ -77,6 +77,21 @@ def test_pixels_are_those_of_opencv(sanitized: BuildResult, tmp_path: Path) -> N
         assert np.array_equal(found, expected), f"{file.name}: {np.abs(found.astype(int) - expected).max()}"
 
 
+def test_thousands_of_scans_are_refused_at_once(sanitized: BuildResult, tmp_path: Path) -> None:
+    """A scan of 14 bytes is a pass over the whole picture; up to a hundred are read, as libjpeg-turbo reads them."""
+    cv2.imwrite(str(tmp_path / "progressive.jpg"), picture(90, 131), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    good = (tmp_path / "progressive.jpg").read_bytes()
+    # The second scan of the first coefficients adds a bit to each, and may be empty: then all bits are zeros.
+    refinement = b"\xff\xda\0\x0c\3\1\0\2\0\3\0\0\0\x10"
+    assert good.count(refinement) == 1
+    before = good.count(b"\xff\xda")
+    for scans in (100, 101, 50_000):
+        (tmp_path / f"{scans}.jpg").write_bytes(good[:-2] + refinement * (scans - before) + good[-2:])
+    many, *refused = decoded(sanitized, tmp_path, [tmp_path / f"{scans}.jpg" for scans in (100, 101, 50_000)])
+    assert many == "131 90" and all("more than 100 scans" in line for line in refused)
+    assert np.array_equal(cv2.imread(str(tmp_path / "0.ppm")), cv2.imread(str(tmp_path / "100.jpg")))
+
+
 def test_damaged_pictures_are_errors_or_pictures(sanitized: BuildResult, tmp_path: Path) -> None:
     """400 files with damaged bytes or an end missing, under sanitizers: never a crash, never a huge allocation."""
     random.seed(3)
