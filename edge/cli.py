@@ -15,7 +15,7 @@ from edge.lazy import LazyGroup
 from edge.streams import BrokenPipe, drop_output, prepare_streams, printable, reader_is_gone
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "quickstart": ("edge.commands.quickstart:quickstart", "From nothing to the first report: asks what it needs."),
+    "quickstart": ("edge.commands.quickstart:quickstart", "Go from nothing to a first report; asks what it needs."),
     "doctor": ("edge.commands.doctor:doctor", "Check this host, your boards and the cache."),
     "run": ("edge.commands.run:run", "Read the plates in photos, on this host or on a board."),
     "build": ("edge.commands.build:build", "Build the C++ program for a board."),
@@ -26,13 +26,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("edge.commands.flash:clean", "Remove old releases from a board."),
     "shell": ("edge.commands.flash:shell", "Open a shell, or run a command, on a board."),
     "device": ("edge.commands.device:device", "Add, list, show and remove your boards."),
-    "probe": ("edge.commands.device:probe", "Read the truth about a board and compare it with its profile."),
+    "probe": ("edge.commands.device:probe", "Read what a board really is and compare it with its profile."),
     "runtime": ("edge.commands.runtime:runtime", "Get and check Paddle Lite libraries."),
-    "virtual": ("edge.commands.virtual:virtual", "A virtual ARM board on this host."),
+    "virtual": ("edge.commands.virtual:virtual", "Run a virtual ARM board on this host."),
     "convert": ("convert.cli:convert", "Inference models to `.nb`: convert, inspect, verify, shrink."),
     "train": ("train.cli:train", "Weights, data, fitting, quantising, evaluation."),
     "bench": ("bench.cli:bench", "Measure on a board, compare, report."),
-    "completion": ("edge.commands.completion:completion", "What bash, zsh or fish need to complete commands."),
+    "completion": ("edge.commands.completion:completion", "Print what bash, zsh or fish need to complete commands."),
 }
 
 _OWN = ("edge", "bench", "convert", "train")

@@ -61,6 +61,9 @@ def _section(path: str, command: click.Command) -> str:
     rows = [row for parameter in command.params if (row := _row(parameter, context))]
     if rows:
         lines += ["| option | what it does |", "| --- | --- |", *rows, ""]
+    _, _, examples = (command.epilog or "").partition("\b\nExamples:\n")
+    if examples:
+        lines += ["```text", *(line.strip() for line in examples.splitlines()), "```", ""]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commands.options import examples
 from edge.errors import InputError, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
     from bench.result import Result
 
 
-@click.command()
+@click.command(epilog=examples(
+    "bench compare before/result.json after/result.json",
+    "bench compare before after --fail-if 5% --junit bench.xml",
+))
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--fail-if", metavar="5%", help="Exit with 10 on a regression larger than this.")
 @click.option("--confirm", is_flag=True, help="Measure B's release again on its device; only what shows twice counts.")
 @click.option("--force", is_flag=True, help="Compare although the results are of different kinds.")
-@click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML.")
-@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False), help="Write Markdown.")
+@click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Also write JUnit XML to this file.")  # fmt: skip
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Also write Markdown to this file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def compare(
     a: Path,

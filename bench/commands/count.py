@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commands.options import examples
 from edge.errors import NotValidError, UsageError
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 
-@click.command()
+@click.command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
 @click.option("--device", default="virtual", show_default=True, metavar="NAME", help="A board profile or device.")
 @click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
 @click.option("--models", "sets", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET",
               help="Model set; may be repeated.")  # fmt: skip
-@click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True)
+@click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True,
+              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
 @click.option("--det-side", "sides", multiple=True, default=("min:736", "max:640"), show_default=True,
-              metavar="SIDE", help="min:736, max:640, own; may be repeated.")  # fmt: skip
+              metavar="SIDE", help="Detector input size: 736, min:736, max:640, or own; may be repeated.")  # fmt: skip
 @click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder or archive with Paddle Lite's library for the ABI. [default: the board's]")  # fmt: skip
-@click.option("--photo", type=click.Path(path_type=Path), help="Photo. [default: one of the samples]")
-@click.option("--fail-above", metavar="COUNT", help="Exit with 10 when our own stages need more, such as 60M.")
+@click.option("--photo", type=click.Path(path_type=Path), help="Photo to read. [default: one of the samples]")
+@click.option("--fail-above", metavar="COUNT",
+              help="Exit with 10 when the kit's own stages need more instructions, such as 60M.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def count(
     device: str, cpu: str, sets: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
@@ -35,7 +38,7 @@ def count(
 ) -> None:  # fmt: skip
     """Count ARM instructions of each stage under emulation.
 
-    The figures are the same on every machine. They are no times: an instruction may take a quarter of a cycle or a
+    The figures are the same on every machine. They are not times: an instruction may take a quarter of a cycle or a
     hundred cycles.
     """
     from bench.counting.count import document, run_counted

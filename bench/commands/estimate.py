@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commands.options import examples
 from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from edge.board import Board
 
 
-@click.command()
+@click.command(epilog=examples(
+    "bench estimate --device rk3399",
+    "bench estimate --device rpi4 --photo 1920x1080 --det-side max:640",
+))
 @click.option("--device", required=True, metavar="NAME", help="A board profile such as rk3399, or one of your devices.")
-@click.option("--models", "sets", multiple=True, metavar="SET", help="May be repeated. [default: all sets]")
+@click.option("--models", "sets", multiple=True, metavar="SET", help="Model set; may be repeated. [default: all sets]")
 @click.option("--det-side", "sides", multiple=True, default=("own",), show_default=True, metavar="SIDE",
-              help="736, min:736, max:640, own; repeatable.")  # fmt: skip
+              help="Detector input size: 736, min:736, max:640, or own; may be repeated.")  # fmt: skip
 @click.option("--photo", default="720x1160", show_default=True, metavar="WxH", help="Size of the photos in pixels.")
-@click.option("--rec-width", type=click.IntRange(8, 4096), help="Recogniser's width. [default: the set's]")
-@click.option("--classes", type=click.IntRange(2, 100_000), help="Recogniser's classes. [default: the set's]")
-@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
+@click.option("--rec-width", type=click.IntRange(8, 4096), help="Recogniser's input width in pixels. [default: the set's]")
+@click.option("--classes", type=click.IntRange(2, 100_000), help="Classes of the recogniser. [default: the set's]")
+@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True,
+              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def estimate(
     device: str, sets: tuple[str, ...], sides: tuple[str, ...], photo: str, rec_width: int | None, classes: int | None,

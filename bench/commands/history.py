@@ -20,7 +20,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 @click.group()
 @click.option(
-    "--db", envvar="PLATE_EDGE_HISTORY", metavar="URL", help="Database. [default: SQLite among your settings]"
+    "--db", envvar="PLATE_EDGE_HISTORY", metavar="URL",
+    help="Database. [default: $PLATE_EDGE_HISTORY, else SQLite in your settings folder]",
 )
 @click.pass_context
 def history(context: click.Context, db: str | None) -> None:
@@ -83,9 +84,9 @@ def list_results(context: click.Context, device: str | None, board: str | None, 
 
 @history.command()
 @click.option("--device", help="Only of this device.")
-@click.option("--cell", help="Only combinations whose name begins so, such as ppocrv3-int8.")
+@click.option("--cell", help="Only combinations whose name begins with this, such as ppocrv3-int8.")
 @click.option("--stage", default="total", show_default=True, help="Stage of the pipeline.")
-@click.option("--all", "everything", is_flag=True, help="Also INVALID figures.")
+@click.option("--all", "everything", is_flag=True, help="Include INVALID figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.pass_context
 def trend(

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import examples
 from edge.errors import UsageError
 
 
-@click.command()
+@click.command(epilog=examples("bench report out/gate/20260101-120000 --force"))
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: beside the result]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for the reports. [default: beside the result]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.options import fleet_options, inventory_option
+from edge.commands.options import examples, fleet_options, inventory_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -22,40 +22,52 @@ if TYPE_CHECKING:
     from edge.board import Device
 
 
-@click.command()
+@click.command(epilog=examples(
+    "bench run --device local --plan quick",
+    "bench run --device gate --threads 1 --threads 2 --det-side max:512 --det-side min:736",
+    "bench run --group lab --require-valid",
+))
 @fleet_options
 @inventory_option
-@click.option("--models", multiple=True, metavar="SET", help="May be repeated. [default: the kit's best]")
-@click.option("--precision", "precisions", multiple=True, metavar="NAME", help="fp32 or int8; may be repeated.")
-@click.option("--threads", multiple=True, type=int, help="May be repeated. [default: the board's]")
-@click.option("--power-mode", "power_modes", multiple=True, help="high, low, full, none. [default: the board's]")
-@click.option("--det-side", "det_sides", multiple=True, metavar="SIDE", help="736, min:736, max:640, own; repeatable.")
-@click.option("--plan", "plan_name", default="default", show_default=True, help="quick, default, publish, or YAML.")
-@click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="Photo or folder; may be repeated.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf for every cell.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/TIME]")
+@click.option("--models", multiple=True, metavar="SET", help="Model set; may be repeated. [default: the kit's best]")
+@click.option("--precision", "precisions", multiple=True, metavar="NAME",
+              help="fp32 or int8; may be repeated. [default: both]")  # fmt: skip
+@click.option("--threads", multiple=True, type=int, help="Number of threads; may be repeated. [default: the board's]")
+@click.option("--power-mode", "power_modes", multiple=True, metavar="MODE",
+              help="high, low, full or none; may be repeated. [default: the board's]")  # fmt: skip
+@click.option("--det-side", "det_sides", multiple=True, metavar="SIDE",
+              help="Detector input size in pixels: min:736 (shorter side), max:640 (longer side), or own, the models' own; "
+              "may be repeated. [default: own]")  # fmt: skip
+@click.option("--plan", "plan_name", default="default", show_default=True, metavar="PLAN",
+              help="How long to measure: quick (25 s), default, publish, or a YAML file.")  # fmt: skip
+@click.option("--photos", multiple=True, type=click.Path(path_type=Path),
+              help="Photo or folder; may be repeated. [default: the kit's samples]")  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for result and report. [default: out/NAME/TIME]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the session in the folder; refuse to begin a new one.")
 @click.option("--force", is_flag=True, help="Replace a finished result in the folder.")
 @click.option("--installed", is_flag=True, help="Measure the release that is on the board; build and send nothing.")
 @click.option("--dry-run", is_flag=True, help="Print plan and duration; measure nothing.")
 @click.option("--require-valid", is_flag=True, help="Exit with 10 unless the verdict is VALID.")
 @click.option("--sample-every", type=click.FloatRange(0, 3600), default=2.0, show_default=True, metavar="SECONDS",
-              help="Look at temperature, clock and load while a process runs; 0 never.")  # fmt: skip
-@click.option("--tune-board", is_flag=True, help="Set the board's knobs for the run, and put them back.")
+              help="How often to read temperature, clock and load while a process runs; 0: never.")  # fmt: skip
+@click.option("--tune-board", is_flag=True, help="Set the board's knobs (--knob) for the run, and put them back.")
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE",
-              help="governor, max_mhz, min_mhz, boost, cpus. [default: governor=performance]")  # fmt: skip
-@click.option("--soc-alias", is_flag=True, help="Let the runtime take the chip for one whose int8 dot product it uses.")
+              help="With --tune-board: governor, max_mhz, min_mhz, boost or cpus; may be repeated. "
+              "[default: governor=performance]")  # fmt: skip
+@click.option("--soc-alias", is_flag=True, help="Tell the runtime it is on a chip whose int8 dot product it uses.")
 @click.option("--compare-host/--no-compare-host", default=None,
               help="Read the photos on this host too and compare. [default: for real boards]")  # fmt: skip
 @click.option("--no-history", is_flag=True, help="Do not add the result to `bench history`.")
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 def run(device: str | None, group: str | None, inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.
 
-    Processes of all combinations are interleaved; what was measured is kept whatever happens, and the same command
-    goes on from there. Of several boards, one that fails does not stop the others.
+    Every combination of the repeatable options is measured, and their processes take turns. What was measured is kept
+    whatever happens; the same command goes on from there. If one of several boards fails, the others go on.
     """
     from bench.folder import choose_folder
     from bench.opening import resolve_plan

@@ -13,12 +13,15 @@ from edge.errors import NotValidError
 
 @click.command(name="self")
 @click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
-@click.option("--models", default="plate-v1", show_default=True, metavar="SET")
-@click.option("--det-side", "side", default="own", show_default=True, metavar="SIDE")
-@click.option("--pairs", default=10, show_default=True, type=click.IntRange(0, 1000), help="A/A pairs.")
-@click.option("--plan", "plan_name", default="default", show_default=True, help="Of every session.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/self]")
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Also write the outcome here.")
+@click.option("--models", default="plate-v1", show_default=True, metavar="SET", help="Model set.")
+@click.option("--det-side", "side", default="own", show_default=True, metavar="SIDE",
+              help="Detector input size: 736, min:736, max:640, or own.")  # fmt: skip
+@click.option("--pairs", default=10, show_default=True, type=click.IntRange(0, 1000),
+              help="Pairs of equal builds to compare.")  # fmt: skip
+@click.option("--plan", "plan_name", default="default", show_default=True, help="Plan of every session.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for the outcome. [default: out/NAME/self]")  # fmt: skip
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Also write the outcome to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def selfcheck(
     device: str, models: str, side: str, pairs: int, plan_name: str, out: Path | None, record: Path | None, as_json: bool

@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commands.options import examples
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.tune import Tuning
 
 
-@click.command()
+@click.command(epilog=examples(
+    "bench tune --device gate --photos photos --min-f 0.97",
+    "bench tune --device gate --photos photos --apply",
+))
 @click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
-@click.option("--min-f", default=0.95, show_default=True, type=click.FloatRange(0, 1), help="Least end-to-end F.")
-@click.option("--models", multiple=True, metavar="SET", help="May be repeated. [default: the kit's best]")
-@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
-@click.option("--threads", multiple=True, type=int, help="May be repeated. [default: 1 and the board's]")
-@click.option("--power-mode", "power_modes", multiple=True, help="May be repeated. [default: the board's]")
-@click.option("--det-side", "sides", multiple=True, metavar="SIDE", help="May be repeated. [default: six sizes]")
-@click.option("--decode", "decodes", multiple=True, help="greedy, plate; may be repeated. [default: the set's own]")
-@click.option("--photos", multiple=True, type=click.Path(path_type=Path), help="With a labels.json. [default: samples]")
-@click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder. [default: out/NAME/tune]")
+@click.option("--min-f", default=0.95, show_default=True, type=click.FloatRange(0, 1), help="Least end-to-end F to accept.")
+@click.option("--models", multiple=True, metavar="SET", help="Model set; may be repeated. [default: the kit's best]")
+@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True,
+              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
+@click.option("--threads", multiple=True, type=int, help="Number of threads; may be repeated. [default: 1 and the board's]")
+@click.option("--power-mode", "power_modes", multiple=True, metavar="MODE",
+              help="high, low, full or none; may be repeated. [default: the board's]")  # fmt: skip
+@click.option("--det-side", "sides", multiple=True, metavar="SIDE",
+              help="Detector input size, such as max:512; may be repeated. [default: six sizes]")  # fmt: skip
+@click.option("--decode", "decodes", multiple=True, metavar="NAME",
+              help="greedy or plate; may be repeated. [default: the set's own]")  # fmt: skip
+@click.option("--photos", multiple=True, type=click.Path(path_type=Path),
+              help="Folder of photos with a labels.json; may be repeated. [default: the kit's samples]")  # fmt: skip
+@click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS",
+              help="Time for measuring on the board.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for the outcome. [default: out/NAME/tune]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Begin anew, and replace an outcome that is there.")
 @click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")

@@ -9,27 +9,31 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import examples
 from edge.models import TARGETS, TASKS, Model
 from edge.streams import printable
 
 WEIGHTS = ("keep", "int16", "int8")
 
 
-@click.command()
+@click.command(epilog=examples(
+    "edge convert nb models/rec --target arm",
+    "edge convert nb models/rec --target arm --board rk3399 --out models/rec-arm",
+))
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to make (default: MODEL-TARGET beside MODEL).")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to make. [default: MODEL-TARGET beside MODEL]")
 @click.option("--board", help="Board profile: takes the opt that fits its runtime, and refuses fp16 where it must.")
-@click.option("--opt-version", help="2.10, 2.12 or 2.13rc0; others than the installed one are fetched once.")
+@click.option("--opt-version", help="Converter: 2.10, 2.12 or 2.13rc0; fetched once. [default: the installed one]")
 @click.option("--fp16", is_flag=True, help="Half precision, for cores with asimdhp.")
 @click.option("--rewrite/--no-rewrite", default=True, help="Fuse decomposed operators and repair attributes first.")
-@click.option("--weights", type=click.Choice(WEIGHTS), help="Store float weights so (default: int8 in int8 models).")
-@click.option("--pack/--no-pack", default=True, help="Store equal parts of the file once.")
+@click.option("--weights", type=click.Choice(WEIGHTS), help="How to store float weights. [default: int8 in int8 models]")
+@click.option("--pack/--no-pack", default=True, help="Store equal parts of the file only once.")
 @click.option("--tailor", is_flag=True, help="Also write the operator and kernel lists for a stripped library.")
-@click.option("--task", type=click.Choice(TASKS), help="Of a model without card.")
-@click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser without card.")
+@click.option("--task", type=click.Choice(TASKS), help="Task of a model that has no card.")
+@click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser that has no card.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def nb(
     model: Path,
     target: str,

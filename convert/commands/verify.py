@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edge.commands.options import examples
 from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
 from edge.models import load_model
@@ -18,15 +19,15 @@ from edge.models import load_model
 _FOLDER = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(epilog=examples("edge convert verify models/rec-x86 --source models/rec"))
 @click.argument("model", type=click.Path(path_type=Path), metavar="NB_MODEL")
 @click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
 @click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")
-@click.option("--photos", type=_FOLDER, help="Photos with labels.json or CCPD names (default: the kit's).")
+@click.option("--photos", type=_FOLDER, help="Photos with labels.json or CCPD names. [default: the kit's]")
 @click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
 @click.option("--threads", default="1,2,4", show_default=True, help="Thread counts that must give the same answers.")
 @click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.pass_context
 def verify(
     context: click.Context,

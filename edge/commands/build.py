@@ -10,19 +10,20 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from edge.commands.options import examples
 from edge.errors import HostError, UsageError
 from edge.toolchain import ABIS, BuildResult, build_program
 
 
-@click.command()
+@click.command(epilog=examples("edge build", "edge build --device rk3399"))
 @click.option("--device", metavar="NAME", help="Build for this device or kind of board.")
 @click.option("--abi", type=click.Choice([*ABIS, "host"]), help="Build for any board of this ABI.")
-@click.option("--cpu", metavar="NAME", help="-mcpu (ARM) or -march (x86) [default: the board's, or none].")
+@click.option("--cpu", metavar="NAME", help="Value of -mcpu (ARM) or -march (x86). [default: the board's, or none]")
 @click.option("--runtime", type=click.Path(path_type=Path), help="Folder with the runtime library to link with.")
 @click.option("--static-libstdcxx", is_flag=True, help="Link libstdc++ statically; needs a glibc as new as the compiler's.")
-@click.option("--sanitize", is_flag=True, help="With address and undefined-behaviour sanitizers.")
+@click.option("--sanitize", is_flag=True, help="Build with the address and undefined-behaviour sanitizers.")
 @click.option("--tests", is_flag=True, help="Build the unit tests too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def build(
     device: str | None,
     abi: str | None,

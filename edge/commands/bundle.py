@@ -11,14 +11,18 @@ import click
 from edge.board import Board, find_device, list_profiles, load_inventory, load_profile
 from edge.bundle import Bundle, save_bundle
 from edge.commands.models import choose_bundle, read_choice, release_options
-from edge.commands.options import inventory_option, json_option
+from edge.commands.options import examples, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import InputError
 
 
-@click.command()
+@click.command(epilog=examples(
+    "edge bundle --device rk3399 --out plate.tar",
+    "edge flash --device gate --bundle plate.tar",
+))
 @click.option("--device", default="local", show_default=True, metavar="NAME", help="A device, or a kind of board.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File [default: plate-BOARD-HASH.tar].")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
+              help="File to write. [default: plate-BOARD-HASH.tar]")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
 @release_options
 @json_option

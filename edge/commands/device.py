@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edge.board import Board, Cluster, Device, find_device, inventory_path, list_profiles, load_inventory, load_profile
-from edge.commands.options import fleet_options, inventory_option, json_option
+from edge.commands.options import examples, fleet_options, inventory_option, json_option
 from edge.errors import UsageError, VerifyError
 from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
 from edge.inventory import add_device, remove_device
@@ -28,14 +28,18 @@ def device() -> None:
     """Your boards: a name, a profile and an address each, in devices.yml."""
 
 
-@device.command("add")
+@device.command("add", epilog=examples(
+    "edge device add gate --board rk3399 --ssh user@192.168.1.20",
+    "edge device add phone --board android-arm64 --adb any",
+))
 @click.argument("name")
-@click.option("--board", help="Profile; default: the one called NAME. `edge device list --profiles` shows all.")
+@click.option("--board", metavar="PROFILE",
+              help="Kind of board (`edge device list --profiles`). [default: the profile called NAME]")  # fmt: skip
 @click.option("--ssh", metavar="[USER@]HOST[:PORT]", help="Reached by ssh; HOST may be an alias of ~/.ssh/config.")
 @click.option("--adb", metavar="SERIAL|HOST:PORT|any", help="Reached by adb.")
 @click.option("--key", metavar="FILE", help="ssh: private key; else agent, ~/.ssh/config and the usual files.")
 @click.option("--jump", metavar="[USER@]HOST[:PORT],...", help="ssh: jump hosts, as ssh -J.")
-@click.option("--root", metavar="FOLDER", help="Folder of the releases on the board; default: the profile's.")
+@click.option("--root", metavar="FOLDER", help="Folder for the releases on the board. [default: the profile's]")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A group it belongs to; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace a device of that name.")
 @inventory_option
@@ -159,7 +163,7 @@ def _confirm(name: str, where: str, kind: str, print_: str) -> None:
 @json_option
 @inventory_option
 def probe(device: str | None, group: str | None, as_json: bool, inventory: Path | None) -> None:
-    """Read the truth about a board and say where it differs from its profile."""
+    """Read what a board really is, and say where it differs from its profile."""
     devices = select_devices(device, group, inventory)
     outcomes = run_fleet(devices, _probe)
     if len(devices) == 1 and outcomes[0].error is not None:

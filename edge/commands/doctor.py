@@ -10,23 +10,26 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from edge.commands.options import examples
 from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.command(epilog=examples("edge doctor", "edge doctor --for arm64 --for ssh --brief"))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.option("--brief", is_flag=True, help="Show only what fails.")
-@click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices.")
+@click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices and check them.")
 @click.option("--for", "purposes", multiple=True, type=click.Choice(PURPOSES),
-              help="What must work here: building for a kind of board, or a way to reach one; may be repeated.")  # fmt: skip
-@click.option("--inventory", type=click.Path(path_type=Path), help="Your devices; else the usual devices.yml.")
+              help="Fail unless building for this, or reaching boards this way, works; may be repeated.")  # fmt: skip
+@click.option("--inventory", type=click.Path(path_type=Path), metavar="FILE",
+              help="Your devices.yml. [default: $PLATE_EDGE_INVENTORY, else ~/.config/plate-edge/devices.yml]")  # fmt: skip
 def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
     """Check this host, your devices and the cache; every line is ok, warn or fail, with the next step.
 
-    What is missing for `--for` is a failure, else a warning. Exits with 5 when a line says fail.
+    What `--for` needs and is missing is a failure; anything else that is missing is a warning. Exits with 5 when a line
+    says fail.
     """
     findings = []
     console = Console(highlight=False)

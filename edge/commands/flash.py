@@ -15,7 +15,7 @@ import click
 from edge.board import Device, find_device
 from edge.bundle import Bundle, load_bundle
 from edge.commands.models import Choice, choose_bundle, read_choice, release_options
-from edge.commands.options import device_option, fleet_options, inventory_option, json_option
+from edge.commands.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.commands.steps import Steps, steps
 from edge.errors import UsageError
 from edge.flash import FlashResult
@@ -29,7 +29,11 @@ from edge.transport import connect, device_root
 T = TypeVar("T")
 
 
-@click.command()
+@click.command(epilog=examples(
+    "edge flash --device gate",
+    "edge flash --device gate,barn --models plate-v1 --precision int8",
+    "edge flash --device gate --bundle plate.tar",
+))
 @fleet_options
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Flash this bundle instead of making one.")
 @release_options

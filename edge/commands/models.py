@@ -48,7 +48,7 @@ def release_options(command: F) -> F:
         click.option("--det", type=folder, help="Your own detector: a model folder from `edge convert nb`."),
         click.option("--precision", default="fp32,int8", show_default=True, metavar="NAME[,NAME...]",
                      help="Precisions of the sets."),
-        click.option("--models", metavar="SET[,SET...]", help="Model sets [default: the kit's best]."),
+        click.option("--models", metavar="SET[,SET...]", help="Model sets. [default: the kit's best]"),
     ):
         command = option(command)
     return command

@@ -16,7 +16,7 @@ def inventory_option(command: F) -> F:
     return click.option(
         "--inventory",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Your devices.yml (default: $PLATE_EDGE_INVENTORY, else ~/.config/plate-edge/devices.yml).",
+        help="Your devices.yml. [default: $PLATE_EDGE_INVENTORY, else ~/.config/plate-edge/devices.yml]",
     )(command)
 
 
@@ -52,3 +52,8 @@ def fleet_options(command: F) -> F:
 def json_option(command: F) -> F:
     """`--json`, passed as `as_json: bool`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")(command)
+
+
+def examples(*lines: str) -> str:
+    """Epilog of a command: command lines, kept as they are (the tests check that each is one)."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

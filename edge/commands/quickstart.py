@@ -13,18 +13,23 @@ from typing import Any
 import click
 
 from edge.board import INVENTORY_ENV, list_profiles
-from edge.commands.options import inventory_option
+from edge.commands.options import examples, inventory_option
 from edge.errors import EdgeError, ExitCode
 from edge.process import edge_command
 from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
 
 
-@click.command()
-@click.option("--on", "way", type=click.Choice(list(WAYS)), help="Where plates are read [default: laptop].")
+@click.command(epilog=examples(
+    "edge quickstart",
+    "edge quickstart --on ssh --address pi@192.168.1.30 --board rpi5",
+    "edge quickstart --on laptop --yes",
+))
+@click.option("--on", "way", type=click.Choice(list(WAYS)), help="Where plates are read. [default: laptop]")
 @click.option("--address", metavar="ADDRESS", help="ssh: [user@]host[:port]. adb: serial, host:port or any.")
 @click.option("--board", metavar="PROFILE", help="Kind of board (`edge device list --profiles`); virtual: arm64 or armhf.")
-@click.option("--plan", metavar="PLAN", help="quick, default, publish, or YAML [default: quick].")
-@click.option("--name", default="", help="Name of the device [default: that of its kind].")
+@click.option("--plan", metavar="PLAN",
+              help="How long to measure: quick, default, publish, or a YAML file. [default: quick]")  # fmt: skip
+@click.option("--name", default="", help="Name of the device. [default: that of its profile]")
 @click.option("--key", default="", metavar="FILE", help="ssh: private key; else agent and ~/.ssh/config.")
 @click.option("--fingerprint", default="", metavar="SHA256:...", help="ssh: trust this host key, and do not ask.")
 @click.option("--runtime", "library", type=click.Path(exists=True, path_type=Path), metavar="PATH",

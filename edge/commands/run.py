@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from edge.board import Device, find_device
-from edge.commands.options import complete_devices, inventory_option, json_option
+from edge.commands.options import complete_devices, examples, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
 from edge.photos import Answer, check_settings, list_photos, read_on_board
@@ -26,16 +26,23 @@ SCHEMA = "plate-edge/run/1"
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-@click.command()
+@click.command(epilog=examples(
+    "edge run photo.jpg",
+    "edge run --device gate --draw out/drawn photos",
+    "edge run --set decode=plate --json photo.jpg",
+))
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
 @click.option("--device", default="local", show_default=True, metavar="NAME", shell_complete=complete_devices,
               help="A device of your inventory.")  # fmt: skip
-@click.option("--models", metavar="SET", help="Model set [default: the kit's best].")
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf, for this run.")
-@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write annotated copies.")
-@click.option("--force", is_flag=True, help="Overwrite annotated copies.")
-@click.option("--soc-alias", is_flag=True, help="Let the runtime take the chip for one whose int8 dot product it uses.")
+@click.option("--models", metavar="SET", help="Model set, such as plate-v1. [default: the kit's best]")
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True,
+              help="Precision of the models.")  # fmt: skip
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
+              help="A setting of plate.conf, for this run; may be repeated.")  # fmt: skip
+@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write copies with the plates drawn to this folder.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite copies that are there.")
+@click.option("--soc-alias", is_flag=True, help="Tell the runtime it is on a chip whose int8 dot product it uses.")
 @json_option
 @inventory_option
 def run(
@@ -52,8 +59,9 @@ def run(
 ) -> None:
     """Read the plates in photos, on this host or on a board.
 
-    On this host everything that is missing is built first; a board must have been flashed (`edge flash`). Without
-    photos the kit's own samples are read. The times are of one run each: `bench run` measures.
+    On this host whatever is missing is built first; a board must have been flashed before (`edge flash`). Without
+    photos, the kit's own samples are read. Each photo is read once, so its time is only a hint: to measure, use
+    `bench run`.
     """
     from edge.install import parse_settings
     from edge.prepare import model_sets

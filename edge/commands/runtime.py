@@ -63,7 +63,7 @@ def list_(as_json: bool) -> None:
 
 @runtime.command("get")
 @click.argument("name")
-@click.option("--mirror", metavar="URL", help="Server with the releases [default: $PLATE_EDGE_RUNTIME_MIRROR, GitHub].")
+@click.option("--mirror", metavar="URL", help="Server with the releases. [default: $PLATE_EDGE_RUNTIME_MIRROR, else GitHub]")
 @click.option("--update", is_flag=True, help="Accept content that differs from what is pinned.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds without a byte until the server is given up.")
 @json_option
@@ -85,7 +85,7 @@ def get(name: str, mirror: str | None, update: bool, timeout: float, as_json: bo
 
 @runtime.command("add")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--build", metavar="NAME", help="The build that it stands for [default: the one of its kind of board].")
+@click.option("--build", metavar="NAME", help="The build it stands in for. [default: the one for its kind of board]")
 @click.option("--update", is_flag=True, help="Replace the one that is pinned.")
 @json_option
 def add(path: Path, build: str | None, update: bool, as_json: bool) -> None:

@@ -31,7 +31,8 @@ def virtual() -> None:
 
 @virtual.command("up")
 @name_argument
-@click.option("--arch", type=click.Choice(["arm64", "armhf"]), default="arm64", show_default=True)
+@click.option("--arch", type=click.Choice(["arm64", "armhf"]), default="arm64", show_default=True,
+              help="Architecture of the board.")  # fmt: skip
 @json_option
 @inventory_option
 def up(name: str, arch: str, as_json: bool, inventory: Path | None) -> None:

@@ -36,7 +36,7 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 )
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes [default: one a core].")
+@click.option("--jobs", type=click.IntRange(1), help="Number of processes. [default: one per core]")
 @click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
 @click.option(
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."

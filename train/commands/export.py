@@ -15,21 +15,21 @@ from edge.models import TASKS, Model
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the inference model.")
-@click.option("--name", help="Name for its card (default: the folder's).")
+@click.option("--name", help="Name for its card. [default: the folder's]")
 @click.option("--last", is_flag=True, help="Of a run take the last checkpoint's average, not the best weights.")
 @click.option("--recipe", "recipe_name", help="Take data and export settings from this recipe, not the run's own.")
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf for the card.")
 @click.option("--labels", type=click.Path(exists=True, path_type=Path), help="Also measure on this set, as `eval` does.")
-@click.option("--task", type=click.Choice(TASKS), help="Of a checkpoint that does not say it.")
+@click.option("--task", type=click.Choice(TASKS), help="Task of a checkpoint that does not say it.")
 @click.option(
     "--dict",
     "dictionary",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Of a checkpoint without dict.txt beside it (default: the published one).",
+    help="Dictionary of a checkpoint without dict.txt beside it. [default: the published one]",
 )
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def export(
     sources: tuple[Path, ...],
     out: Path,

@@ -14,7 +14,8 @@ from train.progress import bars
 @click.command()
 @click.option("--ccpd", "root", required=True, type=click.Path(path_type=Path), help="Folder of CCPD photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where labels and crops go.")
-@click.option("--jobs", type=click.IntRange(0, 4096), default=0, help="Photos at a time; 0: one for each core.")
+@click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,
+              help="Photos at a time; 0: one per core.")  # fmt: skip
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
@@ -24,7 +25,7 @@ from train.progress import bars
 )
 @click.option("--strict", is_flag=True, help="End at the first bad photo instead of skipping it.")
 @click.option("--force", is_flag=True, help="Replace labels that were made from other photos.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: bool, as_json: bool) -> None:
     """Make det.txt, rec.txt, crops and a table from CCPD2019 or CCPD2020 photos.
 

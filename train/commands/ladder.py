@@ -23,11 +23,11 @@ MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Folder of CCPD photos, or a PP-OCR detection label file.",
 )
 @click.option("--limit", default="min:736", show_default=True, metavar="TYPE:SIDE", help="Detector input size.")
-@click.option("--published", type=MODELS, help="Folder with det/ and rec/ [default: PP-OCRv3 as x86 .nb].")
-@click.option("--fine-tuned", type=MODELS, help="Likewise [default: the kit's own set, when it ships one].")
+@click.option("--published", type=MODELS, help="Folder with det/ and rec/. [default: PP-OCRv3 as x86 .nb]")
+@click.option("--fine-tuned", type=MODELS, help="Likewise. [default: the kit's own set, when it ships one]")
 @click.option("--quantised", type=MODELS, help="Likewise.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes [default: one a core].")
+@click.option("--jobs", type=click.IntRange(1), help="Number of processes. [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def ladder(
     labels: Path,

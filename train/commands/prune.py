@@ -17,9 +17,9 @@ from edge.errors import InputError, UsageError
     "--model", "source", required=True, type=click.Path(exists=True, path_type=Path), help="A fit's run or .pdparams."
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for best.pdparams and dict.txt.")
-@click.option("--ratio", default=0.25, show_default=True, help="Part of the filters that goes.")
+@click.option("--ratio", default=0.25, show_default=True, help="Share of the filters to take out.")
 @click.option("--least", default=256, show_default=True, help="Only layers of at least so many channels.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json: bool) -> None:
     """Take filters out of a recogniser's widest layers (PaddleSlim, least L1 norm first).
 

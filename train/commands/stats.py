@@ -14,7 +14,7 @@ from edge.paths import write_atomic
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
 @click.option("--force", is_flag=True, help="Replace the file of --png.")
 def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:

@@ -16,13 +16,15 @@ from train.synth.scene import WEATHERS
 @click.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the rendered set.")
 @click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same files.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same files.")
 @click.option("--crops", is_flag=True, help="Crops and rec.txt for the recogniser, in place of photos.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of plate; repeatable.")
-@click.option("--weather", "weathers", multiple=True, type=click.Choice(WEATHERS), help="Only this; repeatable.")
-@click.option("--jobs", type=click.IntRange(0, 4096), default=0, help="Processes; 0: one for each core.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of plate; may be repeated.")
+@click.option("--weather", "weathers", multiple=True, type=click.Choice(WEATHERS),
+              help="Only this weather; may be repeated.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,
+              help="Number of processes; 0: one per core.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a set that was rendered with other options.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def synth(
     out: Path,
     count: int,
