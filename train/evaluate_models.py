@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from edge.errors import InputError, UsageError
 from edge.models import CARD_NAME, TASKS, Input, load_model, read_dictionary
@@ -21,6 +20,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
 from edge.ocr.settings import fit_inputs, override
 from train.checkpoint import BEST, LAST, load_state
+from train.fit.recipe import parse_recipe, read_document
 
 RECIPE, DICTIONARY = "recipe.yml", "dict.txt"
 
@@ -121,12 +121,12 @@ def _sources(path: Path) -> list[Source]:
 def _checkpoint(path: Path) -> Source:
     from train.export import INPUTS
 
-    recipe = _recipe(path)
-    task = recipe.get("task") or _guess_task(_weights(path), path)
+    document = _recipe(path)
+    recipe = parse_recipe(document, str(path)) if document else None
+    task = recipe.task if recipe else _guess_task(_weights(path), path)
     taken = INPUTS[task]
-    width = (recipe.get("model") or {}).get("width")
-    if task == "rec" and width:
-        taken = replace(taken, width=int(width))
+    if task == "rec" and recipe:
+        taken = replace(taken, width=recipe.model.width)
     return Source(task, path, "checkpoint", str(path), path.stat().st_size, taken)
 
 
@@ -134,7 +134,7 @@ def _recipe(path: Path) -> dict[str, Any]:
     if path.suffix == ".ckpt":
         return load_state(path).recipe
     beside = path.parent / RECIPE
-    return yaml.safe_load(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    return read_document(beside) if beside.is_file() else {}
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from edge.errors import InputError, ModelError
 from edge.models import Model, read_dictionary
 from train.checkpoint import BEST, LAST, begin_run
-from train.fit.recipe import QatPart, Recipe, parse_recipe, recipe_document
+from train.fit.recipe import QatPart, Recipe, parse_recipe, read_document, recipe_document
 from train.quantize_scales import best_scales
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
     recipe_file = run / "recipe.yml"
     if not recipe_file.is_file() or not (run / BEST).is_file():
         raise InputError(f"{run} is not a QAT run.", "Make one with `edge train quantize --method qat`.")
-    recipe = parse_recipe(yaml.safe_load(recipe_file.read_text(encoding="utf-8")), str(recipe_file))
+    recipe = parse_recipe(read_document(recipe_file), str(recipe_file))
     characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
     return export_quantised(load_checkpoint(run / BEST), recipe, characters, out, facts, force=force)
 

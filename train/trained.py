@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from edge.errors import InputError, ModelError, UsageError
 from edge.models import CARD_NAME, read_dictionary
 from train.checkpoint import BEST, BEST_FACTS, LAST, load_state
-from train.fit.recipe import Recipe, parse_recipe
+from train.fit.recipe import Recipe, parse_recipe, read_document
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 QUANTISED = "_fake_quant"
@@ -102,8 +101,11 @@ def _read_one(path: Path, last: bool) -> tuple[Arrays, dict[str, Any], Path, dic
         state = load_state(file)
         return {**state.weights, **state.average}, state.recipe, file.parent, state.best
     recipe, facts = file.parent / "recipe.yml", file.parent / BEST_FACTS
-    document = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
-    best = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    document = read_document(recipe) if recipe.is_file() else {}
+    try:
+        best = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{facts} is no JSON: {error}.", "Delete it; it only says how good the weights were.") from error
     return load_checkpoint(file), document, file.parent, best
 
 

@@ -137,3 +137,17 @@ def test_best_weights_are_a_paddle_checkpoint(tmp_path: Path) -> None:
     back = load_checkpoint(tmp_path / "best.pdparams")
     assert list(back) == ["a.weight"]
     np.testing.assert_array_equal(back["a.weight"], weights["a.weight"])
+
+
+@pytest.mark.parametrize(("name", "text"), [("recipe.yml", "task: ["), ("recipe.yml", "- 1"), ("best.json", "{")])
+def test_a_damaged_file_beside_the_weights_is_named(tmp_path: Path, name: str, text: str) -> None:
+    from train.evaluate_models import find_sources
+    from train.trained import read_trained
+
+    (tmp_path / "best.pdparams").write_bytes(b"not asked for yet")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=name):
+        read_trained([tmp_path])
+    if name == "recipe.yml":
+        with pytest.raises(InputError, match=name):
+            find_sources([tmp_path], ("rec",))

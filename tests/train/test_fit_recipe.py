@@ -57,6 +57,16 @@ def test_override_changes_one_value_and_keeps_the_rest() -> None:
         ("optim.rate=.inf", "optim.rate"),
         ("optim.warmup=-1", "optim.warmup"),
         ("data.eval_side=0", "data.eval_side"),
+        ("seed=-1", "seed = -1 is out of range"),
+        ("seed=10000000000", "seed"),
+        ("batch=1000000000", "batch"),
+        ("threads=100000", "threads"),
+        ("data.photos_share=.inf", "data.photos_share = inf is out of range"),
+        ("data.synth_share=.nan", "data.synth_share"),
+        ("data.size=3200000", "data.size"),
+        ("data.scale=[400, 1000000000]", "data.scale"),
+        ("data.shrink_ratio=1.0e-9", "data.shrink_ratio"),
+        ("qat.layers=[]", "qat.layers"),
     ],
 )
 def test_bad_overrides_are_refused_by_name(override: str, named: str) -> None:

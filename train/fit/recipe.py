@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,15 +190,25 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     path = Path(name) if name.endswith((".yml", ".yaml")) else RECIPES / f"{name}.yml"
     if not path.is_file():
         raise UsageError(f"There is no recipe {name!r}.", f"Recipes: {', '.join(recipe_names())}; or give a .yml file.")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} holds no settings.", "A recipe is a YAML mapping; see docs.")
+    document = read_document(path)
     for text in overrides:
         _override(document, text)
     return parse_recipe(document, str(path))
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads a recipe's file as it is, unchecked.
+
+    Raises:
+        InputError: Not YAML, or no mapping.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {error}.") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no settings.", "A recipe is a YAML mapping; see docs.")
+    return document
 
 
 def changed(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
@@ -215,22 +226,25 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
     rules = {
         "task": recipe.task in ("det", "rec"),
         "steps": recipe.steps >= 1,
-        "batch": recipe.batch >= 1,
+        "seed": 0 <= recipe.seed < 2**32,  # What NumPy takes, and Paddle after a million times.
+        "batch": 1 <= recipe.batch <= 65536,
         "eval_every": recipe.eval_every >= 1,
         "save_every": recipe.save_every >= 1,
-        "threads": recipe.threads >= 0,
+        "threads": 0 <= recipe.threads <= 1024,
         "model.charset": model.charset in ("plate", "published"),
         "model.width": 32 <= model.width <= 1024 and model.width % 8 == 0,
         "data.holdout": 0 <= data.holdout < 1,
-        "data.size": data.size >= 64 and data.size % 32 == 0,
-        "data.scale": len(data.scale) == 2 and 32 <= data.scale[0] <= data.scale[1],
+        "data.size": 64 <= data.size <= 4096 and data.size % 32 == 0,
+        "data.scale": len(data.scale) == 2 and 32 <= data.scale[0] <= data.scale[1] <= 8192,
         "data.swap": 0 <= data.swap <= 1,
         "data.green_share": 0 <= data.green_share <= 1,
-        "data.eval_side": data.eval_side >= 32,
+        "data.eval_side": 32 <= data.eval_side <= 8192,
         "data.eval_unclip": 0 < data.eval_unclip < 10,
         "data.strength": 0 <= data.strength <= 2,
-        "data.shrink_ratio": 0 < data.shrink_ratio < 1,
-        "data.crops_share": min(data.crops_share, data.photos_share, data.synth_share) >= 0,
+        "data.shrink_ratio": 0.01 <= data.shrink_ratio < 1,
+        "data.crops_share": 0 <= data.crops_share < math.inf,
+        "data.photos_share": 0 <= data.photos_share < math.inf,
+        "data.synth_share": 0 <= data.synth_share < math.inf,
         "optim.kind": optim.kind in ("adam", "adamw"),
         "optim.rate": 0 < optim.rate < math.inf,
         "optim.final": 0 <= optim.final <= 1,
@@ -242,11 +256,14 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "optim.accumulate": optim.accumulate >= 1,
         "qat.scales": recipe.qat.scales in ("mse", "moving"),
         "export.settings": all("=" in text for text in recipe.export.settings),
-        "qat.layers": set(recipe.qat.layers) <= {"Conv2D", "Linear", "Conv2DTranspose"},
+        "qat.layers": recipe.qat.layers and set(recipe.qat.layers) <= {"Conv2D", "Linear", "Conv2DTranspose"},
     }
     for key, good in rules.items():
         if not good:
-            raise InputError(f"{where}: {key} is out of range.", "See docs/formats/recipe.md for what it may be.")
+            value = functools.reduce(getattr, key.split("."), recipe)
+            raise InputError(
+                f"{where}: {key} = {value!r} is out of range.", "See docs/formats/recipe.md for what it may be."
+            )
     return recipe
 
 
@@ -304,9 +321,8 @@ def _value(hint: Any, value: Any, where: str, key: str) -> Any:
         return float(value)
     if hint in (int, float, str, bool):
         if type(value) is not hint:
-            raise InputError(
-                f"{where}: {key} = {value!r} is not {hint.__name__}.", "YAML writes 0.001 or 1.0e-3 for floats."
-            )
+            hint_text = "YAML writes 0.001 or 1.0e-3 for floats." if hint is float else "See docs/formats/recipe.md."
+            raise InputError(f"{where}: {key} = {value!r} is not {hint.__name__}.", hint_text)
         return value
     element = hint.__args__[0]
     if not isinstance(value, (list, tuple)):
