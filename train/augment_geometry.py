@@ -11,6 +11,8 @@ from edge.ocr.geometry import order_corners
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
+MOST = 2048
+"""Sides in pixels of the largest crop that is cut; a plate labelled larger than its photo is cut coarser."""
 
 
 def jittered_box(quad: Points, rng: Random, strength: float = 1.0) -> Points:
@@ -80,7 +82,7 @@ def cut_box(image: Image, box: Points, size: tuple[int, int]) -> Image:
     width, height = size
     # As the pipeline does it: first at the plate's own resolution, then stretched; else small plates look too good.
     own = np.hypot(*(box[1] - box[0])), np.hypot(*(box[3] - box[0]))
-    inner = (max(8, int(own[0])), max(8, int(own[1])))
+    inner = (min(max(8, int(own[0])), MOST), min(max(8, int(own[1])), MOST))
     target = np.array([[0, 0], [inner[0], 0], [inner[0], inner[1]], [0, inner[1]]], np.float32)
     matrix = cv2.getPerspectiveTransform(box.astype(np.float32), target)
     crop = cv2.warpPerspective(image, matrix, inner, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

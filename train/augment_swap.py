@@ -17,6 +17,8 @@ Random = np.random.Generator
 
 KINDS = ("green", "blue", "yellow", "white")
 CHANCES = (0.55, 0.35, 0.06, 0.04)
+LEAST_WIDTH = 8
+"""Pixels; nothing can be rendered into less."""
 
 
 def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None]:
@@ -28,7 +30,8 @@ def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | No
         rng: The only source of chance.
 
     Returns:
-        A new image, and the text of the new plate; None when the old one lies outside the image and was left there.
+        A new image, and the text of the new plate; None when the old one lies outside the image, or is too small to
+        hold one, and was left there.
     """
     kind = KINDS[int(rng.choice(len(KINDS), p=CHANCES))]
     text = random_text(rng, kind, plain=True)
@@ -36,11 +39,11 @@ def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | No
     result = image.copy()
     low = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 4, 0)
     high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 5, (image.shape[1], image.shape[0]))
-    if (high - low).min() < 8:
+    wide = float(np.hypot(*(quad[1] - quad[0])))
+    if (high - low).min() < 8 or wide < LEAST_WIDTH:
         return result, None
     part = result[low[1] : high[1], low[0] : high[0]]
     size = (part.shape[1], part.shape[0])
-    wide = float(np.hypot(*(quad[1] - quad[0])))
     factor = min(1.0, 1.5 * wide / plate.shape[1])
     if factor < 1:
         plate = cv2.resize(plate, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

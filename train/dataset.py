@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import numpy.typing as npt
 from edge.ccpd import parse_name, sort_vertices
 from edge.errors import InputError
 from train.labels_journal import find_image, label_roots
+from train.labels_plan import PHOTO_SUFFIXES
 from train.metrics import IGNORED
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
+FARTHEST = 32767.0
+"""Pixels, either way, beyond which OpenCV's warps cannot reach; no photo is larger, and no corner farther out."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,12 @@ def read_image(path: Path) -> Image:
     Raises:
         InputError: Missing or not an image.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except (cv2.error, UnicodeError, SystemError):  # A billion pixels by its header; a name that is no UTF-8.
+        image = None
     if image is None:
-        what = "is not an image" if path.is_file() else "is missing"
+        what = "is not an image that can be read" if path.is_file() else "is missing"
         raise InputError(f"{path} {what}.", "Every file of a label list must be there; make the labels again.")
     return np.asarray(image)
 
@@ -92,22 +99,34 @@ def read_crops(labels: Path) -> list[Sample]:
 def read_photos(source: Path) -> list[Sample]:
     """Reads a folder of CCPD photos, or a detection label file: `path<TAB>[{"points": ..., "transcription": ...}]`.
 
+    Hidden files (such as the `._photo.jpg` that macOS writes beside each photo on foreign disks) are passed over.
+
     Raises:
         InputError: Missing or empty source, a malformed line or name, or an image that does not exist.
     """
     if source.is_dir():
-        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
         samples = []
-        for path in paths:
+        for path in sorted(find_photos(source)):
             name = parse_name(path)
-            samples.append(Sample(path, (Plate(np.array(name.vertices, np.float64), name.text),)))
+            quad = np.array(name.vertices, np.float64)
+            if np.abs(quad).max() > FARTHEST:
+                raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
+            samples.append(Sample(path, (Plate(quad, name.text),)))
     else:
-        samples = [Sample(path, _plates(text, source)) for path, text in _lines(source)]
+        samples = [Sample(path, _plates(text, f"{source}, {path.name}")) for path, text in _lines(source)]
     if not samples:
         raise InputError(
             f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`."
         )
     return samples
+
+
+def find_photos(folder: Path) -> Iterator[Path]:
+    """Yields the photos in a folder and in folders below, hidden ones left out."""
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file():
+            yield path
 
 
 def split(samples: list[Sample], holdout: float, salt: int) -> tuple[list[Sample], list[Sample]]:
@@ -154,11 +173,11 @@ def _lines(labels: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _plates(text: str, where: Path) -> tuple[Plate, ...]:
+def _plates(text: str, where: str) -> tuple[Plate, ...]:
     try:
         items: Any = json.loads(text)
         return tuple(_plate(item) for item in items)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{where}: {text[:60]!r} is not a list of points and transcription: {error}.") from error
 
 
@@ -166,6 +185,8 @@ def _plate(item: Any) -> Plate:
     points = np.array(item["points"], np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise ValueError("points must be at least three x, y pairs")
+    if np.abs(points).max() > FARTHEST:
+        raise ValueError(f"a point lies at {np.abs(points).max():.3g}, outside of any photo")
     if len(points) != 4:
         points = cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))).astype(np.float64)
     return Plate(np.array(sort_vertices([(x, y) for x, y in points.tolist()]), np.float64), str(item["transcription"]))

@@ -89,7 +89,7 @@ class RecData:
         for _ in range(_DRAWS):
             image, text = self.sources[int(rng.choice(len(shares), p=shares / shares.sum()))][1](rng)
             # Of a text that the steps cannot hold the loss is 0: it would be drawn in vain.
-            if all(mark in self.classes for mark in text) and steps_needed(text) <= self.width // STRIDE:
+            if text and all(mark in self.classes for mark in text) and steps_needed(text) <= self.width // STRIDE:
                 return image, text
         raise InputError(
             f"No sample's text can be written with this charset in {self.width // STRIDE} steps (the last one: {text!r}).",

@@ -17,8 +17,8 @@ from typing import Any
 
 from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from edge.errors import InputError
+from train.dataset import find_photos
 from train.labels_journal import find_image, label_roots
-from train.labels_plan import PHOTO_SUFFIXES
 from train.metrics import IGNORED
 
 SCHEMA = "plate-edge/stats/1"
@@ -133,9 +133,7 @@ def _ordered(counts: Counter[str], known: tuple[str, ...]) -> dict[str, int]:
 
 
 def _from_names(folder: Path, skipped: Counter[str]) -> Iterator[Plate]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in PHOTO_SUFFIXES or not path.is_file():
-            continue
+    for path in sorted(find_photos(folder)):
         try:
             name = parse_name(path)
         except InputError:
@@ -194,7 +192,7 @@ def _from_det(where: str, image: Path, label: str, skipped: Counter[str]) -> Ite
                 skipped["marked as unreadable" if text in IGNORED else "not four corners"] += 1
                 continue
             yield Plate(text, image, points, _sized(points))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(f"{where}: not a list of points and transcription.") from None
 
 
@@ -208,7 +206,10 @@ def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:
 def _measure(image: Path) -> dict[str, float] | None:
     import cv2
 
-    grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+    try:
+        grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+    except (cv2.error, UnicodeError, SystemError):  # See `train.dataset.read_image`.
+        grey = None
     if grey is None:
         return None
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
+from edge.ocr.grammar import SYMBOLS
 from train.augment import CHANCES, photometric
 from train.augment_geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment_scene import moved, square_crop, visible
@@ -78,6 +81,10 @@ def test_bad_crop_labels_name_the_line(folder: Path, line: str, said: str) -> No
         "{",
         '[{"points": 3}]',
         "[1]",
+        '[{"points": [[0, 0], [1e18, 0], [1e18, 9], [0, 9]], "transcription": "a"}]',
+        '[{"points": [[0, 0], [1e999, 0], [9, 9], [0, 9]], "transcription": "a"}]',
+        '[{"points": [[0, 0], [1%s, 0], [9, 9], [0, 9]], "transcription": "a"}]' % ("0" * 400),
+        "[" * 100_000,
         '[{"points": [[0,0],[1,NaN],[2,2]], "transcription": "a"}]',
     ],
 )
@@ -251,3 +258,56 @@ def test_a_plate_outside_its_photo_keeps_its_text(folder: Path) -> None:
     recipe = _recipe("rec", folder, photos=["out.txt"], crops=[], holdout=0.0, swap=1.0)
     data = RecData(recipe, "皖A12345")
     assert {data.draw(np.random.default_rng(seed))[1] for seed in range(8)} == {"皖A12345"}
+
+
+@pytest.mark.parametrize(
+    "quad",
+    [
+        [[5.1, 5.2], [5.3, 5.2], [5.3, 5.3], [5.1, 5.3]],
+        [[5, 5]] * 4,
+        [[-32000, -32000], [32000, -32000], [32000, 32000], [-32000, 32000]],
+        [[0, 0], [50, 0], [100, 0], [150, 0]],
+    ],
+)
+@pytest.mark.parametrize("task", ["det", "rec"])
+def test_a_plate_of_an_odd_size_stops_no_fit(folder: Path, task: str, quad: list[list[float]]) -> None:
+    """Too small to be swapped, without area, or many times its photo: drawn like any other, in little memory and time."""
+    label = json.dumps([{"points": quad, "transcription": "皖A12345"}])
+    (folder / "odd.txt").write_text(f"photos/{CCPD.format(0)}\t{label}\n")
+    more = {"photos": ["odd.txt"], "holdout": 0.0, "swap": 1.0, **({"crops": []} if task == "rec" else {})}
+    recipe = _recipe(task, folder, **more)
+    data = RecData(recipe, list(SYMBOLS)) if task == "rec" else DetData(recipe)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_used() + 2**30, limits[1]))
+    try:
+        assert np.isfinite(data.batch(1, 0, 1).images).all()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def _used() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def test_hidden_files_beside_the_photos_are_passed_over(folder: Path) -> None:
+    photos = folder / "photos"
+    (photos / f"._{CCPD.format(0)}").write_bytes(b"\0\5\x16\7")  # As macOS leaves them on foreign disks.
+    (photos / ".thumbnails").mkdir()
+    (photos / ".thumbnails" / "small.jpg").write_bytes(b"x")
+    (photos / "a folder.jpg").mkdir()
+    assert len(read_photos(photos)) == 12
+    with pytest.raises(InputError, match="vertices lie outside of any photo"):
+        far = CCPD.format(0).replace("158&95_58&85_60&50_160&60", "40158&95_40058&85_40060&50_40160&60")
+        (photos / CCPD.format(0)).rename(photos / far)
+        read_photos(photos)
+
+
+def test_an_image_that_claims_a_billion_pixels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    done, data = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))
+    assert done
+    raw = data.tobytes()
+    head = raw[12:16] + (60000).to_bytes(4, "big") * 2 + raw[24:29]
+    path.write_bytes(raw[:12] + head + zlib.crc32(head).to_bytes(4, "big") + raw[33:])
+    with pytest.raises(InputError, match=r"bomb\.png is not an image that can be read"):
+        read_image(path)
