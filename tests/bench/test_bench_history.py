@@ -7,12 +7,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fake_board import run
+from free_port import free_port
 
 from bench.changepoints import change_points
 from bench.cli import bench
@@ -213,32 +215,29 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         binaries = Path(found).parent
     if binaries is None:
         pytest.skip("no PostgreSQL (apt-get install postgresql)")
-    pytest.importorskip("pg8000")
+    pg8000 = pytest.importorskip("pg8000")
     # It refuses to run as root, and its user must be able to reach its folder.
     root = os.geteuid() == 0
-    folder = Path("/tmp") / f"plate-edge-pg-{os.getpid()}"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="plate-edge-pg-", dir="/tmp"))
     user = "postgres" if root else pwd.getpwuid(os.geteuid()).pw_name
     if root:
         account = pwd.getpwnam("postgres")
         os.chown(folder, account.pw_uid, account.pw_gid)
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if root else []
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     made = [*as_user, str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "plate", "--no-sync"]
     subprocess.run(made, check=True, **quiet)  # type: ignore[call-overload]
     options = ["-D", str(folder / "data"), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F"]
     server = subprocess.Popen([*as_user, str(binaries / "postgres"), *options], **quiet)  # type: ignore[call-overload]
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        # Its port is open before it answers: for a while it only says that it is starting up.
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and server.poll() is None:
+            with suppress(pg8000.exceptions.Error, OSError):
+                pg8000.connect("plate", host="127.0.0.1", port=port, database="postgres", timeout=10).close()
+                break
             time.sleep(0.2)
-        time.sleep(1.0)
         yield f"postgresql+pg8000://plate@127.0.0.1:{port}/postgres"
     finally:
         server.send_signal(signal.SIGINT)

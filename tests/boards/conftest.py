@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from adbd_services import TestDevice
 from flashkit import Make, release_maker
+from free_port import free_port
 from recordings import record_sets
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
@@ -54,10 +54,8 @@ def adb_server() -> Iterator[dict[str, str]]:
     """An adb server of the tests' own, with its own key; yields the environment that leads the client to it."""
     if shutil.which("adb") is None:
         pytest.skip("the adb client is not installed (Debian: adb)")
-    with socket.socket() as probe, tempfile.TemporaryDirectory(prefix="plate-adb-") as folder:
-        probe.bind(("127.0.0.1", 0))
-        environment = {"ANDROID_ADB_SERVER_PORT": str(probe.getsockname()[1]), "HOME": folder}
-        probe.close()
+    with tempfile.TemporaryDirectory(prefix="plate-adb-") as folder:
+        environment = {"ANDROID_ADB_SERVER_PORT": str(free_port()), "HOME": folder}
         quiet = subprocess.DEVNULL
         subprocess.run(["adb", "start-server"], env=os.environ | environment, stdout=quiet, stderr=quiet, check=True)
         yield environment

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from free_port import free_port
+
 from edge.board import Device, load_profile
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -43,9 +45,7 @@ class SshServer:
         (self.folder / "plain").mkdir()
         self.new_host_key()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._write_files()
 
     @property
@@ -106,7 +106,8 @@ class SshServer:
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", passwd, *command]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(200):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return self

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from adbd_services import TestDevice
+from free_port import free_port
 
 from edge.board import Device, load_profile
 from edge.errors import HostError, LinkError
@@ -60,13 +61,11 @@ def test_phone_that_is_offline(adb_phone: TestDevice) -> None:
     with pytest.raises(LinkError) as failure:
         connect(phone(adb_phone)).run(["true"])
     assert "offline" in str(failure.value) or "cannot connect" in str(failure.value)
-    assert failure.value.hint and time.monotonic() - started < 30
+    assert failure.value.hint and time.monotonic() - started < 120
 
 
 def test_nothing_listens(adb_phone: TestDevice) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(LinkError, match=f"cannot connect to 127.0.0.1:{port}"):
         connect(phone(adb_phone, serial=f"127.0.0.1:{port}")).run(["true"])
 
@@ -113,7 +112,7 @@ def test_reboot_in_between(adb_phone: TestDevice) -> None:
     assert device_root(transport, phone(adb_phone)) == "/data/local/tmp/plate-edge"
     transport.run_check(["true"])
     subprocess.run(["adb", "-s", adb_phone.serial, "reboot"], capture_output=True, check=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     failures = 0
     while True:
         try:
