@@ -76,6 +76,16 @@ def is_done(folder: Path, slot: Slot) -> bool:
     return (folder / f"{slot.name}.jsonl").is_file() or (folder / f"{slot.name}.left-out").is_file()
 
 
+def last_offset(folder: Path) -> float:
+    """When the last process of a session began, in seconds after the session; 0 when none did."""
+    offsets = [0.0]
+    for path in folder.glob("[0-9]*.jsonl*"):
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            header = _object(stream.readline(), "process") or {}
+        offsets.append(float(header.get("offset_s", 0.0)))
+    return max(offsets)
+
+
 def leave_out(folder: Path, slot: Slot, why: str) -> None:
     """Notes that the time box had no room for a slot; a rerun does not run it either."""
     write_atomic(folder / f"{slot.name}.left-out", why + "\n")

@@ -21,6 +21,7 @@ from bench.raw import (
     append_sample,
     collect,
     is_done,
+    last_offset,
     leave_out,
     note_tuning,
     read_session,
@@ -85,7 +86,7 @@ class Sampler:
     Args:
         target: Its `sampler` is used; None there means that nothing is looked at.
         folder: The `raw` folder.
-        began: `time.time()` of the session.
+        began: `time.monotonic()` when the session began; one that goes on began as long before as it says.
         seconds: Between two looks.
     """
 
@@ -118,7 +119,7 @@ class Sampler:
             found = sample_or_none(self._target.sampler)
             if found is not None and not self._stop.is_set():
                 with suppress(OSError):
-                    append_sample(self._folder, time.time() - self._began, process, found)
+                    append_sample(self._folder, time.monotonic() - self._began, process, found)
 
 
 class Session:
@@ -216,7 +217,12 @@ class Session:
         return collect(self.out)
 
     def _open(self) -> float:
-        """Writes `session.json`, or checks that the one in the folder is the same session; returns when it began."""
+        """Writes `session.json`, or checks that the one in the folder is the same session.
+
+        Returns:
+            When it began, by this host's monotonic clock: the other one may be set back while processes run, and a
+            result whose processes began before itself would be refused by whoever reads it.
+        """
         mine = self._identity()
         if (self.out / SESSION_NAME).is_file():
             session = read_session(self.out)
@@ -226,7 +232,8 @@ class Session:
                         f"{self.out} holds a session with another {text}.",
                         "Give another folder with --out, or start anew with --force.",
                     )
-            return datetime.fromisoformat(session["created"]).timestamp()
+            passed = time.time() - datetime.fromisoformat(session["created"]).timestamp()
+            return time.monotonic() - max(passed, last_offset(self.folder))
         facts, _ = read_board(self.target.transport)
         now = datetime.now(timezone.utc)
         write_session(
@@ -240,7 +247,7 @@ class Session:
                 "notes": list(self.target.notes),
             },
         )
-        return now.timestamp()
+        return time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -286,7 +293,7 @@ class Session:
         argv = bound(argv, self.tuning.knobs) if self.tuning is not None else argv
         header = {
             "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "offset_s": round(time.time() - self._began, 3),
+            "offset_s": round(time.monotonic() - self._began, 3),
             "before": _plain(before),
             "argv": argv,
         }

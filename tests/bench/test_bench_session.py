@@ -217,6 +217,31 @@ def test_board_that_is_gone_leaves_what_was_measured_and_a_rerun_goes_on(
     assert all(path.read_bytes() == content for path, content in done.items()), "finished processes are not run again"
 
 
+class SetBack:
+    """The module `time` of a host whose clock was set back by a day."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def time(self) -> float:
+        return time.time() - 86_400
+
+
+def test_clock_of_this_host_that_is_set_back_spoils_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, plan, out = fake_target(tmp_path), fake_plan(processes=2), tmp_path / "out"
+    first = Session(target, plan, out, sample_seconds=0)
+    first.begin()
+    first.step(plan.slots[0])
+    monkeypatch.setattr("bench.session.time", SetBack())
+    first.step(plan.slots[1])
+    first.close()
+    # It goes on in another process, whose only clock for what was before is the wrong one.
+    Session(target, plan, out, sample_seconds=0).run()
+    save_result(tmp_path / "result.json", collect(out))
+    offsets = [process.offset_s for process in load_result(tmp_path / "result.json").processes]
+    assert offsets == sorted(offsets) and 0 <= offsets[0] and offsets[-1] < 600
+
+
 def test_other_plan_or_photos_in_the_same_folder_are_refused(tmp_path: Path) -> None:
     run(tmp_path, processes=1)
     with pytest.raises(UsageError, match="another plan"):
