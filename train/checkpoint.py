@@ -120,8 +120,10 @@ def _read(path: Path, *, settings_only: bool = False) -> tuple[dict[str, Any], A
 def begin_run(folder: Path, recipe: dict[str, Any], characters: Sequence[str] | None) -> None:
     """Writes a run's `recipe.yml` and `dict.txt`, unless a run of other settings lies there: its own stay.
 
+    Removes what a run that was killed while it wrote left half done.
+
     Args:
-        folder: Of the run; made when missing.
+        folder: Of the run; made when missing. No other process works in it (`train.alone`).
         recipe: The settings as plain data.
         characters: Of a recogniser.
 
@@ -135,6 +137,9 @@ def begin_run(folder: Path, recipe: dict[str, Any], characters: Sequence[str] | 
         there = folder / "dict.txt"
         if characters and there.is_file() and there.read_bytes() != dictionary.encode():
             raise InputError(f"{folder / LAST} was made with other characters.", "Give another --out.")
+    for name in (LAST, BEST, BEST_FACTS):
+        for half in folder.glob(f".{name}.*.tmp"):
+            half.unlink()
     _write(folder / "recipe.yml", yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False).encode())
     if characters:
         _write(folder / "dict.txt", dictionary.encode())

@@ -124,7 +124,9 @@ def test_a_run_that_is_refused_keeps_its_settings_and_characters(tmp_path: Path)
     with pytest.raises(InputError, match="other characters"):
         begin_run(tmp_path, recipe, ["B", "A"])
     assert [(tmp_path / name).read_text() for name in ("recipe.yml", "dict.txt")] == before
+    (tmp_path / ".last.ckpt.123.7f.tmp").write_bytes(b"what a killed run left")
     begin_run(tmp_path, recipe, ["A", "B"])
+    assert not list(tmp_path.glob(".last*"))
 
 
 @pytest.mark.paddle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -85,6 +86,10 @@ def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path, edge_here: Callabl
         edge_here("train", "quantize", "rec", "--method", "qat", "--model", data / "run", "--out", out, *where)
 
 
+def _no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two batches for the scales of activations in place of twelve: these tests do not look at what is read."""
@@ -160,9 +165,11 @@ def test_checkpoints_are_averaged_and_told_apart(
         (UsageError, "no_such", (data / "run", "--set", "no_such=1")),
         (UsageError, "rec checkpoint, not det", (data / "run", "--task", "det")),
         (InputError, r"holds no best\.pdparams", (data,)),
+        (InputError, r"recipe\.yml, line 1", (data / "run", "--labels", data / "recipe.yml")),
     ):
         with pytest.raises(error, match=said):
             edge_here("train", "export", *arguments, "--out", tmp_path / "no")
+        assert not (tmp_path / "no").exists()
         assert not (tmp_path / "no").exists()
 
 
@@ -179,10 +186,14 @@ def test_sensitivity_names_every_layer(data: Path, tmp_path: Path, edge_here: Ca
 
 @pytest.mark.usefixtures("short")
 def test_a_pruned_recogniser_is_fitted_exported_and_quantised(
-    data: Path, tmp_path: Path, edge_here: Callable[..., str]
+    data: Path, tmp_path: Path, edge_here: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = ("-o", f"data.root={data}", "--recipe", data / "recipe.yml")
     ask = ("train", "prune", "rec", "--model", data / "run", "--out", tmp_path / "pruned", "--ratio", 0.25, "--json")
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
+        full.setattr("edge.paths.write_atomic", _no_space)  # The weights are written by then, the dictionary is not.
+        edge_here(*ask)
+    assert not list(tmp_path.iterdir()), "half a network was left"
     sizes = json.loads(edge_here(*ask))["parameters"]
     assert sizes["after"] < 0.9 * sizes["before"]
     start = ("-o", f"model.init={tmp_path}/pruned/best.pdparams", "-o", "steps=2")

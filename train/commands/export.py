@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def export(
     from train.accel.native import prepare_process
 
     prepare_process()
+    from train.commands.evaluate import load_samples
     from train.delivery import deliver
     from train.fit.recipe import changed, load_recipe
     from train.trained import read_trained
@@ -68,26 +70,32 @@ def export(
         recipe = changed(recipe, overrides)
     if recipe and recipe.task != trained.task:
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {trained.task}.")
+    # Read before the work: a fault in them would leave a model that is in the way of the next try.
+    samples = load_samples(trained.task, labels) if labels is not None else []
     model = deliver(trained, out, name=name, recipe=recipe, settings=parse_settings(pairs), force=force)
     if labels is not None:
-        model = add_figures(model, labels)
+        model = add_figures(model, labels, samples)
     show_delivered(model, as_json)
 
 
-def add_figures(model: Model, labels: Path) -> Model:
-    """Measures a model as `edge train eval` does and keeps the figures in its card."""
+def add_figures(model: Model, labels: Path, samples: Sequence[Any]) -> Model:
+    """Measures a model as `edge train eval` does and keeps the figures in its card.
+
+    Args:
+        model: An inference model.
+        labels: Where the samples are from, for the card.
+        samples: As `load_samples` reads them.
+    """
     from dataclasses import asdict, replace
 
     from edge.models import save_model
     from edge.ocr.config import PipelineConfig
-    from train.commands.evaluate import load_samples
     from train.evaluate import crop_outputs, det_figures, photo_outputs, rec_figures
     from train.evaluate_models import find_sources, source_settings
 
     task = model.card.task
     sources = find_sources([model.folder], (task,))
     config = source_settings(PipelineConfig(), sources)
-    samples = load_samples(task, labels)
     figures: Any
     if task == "det":
         figures = det_figures(samples, [output[0] for output in photo_outputs(sources, samples, [config])])

@@ -25,6 +25,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json:
 
     Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
     """
+    from edge.models import new_folder
     from edge.paths import write_atomic
     from train.accel.native import prepare_process
 
@@ -34,7 +35,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json:
     from train.prune import prune_recognizer
     from train.trained import read_trained
 
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"{out} exists already.", "Give another --out.")
     trained = read_trained([source], task=task)
     if trained.quantised:
@@ -42,11 +43,12 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json:
     assert trained.characters is not None
     kept = prune_recognizer(trained.values, len(trained.characters) + 1, ratio, least)
     before, after = (sum(value.size for value in values.values()) for values in (trained.values, kept))
-    save_best(out, kept, {"step": 0, "pruned": ratio})
-    write_atomic(out / "dict.txt", "".join(f"{mark}\n" for mark in trained.characters))
-    if trained.recipe:
-        document = yaml.safe_dump(recipe_document(trained.recipe), allow_unicode=True, sort_keys=False)
-        write_atomic(out / "recipe.yml", document)
+    with new_folder(out, force=False) as folder:  # Whole or not at all: a fit takes what lies there for a network.
+        save_best(folder, kept, {"step": 0, "pruned": ratio})
+        write_atomic(folder / "dict.txt", "".join(f"{mark}\n" for mark in trained.characters))
+        if trained.recipe:
+            document = yaml.safe_dump(recipe_document(trained.recipe), allow_unicode=True, sort_keys=False)
+            write_atomic(folder / "recipe.yml", document)
     if as_json:
         click.echo(json.dumps({"folder": str(out), "parameters": {"before": int(before), "after": int(after)}}))
     else:
