@@ -118,6 +118,7 @@ def _run_group(group: click.Command, name: str) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        _json_error("interrupted", "What was finished is kept, the same command goes on from there.", ExitCode.INTERRUPTED)
         click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
         sys.exit(int(ExitCode.INTERRUPTED))
     except BrokenPipe as error:

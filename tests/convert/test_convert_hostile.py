@@ -217,3 +217,14 @@ def test_a_model_without_card_is_not_replaced_even_by_force(tmp_path: Path) -> N
         with pytest.raises(InputError, match="not a model folder"), new_folder(tmp_path, force):
             pass
     assert (tmp_path / "det.nb").read_bytes() == b"x"
+
+
+def test_an_interrupted_command_says_so_in_one_document(
+    tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convert.commands.inspect.open_nb", interrupt)
+    code, shown, told = command("convert", "inspect", tmp_path, "--json")
+    assert code == 130 == json.loads(shown)["code"] and "goes on from there" in told
