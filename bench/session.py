@@ -35,6 +35,8 @@ from edge.errors import DeviceError, EdgeError, LinkError, UsageError
 
 ATTEMPTS = 3
 SAMPLE_SECONDS = 2.0
+# A look that is under way when a process ends is waited for so long.
+LOOK_SECONDS = 10.0
 # Beyond the program's own limits: loading from a slow card, warming up, one photo on a very slow board.
 GRACE_SECONDS = 300.0
 _MAX_OUTPUT = 512 << 20
@@ -99,25 +101,26 @@ class Sampler:
         """Begins to look, on behalf of a process."""
         if self._target.sampler is None or self._seconds <= 0:
             return
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
+        # One each: a look that hung when its process ended must not go on in the name of the next.
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(process, self._stop), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Ends looking; waits for the look that is under way."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=LOOK_SECONDS)
             self._thread = None
 
-    def _watch(self, process: int) -> None:
+    def _watch(self, process: int, stop: threading.Event) -> None:
         # The first look comes early, so that short processes have one too.
         wait = min(0.5, self._seconds)
-        while not self._stop.wait(wait):
+        while not stop.wait(wait):
             wait = self._seconds
             assert self._target.sampler is not None
             found = sample_or_none(self._target.sampler)
-            if found is not None and not self._stop.is_set():
+            if found is not None and not stop.is_set():
                 with suppress(OSError):
                     append_sample(self._folder, time.monotonic() - self._began, process, found)
 

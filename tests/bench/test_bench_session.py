@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from fake_board import fake_plan, fake_target, run
 from bench.raw import RAW, collect
 from bench.report.memory import memory_rows
 from bench.result import load_result, save_result
-from bench.session import Session
+from bench.session import Sampler, Session
 from bench.summary import summarise_result
 from edge.errors import DeviceError, LinkError, UsageError
 from edge.transport.local import LocalTransport
@@ -143,8 +146,6 @@ def test_one_failing_cell_does_not_stop_the_other(tmp_path: Path) -> None:
         argv, _ = target.command(variant, subcommand, *args)
         return argv, {"FAKE_FAULT": "crash"} if "int8" in variant else {}
 
-    from dataclasses import replace
-
     result = Session(replace(target, command=command), fake_plan(), tmp_path / "out", sample_seconds=0).run()
     assert not result.complete
     summary = summarise_result(result)
@@ -217,6 +218,34 @@ def test_board_that_is_gone_leaves_what_was_measured_and_a_rerun_goes_on(
     assert all(path.read_bytes() == content for path, content in done.items()), "finished processes are not run again"
 
 
+def test_look_that_hangs_is_not_taken_for_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.session.LOOK_SECONDS", 0.1)
+    release, hanging = threading.Event(), threading.Event()
+
+    class Slow(LocalTransport):
+        looks = 0
+
+        def run(self, argv: Any, **options: Any) -> Any:
+            self.looks += 1
+            if self.looks == 1:
+                hanging.set()
+                release.wait(60)
+            return super().run(argv, **options)
+
+    looked = tmp_path / "samples.jsonl"
+    sampler = Sampler(replace(fake_target(tmp_path), sampler=Slow()), tmp_path, time.monotonic(), 0.05)
+    sampler.start(0)
+    assert hanging.wait(60)
+    sampler.stop()
+    sampler.start(1)
+    release.set()
+    deadline = time.monotonic() + 60
+    while (looked.read_text().count("\n") if looked.exists() else 0) < 20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sampler.stop()
+    assert {json.loads(line)["process"] for line in looked.read_text().splitlines()} == {1}
+
+
 class SetBack:
     """The module `time` of a host whose clock was set back by a day."""
 
@@ -239,7 +268,7 @@ def test_clock_of_this_host_that_is_set_back_spoils_no_result(tmp_path: Path, mo
     Session(target, plan, out, sample_seconds=0).run()
     save_result(tmp_path / "result.json", collect(out))
     offsets = [process.offset_s for process in load_result(tmp_path / "result.json").processes]
-    assert offsets == sorted(offsets) and 0 <= offsets[0] and offsets[-1] < 600
+    assert offsets == sorted(offsets) and offsets[0] >= 0 and offsets[-1] < 600
 
 
 def test_other_plan_or_photos_in_the_same_folder_are_refused(tmp_path: Path) -> None:
@@ -247,8 +276,6 @@ def test_other_plan_or_photos_in_the_same_folder_are_refused(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="another plan"):
         run(tmp_path, processes=2)
     target = fake_target(tmp_path)
-    from dataclasses import replace
-
     other = replace(target, photos=target.photos[:1])
     with pytest.raises(UsageError, match="another list of photos"):
         Session(other, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
@@ -270,12 +297,12 @@ def test_killed_anywhere_it_resumes(tmp_path: Path, number: signal.Signals, afte
     code = CHILD.format(here=str(Path(__file__).parent))
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL, cwd=Path.cwd())
     out = tmp_path / "out"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not list(out.glob("raw/0*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(after)
     child.send_signal(number)
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     if child.returncode == 0:
         pytest.skip("it was faster than the signal")
     partial = collect(out)
@@ -308,22 +335,27 @@ def test_full_disk_loses_nothing_that_was_written(tmp_path: Path, monkeypatch: p
     assert run(tmp_path).complete
 
 
+@pytest.mark.alone
 def test_harness_adds_less_than_a_tenth(tmp_path: Path) -> None:
     # Fifty photos of 20 ms each; sampling on. What the board reports of itself against the wall time of the process
-    # without its start, and the whole session against the sum of its processes.
+    # without its start, and the whole session against the sum of its processes. The fastest of up to six of either, in
+    # turn: a busy machine only ever adds to a time.
     target = fake_target(tmp_path, {"FAKE_SLEEP": "0.02", "FAKE_SCALE": "0.18"})
     plan = fake_plan(processes=2, repeats=50, precisions=("fp32",))
-    started = time.monotonic()
-    result = Session(target, plan, tmp_path / "out", sample_seconds=2.0).run()
-    session = time.monotonic() - started
-    alone = []
-    for _ in range(2):
+    session = inside = least = 1e9
+    for attempt in range(6):
+        started = time.monotonic()
+        result = Session(target, plan, tmp_path / f"out {attempt}", sample_seconds=2.0).run()
+        session = min(session, time.monotonic() - started)
+        inside = min(inside, sum(process.seconds for process in result.processes))
         argv, env = target.command(
             "ppocrv3-fp32", "bench", *plan.arguments(plan.cells[0], 2), *(p.remote for p in target.photos)
         )
         begin = time.monotonic()
-        subprocess.run(argv, env={**os.environ, **env}, capture_output=True, check=True)
-        alone.append(time.monotonic() - begin)
-    inside = sum(process.seconds for process in result.processes)
-    print(f"session {session:.2f} s, program alone {sum(alone):.2f} s, in the session {inside:.2f} s")
-    assert session < 1.10 * sum(alone) + 0.25, "the quarter second is the look at the board before and after"
+        for _ in range(plan.processes):
+            subprocess.run(argv, env={**os.environ, **env}, capture_output=True, check=True)
+        least = min(least, time.monotonic() - begin)
+        print(f"session {session:.2f} s, program alone {least:.2f} s, in the session {inside:.2f} s")
+        if session < 1.10 * least + 0.25:
+            break
+    assert session < 1.10 * least + 0.25, "the quarter second is the look at the board before and after"
