@@ -213,7 +213,8 @@ class BoardTuner:
         if self._link.run(["test", "-f", f"{self._folder}/saved"], timeout=_TIMEOUT).code != 0:
             return ""
         self._find_root()
-        wait = f"{self._beat_s + 2:.0f}"
+        # Three signs of life: one may be late on a slow link, and knobs put back would spoil what is being measured.
+        wait = f"{3 * self._beat_s + 2:.0f}"
         said = self._run(_RECOVER, self._folder, wait).splitlines()
         if "alive" in said:
             raise DeviceError(
