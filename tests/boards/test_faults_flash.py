@@ -252,7 +252,7 @@ def test_a_program_that_misbehaves_is_never_switched_on(
     began = time.monotonic()
     with pytest.raises(kind, match=says):
         flash(LocalTransport(), root, make(text), smoke_timeout=1.5)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert look(LocalTransport(), root).releases == (make(OLD).hash,)
     recovers(root, make)
 
@@ -262,31 +262,35 @@ def test_a_wild_program_is_ended_over_ssh_too(text: str, ssh_board: SshServer, r
     transport = connect(ssh_board.device())
     with pytest.raises(DeviceError):
         flash(transport, root, make(text), smoke_timeout=2)
-    time.sleep(0.3)
-    left = subprocess.run(["pgrep", "-f", f"{root}/staging"], capture_output=True, text=True, check=False).stdout
-    assert left == ""
+    deadline = time.monotonic() + 60
+    look_for = ["pgrep", "-f", f"{root}/staging"]
+    while left := subprocess.run(look_for, capture_output=True, text=True, check=False).stdout:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
     recovers(root, make, transport)
 
 
-@pytest.mark.alone
 def test_two_flashes_at_once(root: str, make: Make) -> None:
-    bundle = make(NEW)
+    bundle, third = make(NEW), make("沪C33333")
     reader, writer = os.pipe()
+    go_on, allow = os.pipe()
     child = os.fork()
     if child == 0:
-        # Holds the lock until the parent's flash was turned away.
-        flash(LocalTransport(), root, bundle, report=at("push", lambda: (os.write(writer, b"x"), time.sleep(1.5))))
-        os._exit(0)
+        # Holds the lock until the parent's flash was turned away: one that waited for it would wait for ever.
+        try:
+            flash(LocalTransport(), root, bundle, report=at("push", lambda: (os.write(writer, b"x"), os.read(go_on, 1))))
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
     os.read(reader, 1)
-    began = time.monotonic()
     with pytest.raises(BusyError, match="Another flash is running") as caught:
-        flash(LocalTransport(), root, make("沪C33333"))
-    assert time.monotonic() - began < 1.5
+        flash(LocalTransport(), root, third)
+    os.write(allow, b"x")
     assert f"pid={child}" in caught.value.message
     assert os.waitpid(child, 0)[1] == 0
     assert reads(root) == NEW
     # One that waits gets its turn.
-    assert flash(LocalTransport(), root, make("沪C33333"), wait=30).previous == bundle.hash
+    assert flash(LocalTransport(), root, third, wait=30).previous == bundle.hash
 
 
 def test_many_flashes_at_once_end_in_one_whole_release(root: str, make: Make) -> None:
@@ -296,7 +300,7 @@ def test_many_flashes_at_once_end_in_one_whole_release(root: str, make: Make) ->
         child = os.fork()
         if child == 0:
             try:
-                flash(LocalTransport(), root, bundle, wait=60)
+                flash(LocalTransport(), root, bundle, wait=300)
                 os._exit(0)
             except BaseException:
                 os._exit(1)
@@ -375,7 +379,7 @@ def test_a_silent_holder_whose_files_grow_is_alive(
     root: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_CLOCK", str(tmp_path))
-    monkeypatch.setattr("edge.boardlock.WATCH", 0.5)
+    monkeypatch.setattr("edge.boardlock.WATCH", 2.0)
     foreign_lock(root, "b 1000 60 push")
     growing = Path(root) / "staging/abc/file.part"
     growing.parent.mkdir(parents=True)

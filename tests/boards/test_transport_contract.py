@@ -110,26 +110,29 @@ def test_program_that_is_not_there(way: Way) -> None:
 
 
 def test_lines_come_while_the_program_runs(way: Way) -> None:
-    seen: list[tuple[float, str]] = []
-    started = time.monotonic()
-    script = "echo one; sleep 1.2; echo two; printf three"
-    result = way.transport.run(
-        ["sh", "-c", script], on_stdout=lambda line: seen.append((time.monotonic() - started, line))
-    )
-    assert [line for _, line in seen] == ["one", "two", "three"]
+    seen: list[str] = []
+
+    def on_line(line: str) -> None:
+        seen.append(line)
+        (way.here / "seen").touch()
+
+    # The program goes on when we have seen its first line: were lines held back, it would wait for ever.
+    script = "echo one; while [ ! -e seen ]; do sleep 0.1; done; echo two; printf three"
+    result = way.transport.run(["sh", "-c", script], cwd=way.root, on_stdout=on_line, timeout=60)
+    assert seen == ["one", "two", "three"]
     assert result.stdout == "one\ntwo\nthree"
-    assert seen[1][0] - seen[0][0] > 0.8, "lines were held back"
 
 
 def test_hanging_program_is_ended_with_its_children(way: Way) -> None:
     script = "echo $$ >pids; sleep 300 & echo $! >>pids; while :; do sleep 300; done"
+    way.transport.run_check(["true"])
     started = time.monotonic()
     with pytest.raises(DeviceError, match="did not end within"):
-        way.transport.run(["sh", "-c", script], cwd=way.root, timeout=0.7)
-    assert time.monotonic() - started < 5
+        way.transport.run(["sh", "-c", script], cwd=way.root, timeout=2)
+    assert time.monotonic() - started < 60
     pids = (way.here / "pids").read_text().split()
     assert len(pids) == 2
-    gone_by = time.monotonic() + 5
+    gone_by = time.monotonic() + 60
     while (alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < gone_by:
         time.sleep(0.05)
     assert alive == [], "left running on the board"
@@ -147,8 +150,8 @@ def test_gigabyte_of_output_is_cut_short(way: Way) -> None:
     started = time.monotonic()
     with pytest.raises(DeviceError, match="more than 1000000 bytes"):
         way.transport.run(["sh", "-c", script], cwd=way.root, max_output=1_000_000)
-    assert time.monotonic() - started < 15
-    gone_by = time.monotonic() + 5
+    assert time.monotonic() - started < 120
+    gone_by = time.monotonic() + 60
     pid = Path("/proc", (way.here / "pid").read_text().strip())
     while pid.exists() and time.monotonic() < gone_by:
         time.sleep(0.05)
@@ -157,9 +160,9 @@ def test_gigabyte_of_output_is_cut_short(way: Way) -> None:
 
 def test_daemon_that_keeps_the_output_open_does_not_hold_us(way: Way) -> None:
     started = time.monotonic()
-    result = way.transport.run(["sh", "-c", "sleep 20 & echo done"])
+    result = way.transport.run(["sh", "-c", "sleep 120 & echo done"])
     assert result.stdout == "done\n"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_odd_bytes_in_the_output_do_no_harm(way: Way) -> None:

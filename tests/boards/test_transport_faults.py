@@ -90,7 +90,7 @@ def test_board_that_loses_power_in_a_push(ssh_board: SshServer, tmp_path: Path) 
 def test_link_that_freezes_does_not_hold_us_for_ever(
     ssh_board: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 1.0)
+    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 3.0)
     source = tmp_path / "model.nb"
     source.write_bytes(os.urandom(8 << 20))
     transport = connect(ssh_board.device())
@@ -114,7 +114,7 @@ def test_link_that_freezes_does_not_hold_us_for_ever(
         for pid in frozen:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-    assert frozen and time.monotonic() - started < 20
+    assert frozen and time.monotonic() - started < 120
     assert (ssh_board.home / "frozen").read_bytes() == source.read_bytes()
     transport.close()
 

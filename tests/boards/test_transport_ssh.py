@@ -208,9 +208,12 @@ def test_key_in_the_agent(ssh_board: SshServer, monkeypatch: pytest.MonkeyPatch,
         run_in(dataclasses.replace(ssh_board.device(), key=str(locked)))
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
     try:
-        while not (tmp_path / "agent").exists():
-            time.sleep(0.02)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        # 2: no agent answers yet; 1: it has no key.
+        deadline = time.monotonic() + 60
+        while subprocess.run(["ssh-add", "-l"], capture_output=True, check=False).returncode == 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         subprocess.run(["ssh-add", str(ssh_board.key)], check=True, capture_output=True)
         assert run_in(dataclasses.replace(ssh_board.device(), key=""))
     finally:
@@ -279,14 +282,14 @@ def test_program_ends_when_the_kit_is_killed(ssh_board: SshServer) -> None:
         f"connect(device).run(['sh', '-c', 'echo $$ >{pid_file}; exec sleep 300'])\n"
     )
     kit = subprocess.Popen([sys.executable, "-c", script])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     there = Path("/proc", pid_file.read_text().strip())
     assert there.exists()
     kit.send_signal(signal.SIGKILL)
     kit.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while there.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not there.exists(), "the program outlived the kit"

@@ -62,11 +62,14 @@ def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -
     done = flash(transport, root, first)
     assert done.sent_bytes == first.manifest.size
     assert reads(transport, root) == "皖A12345"
-    began = time.monotonic()
-    again = flash(transport, root, first)
-    assert again.already and again.sent_files == 0
-    # Two commands; under emulation and on a busy machine a process costs a tenth of a second.
-    assert time.monotonic() - began < 8
+    seconds: list[float] = []
+    # Two commands; under emulation a process costs a tenth of a second. A busy machine gets more tries.
+    while len(seconds) < 5 and min(seconds, default=8.0) >= 8:
+        began = time.monotonic()
+        again = flash(transport, root, first)
+        seconds.append(time.monotonic() - began)
+        assert again.already and again.sent_files == 0
+    assert min(seconds) < 8
     model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
     assert flash(transport, root, second).sent_bytes == model.size
     assert reads(transport, root) == "京B00000"
@@ -102,7 +105,8 @@ def test_its_plug_is_pulled_between_verify_and_switch(
         flash(transport, root, make("京B00000"), report=pull)
     began = time.monotonic()
     board = up(use_virtual.name, register=False)
-    assert time.monotonic() - began < 20
+    # A few seconds where nothing else runs; to make its root anew takes minutes.
+    assert time.monotonic() - began < 60
     # The same address and the same host key: nobody has to be told.
     assert board.port == use_virtual.port
     assert look(transport, root).current == make("皖A12345").hash
@@ -129,10 +133,13 @@ def test_commands_show_it(use_virtual: VirtualBoard) -> None:
     boards = {item["name"]: item for item in json.loads(call("status", "--json"))}
     assert boards[name]["running"]
     assert f"port {use_virtual.port}" in call("status")
-    # On already: nothing is done, and quickly.
-    began = time.monotonic()
-    assert json.loads(call("up", name, "--json"))["pid"] == use_virtual.pid
-    assert time.monotonic() - began < 5
+    # On already: nothing is done, and quickly; a busy machine gets more tries.
+    seconds: list[float] = []
+    while len(seconds) < 5 and min(seconds, default=5.0) >= 5:
+        began = time.monotonic()
+        assert json.loads(call("up", name, "--json"))["pid"] == use_virtual.pid
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 5
     device = find_device(name)
     assert (device.host, device.port, device.user, device.board.name) == (
         "127.0.0.1",

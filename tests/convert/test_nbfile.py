@@ -111,14 +111,14 @@ def test_ten_thousand_mutations_end_in_a_file_or_a_sentence() -> None:
             width = rng.choice((1, 2, 4, 8))
             value = rng.choice((rng.randbytes(width), b"\xff" * width, b"\0" * width))
             content[position : position + width] = value
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             file = parse_nb(bytes(content), Path("m.nb"))
             assert sum(region.bytes for region in file.regions) == len(content)
         except NbError as error:
             refused += 1
             assert 0 <= error.offset <= len(content) + 8
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
     assert refused > 2_000, "the mutations reach what is checked"
     assert slowest < 1.0
 
@@ -156,15 +156,15 @@ def test_shared_tables_cannot_explode() -> None:
     builder.Finish(builder.EndObject())
     topo = bytes(builder.Output())
     content = bytes(b[:18]) + len(topo).to_bytes(8, "little") + topo
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NbError, match="more often than its size allows"):
         parse_nb(content, Path("m.nb"))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_numbers_without_end_are_refused_at_once() -> None:
     """Sides whose product has a million digits, a kernel of 5,000 of them, weights that all share one block of data."""
-    start = time.perf_counter()
+    start = time.process_time()
     sides = (1 << 62,) * 60_000
     with pytest.raises(NbError, match="60000 sides"):
         parse_nb(write_v2(OPS, VARIABLES, [("w", INT8, sides, b"")]), Path("m.nb"))
@@ -184,7 +184,7 @@ def test_numbers_without_end_are_refused_at_once() -> None:
     head = _head(1, "v2.8", topology(OPS, VARIABLES))
     with pytest.raises(NbError, match="share their data"):
         parse_nb(head + bytes(builder.Output()), Path("m.nb"))
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 @pytest.mark.alone
@@ -194,9 +194,9 @@ def test_a_hundred_megabytes_in_two_seconds_and_twice_its_memory(tmp_path: Path)
     path.write_bytes(write_v2(OPS, VARIABLES, [(f"w{i}", INT8, (10 << 20,), block) for i in range(10)]))
     size = path.stat().st_size
     del block
-    start = time.perf_counter()
+    start = time.process_time()
     file = read_nb(path)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     tracemalloc.start()
     read_nb(path)
     peak = tracemalloc.get_traced_memory()[1]

