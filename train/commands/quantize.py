@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -23,15 +24,17 @@ from edge.models import TASKS, Model, load_model
     help="Float inference model; for qat a fit's run or .pdparams (several: averaged).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the int8 model; not for --sensitivity.")
-@click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True, help="How.")
-@click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops (default: rendered).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Chooses or renders the photos.")
+@click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True,
+              help="ptq: calibrate the trained model; qat: train on with rounding.")  # fmt: skip
+@click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops. [default: rendered ones]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed that chooses or renders the photos.")  # fmt: skip
 @click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
 @click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="For qat: override a setting.")
 @click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def quantize(
     task: str,
     sources: tuple[Path, ...],
@@ -47,6 +50,8 @@ def quantize(
     as_json: bool,
 ) -> None:
     """Quantise a detector or recogniser to int8 and prove it against the float model."""
+    if limit is not None and not math.isfinite(limit):
+        raise UsageError(f"--limit {limit:g} is no number of decibels.", "16 for det and 20 for rec are the defaults.")
     if out is None and not sensitivity:
         raise UsageError("--out is missing.", "Give a folder for the int8 model.")
     if method == "qat":
