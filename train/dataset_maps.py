@@ -28,7 +28,7 @@ def target_maps(
 
     Args:
         size: Height and width in pixels.
-        quads: float64 [n, 2] each.
+        quads: float64 [n, 2] each, pixels, in either direction.
         ignored: For each, whether it is neither text nor background (illegible, cut off).
         shrink_ratio: See the DB paper; the distance is area * (1 - ratio^2) / perimeter.
 
@@ -51,13 +51,21 @@ def target_maps(
 
 
 def offset_distance(quad: Points, ratio: float) -> float:
-    """Returns DB's offset: area * (1 - ratio^2) / perimeter, 0 for a polygon without area or perimeter."""
+    """Returns DB's offset in pixels: area * (1 - ratio^2) / perimeter; 0 for a polygon without area or perimeter.
+
+    (The paper's section 3.4.) What undoes it at inference, the unclipping of `edge.ocr.detect`, goes by another formula:
+    area * unclip ratio / perimeter.
+
+    Args:
+        quad: float64 [n, 2], pixels.
+        ratio: 0 to 1; DB's shrink ratio is 0.4.
+    """
     perimeter = float(np.hypot(*(quad - np.roll(quad, 1, axis=0)).T).sum())
     return polygon_area(quad) * (1 - ratio**2) / perimeter if perimeter > 0 else 0.0
 
 
 def polygon_area(quad: Points) -> float:
-    """Returns the area of a simple polygon, whichever way it runs (the shoelace formula)."""
+    """Returns the area in square pixels of a simple polygon [n, 2], whichever way it runs (the shoelace formula)."""
     x, y = quad.T
     return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
 
@@ -66,6 +74,10 @@ def shrunk(quad: Points, ratio: float) -> Points | None:
     """Shrinks a polygon for the shrink map.
 
     Where it falls apart or vanishes, larger ratios (less shrinking) are tried in steps of `ratio`, below 1.
+
+    Args:
+        quad: float64 [n, 2], pixels.
+        ratio: As for `offset_distance`.
 
     Returns:
         int64-valued [n, 2], or None when no ratio leaves exactly one polygon.

@@ -1,4 +1,9 @@
-"""Losses, as PaddleOCR defines them for PP-OCRv3: CTC for the recogniser, DB's three maps for the detector."""
+"""Losses, as PaddleOCR defines them for PP-OCRv3: CTC for the recogniser, DB's three maps for the detector.
+
+PaddleOCR trains the recogniser with a second head besides (GTC: attention by SAR, arXiv 1811.00751, guides the shared
+backbone). It is not exported, and its published weights are not in an inference model to start from; so the kit
+fine-tunes by CTC alone, and passes over the `sar_head` and `gtc_head` of a training checkpoint (`train.weights`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,10 @@ EPSILON = 1e-6
 
 
 def ctc_loss(logits: Any, labels: Any, lengths: Any) -> Any:
-    """Mean over the batch of the CTC loss of each text (not divided by its length), blank 0.
+    """Mean over the batch of the CTC loss of each text (not divided by its length), blank 0, in nats.
+
+    -ln of the summed probabilities of all paths that collapse to the text (Graves et al. 2006, "Connectionist Temporal
+    Classification", section 4); PaddleOCR's `CTCLoss` takes the same mean.
 
     Args:
         logits: float32 [N, T, C], before softmax.
@@ -17,7 +25,7 @@ def ctc_loss(logits: Any, labels: Any, lengths: Any) -> Any:
         lengths: int64 [N], the characters of each text; a text that T cannot hold gives 0 (warp-ctc's convention).
 
     Returns:
-        A scalar tensor.
+        A float32 scalar tensor.
     """
     import paddle
     import paddle.nn.functional as F
@@ -28,7 +36,7 @@ def ctc_loss(logits: Any, labels: Any, lengths: Any) -> Any:
 
 @dataclass(frozen=True)
 class DBWeights:
-    """Weights of the parts of the DB loss (Liao et al. 2020, section 3.4, with PaddleOCR's values).
+    """Weights of the parts of the DB loss (Liao et al. 2020, section 3.5, with PaddleOCR's values).
 
     Attributes:
         shrink: Of the shrink map's loss.
@@ -44,12 +52,15 @@ class DBWeights:
 
 
 def dice_loss(prediction: Any, target: Any, mask: Any) -> Any:
-    """1 - 2 * intersection / (sum + sum), over the whole batch.
+    """1 - 2 * intersection / (sum + sum), over the whole batch (Milletari et al. 2016, arXiv 1606.04797).
 
     Args:
         prediction: float32 [N, H, W], 0..1.
         target: float32 [N, H, W], 0 or 1.
         mask: float32 [N, H, W], 1 where pixels count.
+
+    Returns:
+        A float32 scalar tensor, 0 (alike) to 1.
     """
     intersection = (prediction * target * mask).sum()
     union = (prediction * mask).sum() + (target * mask).sum() + EPSILON
@@ -58,6 +69,8 @@ def dice_loss(prediction: Any, target: Any, mask: Any) -> Any:
 
 def balanced_bce(prediction: Any, target: Any, mask: Any, negative_ratio: float) -> Any:
     """Binary cross entropy of all positive pixels and the `negative_ratio` times as many hardest negative ones.
+
+    Their sum divided by their number, in nats (DB, arXiv 1911.08947, section 3.5: hard negative mining at 3 to 1).
 
     Args:
         prediction: float32 [N, H, W], 0..1.
@@ -83,12 +96,21 @@ def balanced_bce(prediction: Any, target: Any, mask: Any, negative_ratio: float)
 
 
 def masked_l1(prediction: Any, target: Any, mask: Any) -> Any:
-    """Mean absolute difference over the pixels of a mask (0 when the mask is empty)."""
+    """Mean absolute difference over the pixels of a mask: DB's loss of the threshold map.
+
+    Args:
+        prediction: float32 [N, H, W].
+        target: float32 [N, H, W].
+        mask: float32 [N, H, W], 1 where pixels count.
+
+    Returns:
+        A float32 scalar tensor; 0 when the mask is empty.
+    """
     return ((prediction - target).abs() * mask).sum() / (mask.sum() + EPSILON)
 
 
 def db_loss(maps: Any, targets: Any, weights: DBWeights) -> dict[str, Any]:
-    """The loss of a DB detector.
+    """The loss of a DB detector: the weighted sum of its maps' losses (DB, section 3.5).
 
     Args:
         maps: float32 [N, 3, H, W]: shrink, threshold and binary map as predicted.

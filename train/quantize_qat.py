@@ -2,6 +2,15 @@
 
 It starts from the best weights of a float run, in the deployed form (`train.arch.deploy`), so that what is trained is
 exactly what is exported. Weights are scaled by a channel's largest value, activations as `qat.scales` says.
+
+In the forward pass a value x becomes s / 127 * clip(round(127 * x / s), -127, 127); the gradient passes the rounding as if
+it were not there (the straight-through estimator; Jacob et al. 2018, arXiv 1712.05877, section 3). The scale s is
+
+- of a weight: the largest absolute value of each output channel, taken anew in every step (`channel_wise_abs_max`);
+- of an activation under `moving`: sum / count of each batch's largest absolute value, where at each batch
+  sum = 0.9 * sum + value and count = 0.9 * count + 1 (`moving_average_abs_max`, Paddle's rate);
+- of an activation under `mse`: what `train.quantize_scales` finds before the first step, held from then on;
+- with `pact` the activation is clipped to a learned -alpha..alpha first (PACT, Choi et al. 2018, arXiv 1805.06085).
 """
 
 from __future__ import annotations
@@ -34,8 +43,9 @@ def prepare_qat(net: Any, qat: QatPart) -> Any:
     """Puts fake quantisation into a network, in place.
 
     Args:
-        net: A float network in the deployed form.
-        qat: Which layers.
+        net: A float32 network in the deployed form.
+        qat: Which layers, and PACT. Its `scales` is not asked for here: every activation gets a moving average, which
+            `start_qat` sets and holds for `mse`.
 
     Returns:
         PaddleSlim's `QAT` object, which can export the network.
@@ -130,7 +140,13 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
 
 
 def _settle(fit: Fit, batches: list[np.ndarray], scales: dict[str, float]) -> None:
-    """Gives every scale its first value, and holds those that training must not move."""
+    """Gives every scale its first value, and holds those that training must not move.
+
+    Args:
+        fit: A QAT run before its first step, or before it is resumed.
+        batches: float32 [N, 3, H, W] each, for the moving averages; none when it is resumed.
+        scales: Layer name to the absolute value that becomes 127, as `best_scales` finds it.
+    """
     import paddle
     from paddle.nn.quant.quant_layers import FakeQuantMovingAverageAbsMax, MovingAverageAbsMaxScale
 
