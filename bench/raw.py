@@ -13,6 +13,7 @@ Nothing measured is ever only in memory for longer than a second.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -31,6 +32,8 @@ SESSION_NAME = "session.json"
 RAW = "raw"
 SAMPLES_NAME = "samples.jsonl"
 _FLUSH_SECONDS = 1.0
+# More than any trailer has: what the program said at its end, and the board's conditions.
+_TRAILER_BYTES = 1 << 20
 
 
 class RawWriter:
@@ -46,6 +49,8 @@ class RawWriter:
         self.final = folder / f"{slot.name}.jsonl"
         self.part = folder / f"{slot.name}.jsonl.part"
         _keep_old(self.part)
+        # There, and yet to be written: it lost its end.
+        _keep_old(self.final)
         self._stream: IO[str] = self.part.open("w", encoding="utf-8", newline="\n")
         self._flushed = time.monotonic()
         document = {"event": "process", "index": slot.index, "round": slot.round, "cell": slot.cell.key, **header}
@@ -62,6 +67,10 @@ class RawWriter:
     def finish(self, trailer: dict[str, Any], *, final: bool) -> None:
         """Writes the trailer and closes; with `final` the process counts as done and is not run again."""
         self.line(json.dumps({"event": "exit", **trailer}, ensure_ascii=False))
+        if final:
+            # A power cut might else leave the final name on an empty file.
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
         self.close()
         if final:
             self.part.replace(self.final)
@@ -73,7 +82,18 @@ class RawWriter:
 
 def is_done(folder: Path, slot: Slot) -> bool:
     """True when a slot ran to its end, or was left out for good."""
-    return (folder / f"{slot.name}.jsonl").is_file() or (folder / f"{slot.name}.left-out").is_file()
+    return _is_whole(folder / f"{slot.name}.jsonl") or (folder / f"{slot.name}.left-out").is_file()
+
+
+def _is_whole(path: Path) -> bool:
+    """True for a file that ends with its trailer: what a copy or a full disk cut short has lost its end."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TRAILER_BYTES))
+        tail = stream.read()
+    last = tail.removesuffix(b"\n").rpartition(b"\n")[2]
+    return tail.endswith(b"\n") and _object(last.decode(errors="replace"), "exit") is not None
 
 
 def last_offset(folder: Path) -> float:
@@ -350,7 +370,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _keep_old(part: Path) -> None:
     if part.exists():
         number = 1
-        while (old := part.with_name(f"{part.name[: -len('.part')]}.old{number}")).exists():
+        while (old := part.with_name(f"{part.name.removesuffix('.part')}.old{number}")).exists():
             number += 1
         part.replace(old)
 

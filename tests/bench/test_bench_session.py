@@ -335,6 +335,20 @@ def test_full_disk_loses_nothing_that_was_written(tmp_path: Path, monkeypatch: p
     assert run(tmp_path).complete
 
 
+@pytest.mark.parametrize("left", [0, 20, 2000, -1], ids=["nothing", "half a header", "some lines", "all but the last byte"])
+def test_file_of_a_process_that_lost_its_end_is_measured_again(tmp_path: Path, left: int) -> None:
+    run(tmp_path)
+    raw = tmp_path / "out" / RAW
+    path = sorted(raw.glob("0*.jsonl"))[1]
+    cut = path.read_bytes()[:left]
+    path.write_bytes(cut)
+    partial = collect(tmp_path / "out")
+    assert not partial.complete and summarise_result(partial).level == "INVALID"
+    result = run(tmp_path)
+    assert result.complete and [len(process.times) for process in result.processes] == [6] * 4
+    assert (raw / f"{path.name}.old1").read_bytes() == cut
+
+
 @pytest.mark.alone
 def test_harness_adds_less_than_a_tenth(tmp_path: Path) -> None:
     # Fifty photos of 20 ms each; sampling on. What the board reports of itself against the wall time of the process
