@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError, UsageError
-from edge.ocr.config import POWER_MODES
+from edge.ocr.config import POWER_MODES, PipelineConfig
 from edge.prepare import detector_limit, model_sets
 from edge.suggest import did_you_mean
 
 _HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
 PRECISIONS = ("fp32", "int8", "fp16")
+# Keys of plate.conf that belong to a cell or to its files: as a setting of all cells they would belie its name.
+OWN_KEYS = ("threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict")
 
 
 @dataclass(frozen=True, order=True)
@@ -186,6 +188,12 @@ class Plan:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 problems.append(f"{key} = {value!r} is not between {low:g} and {high:g}")
+        settings = {item.name for item in fields(PipelineConfig)}
+        for key, _ in self.options:
+            if key in OWN_KEYS:
+                problems.append(f"options: {key} is no setting of all cells; give threads, power_modes or det_sides")
+            elif key not in settings:
+                problems.append(f"options: {key!r} is no key of plate.conf")
         if problems:
             raise InputError(f"Plan {self.name!r} cannot run: {'; '.join(problems)}.", _HINT)
         for item in self.det_sides:

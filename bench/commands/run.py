@@ -123,7 +123,7 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
 def _plan(options: dict[str, Any]) -> Plan:
     from dataclasses import replace
 
-    from bench.plan import PRESETS, load_plan, with_options
+    from bench.plan import OWN_KEYS, PRESETS, load_plan, with_options
     from edge.install import parse_settings
     from edge.photos import check_settings
     from edge.prepare import check_sets, model_sets
@@ -137,7 +137,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         check_sets(plan.models)
     extra = parse_settings(options["settings"])
     check_settings(extra)
-    taken = {"threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict"} & set(extra)
+    taken = set(OWN_KEYS) & set(extra)
     if taken:
         raise UsageError(f"--set {min(taken)}: this key has an option of its own.", "See `bench run --help`.")
     return replace(plan, options=tuple({**dict(plan.options), **extra}.items())) if extra else plan

@@ -14,12 +14,13 @@ from fake_board import fake_plan, fake_target, run
 from bench.cli import bench
 from bench.history import History, news
 from bench.hostcheck import agreement_with_host
+from bench.plan import load_plan
 from bench.report.facts import conditions
 from bench.result import load_result
 from bench.session import Session
 from bench.summary import summarise_result
 from bench.tuneboard import Setting, Tuning
-from edge.errors import HostError, LinkError, UsageError
+from edge.errors import HostError, InputError, LinkError, UsageError
 from edge.ocr.text import edit_distance
 from edge.transport.base import Result as Answer
 
@@ -192,3 +193,13 @@ def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ..
         assert isinstance(answer.exception, UsageError) and "another `bench run`" in answer.exception.message
         assert sorted(path.read_bytes() for path in (out / "raw").iterdir()) == raw
     assert command("--out", str(out), *words).exit_code == 0
+
+
+def test_plan_whose_options_belie_its_combinations_is_refused(tmp_path: Path) -> None:
+    """They would follow the combination's own on the command line, and win."""
+    for options, told in (("det_limit_side: 320", "det_sides"), ("threads: 4", "threads"), ("warmup: 0", "plate.conf")):
+        (tmp_path / "plan.yml").write_text(f"options: {{{options}}}\n")
+        with pytest.raises(InputError, match=told):
+            load_plan(str(tmp_path / "plan.yml"))
+    (tmp_path / "plan.yml").write_text("options: {decode: plate}\n")
+    assert load_plan(str(tmp_path / "plan.yml")).options == (("decode", "plate"),)
