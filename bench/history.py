@@ -7,6 +7,7 @@ killed at any time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -32,6 +33,8 @@ VERSION = 1
 OFF = "off"
 BUSY_SECONDS = 60
 RECENT = 5
+# Characters of a figure's name.
+_NAME = 200
 
 _META = sa.MetaData()
 _VERSION = sa.Table("plate_edge_history", _META, sa.Column("version", sa.Integer, primary_key=True))
@@ -56,7 +59,7 @@ FIGURES = sa.Table(
     "figures",
     _META,
     sa.Column("result", sa.String(64), sa.ForeignKey("results.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("cell", sa.String(200), primary_key=True),
+    sa.Column("cell", sa.String(_NAME), primary_key=True),
     sa.Column("stage", sa.String(40), primary_key=True),
     sa.Column("median", sa.Float, nullable=False),
     sa.Column("low", sa.Float),
@@ -243,7 +246,7 @@ class History:
     def trends(
         self, *, device: str | None = None, cell: str | None = None, stage: str = "total", invalid: bool = False
     ) -> list[Trend]:
-        """Figures over time, one trend for each device, combination and list of photos.
+        """Figures over time, one trend for each device, kind of board, combination and list of photos.
 
         Args:
             device: Only of this one.
@@ -259,6 +262,7 @@ class History:
             .with_only_columns(
                 RESULTS.c.device, FIGURES.c.cell, RESULTS.c.photos, RESULTS.c.id, RESULTS.c.created, FIGURES.c.median,
                 FIGURES.c.low, FIGURES.c.high, FIGURES.c.n, FIGURES.c.verdict, RESULTS.c.release,
+                RESULTS.c.board, RESULTS.c.kind,
             )
         )  # fmt: skip
         if device:
@@ -269,9 +273,10 @@ class History:
             query = query.where(FIGURES.c.verdict != "INVALID")
         with self._begin() as link:
             rows = link.execute(query).all()
-        series: dict[tuple[str, str, str], list[Any]] = {}
+        series: dict[tuple[str, ...], list[Any]] = {}
         for row in rows:
-            series.setdefault((row[0], row[1], row[2]), []).append(row)
+            # A name that was given to another board goes on as another trend.
+            series.setdefault((row[0], row[1], row[2], row[11], row[12]), []).append(row)
         return [_trend(key, stage, found) for key, found in sorted(series.items())]
 
     def close(self) -> None:
@@ -322,10 +327,15 @@ def add_file(history: History, path: Path) -> tuple[str, bool]:
 def series(result: Result, key: str) -> str:
     """Name under which a cell's figures make a trend: with settings and knobs that its key does not tell.
 
-    The governor at full speed, or another way to decode, would else look like a board that changed one day.
+    The governor at full speed, or another way to decode, would else look like a board that changed one day. So would
+    the computers of a team that shares a database: each of them is `local` to its user.
     """
     special = {**result.plan.get("options", {}), **result.tuning.get("knobs", {})}
-    return f"{key} {' '.join(f'{name}={value}' for name, value in sorted(special.items()))}".strip()[:200]
+    if result.device.get("kind") == "host":
+        special["cpu"] = f"{result.facts.get('cores') or '?'} x {result.facts.get('cpu') or result.device.get('name')}"
+    name = f"{key} {' '.join(f'{name}={value}' for name, value in sorted(special.items()))}".strip()
+    # What does not fit the column is told apart by its hash.
+    return name if len(name) <= _NAME else f"{name[: _NAME - 17]} {hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def news(history: History, result: Result) -> list[str]:
@@ -335,7 +345,7 @@ def news(history: History, result: Result) -> list[str]:
         name = series(result, cell.key)
         for trend in history.trends(device=str(result.device.get("name")), cell=name):
             points = trend.points
-            if trend.cell != name or trend.photos != result.photos_sha256 or len(points) < 2:
+            if trend.cell != name or result.identity not in {point.result for point in points}:
                 continue
             change = max((number for number, point in enumerate(points) if point.change), default=0)
             # A new level shows after some results; it is news until it is old hat.
@@ -355,7 +365,7 @@ def _only(link: sa.Connection, start: str) -> str:
     return str(found[0].id)
 
 
-def _trend(key: tuple[str, str, str], stage: str, rows: Sequence[Any]) -> Trend:
+def _trend(key: tuple[str, ...], stage: str, rows: Sequence[Any]) -> Trend:
     changes = set(change_points([row[5] for row in rows])) if all(row[5] > 0 for row in rows) else set()
     points = tuple(
         Point(row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], number in changes)

@@ -25,7 +25,7 @@ from free_port import free_port
 
 from bench.changepoints import change_points
 from bench.cli import bench
-from bench.history import RESULTS, History, add_file
+from bench.history import RESULTS, History, add_file, news
 from bench.result import Result, load_result, save_result
 from edge.errors import HostError, InputError, UsageError
 
@@ -69,6 +69,32 @@ def test_other_settings_and_knobs_make_a_trend_of_their_own(result: Result, tmp_
         key: 4, f"{key} decode=plate": 1, f"{key} governor=performance": 4,
     }  # fmt: skip
     assert not any(point.change for trend in trends.values() for point in trend.points)
+
+
+def test_other_computers_and_boards_of_the_same_name_are_not_mixed(result: Result, tmp_path: Path) -> None:
+    store = History(f"sqlite:///{tmp_path / 'h.sqlite'}")
+    host = {**result.device, "name": "local", "board": "local", "kind": "host"}
+    computers = [({**host}, {"cpu": "Swift 9", "cores": 8}), ({**host}, {"cpu": "Slow 1", "cores": 2})]
+    boards = [({**result.device, "name": "gate", "board": name}, {}) for name in ("rk3399", "rpi4")]
+    said = []
+    for day in range(1, 13):
+        for number, (device, facts) in enumerate((*computers, *boards)):
+            # From the seventh day on each pair's other half is measured.
+            if number % 2 == (day > 6):
+                found = replace(at(result, day, 2.0 if number % 2 else 1.0), device=device, facts={**result.facts, **facts})
+                assert store.add(found)
+                said += news(store, found)
+    trends = store.trends(cell="ppocrv3-fp32")
+    assert [len(trend.points) for trend in trends] == [6] * 4 and not said
+    assert not any(point.change for trend in trends for point in trend.points)
+
+
+def test_settings_too_long_for_a_name_are_not_mixed_either(result: Result, tmp_path: Path) -> None:
+    store = History(f"sqlite:///{tmp_path / 'h.sqlite'}")
+    for day, last in ((1, "x"), (2, "y")):
+        options = {"text_strip": "·" * 220 + last}
+        assert store.add(replace(at(result, day), plan={**result.plan, "options": options}))
+    assert [len(trend.points) for trend in store.trends(cell="ppocrv3-fp32")] == [1, 1]
 
 
 def test_damaged_result_is_told_and_can_be_removed(result: Result, tmp_path: Path) -> None:
