@@ -66,4 +66,4 @@ def _holder(path: Path) -> tuple[str, str]:
         return f"Process {pid} on {host} (since {started})", ""
     if not Path(f"/proc/{pid}").exists():  # What a killed one wrote: the new holder has not written yet.
         return "Another process", ""
-    return f"Process {pid} (since {started})", f"stop it with `kill {pid}` (the same command goes on from there), "
+    return f"Process {pid} (since {started})", f"stop it with `kill -INT {pid}` (the same command goes on from there), "

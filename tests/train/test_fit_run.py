@@ -74,7 +74,7 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     second = _run(_command(data, broken, "--json"))
     assert second.returncode == 2, second
     told = json.loads(second.stdout)
-    assert f"Process {child.pid} " in told["error"] and f"kill {child.pid}" in told["hint"], told
+    assert f"Process {child.pid} " in told["error"] and f"kill -INT {child.pid}" in told["hint"], told
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert load_state(broken / "last.ckpt").step < 6, "it was killed too late to show anything"

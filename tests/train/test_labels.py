@@ -166,7 +166,7 @@ def test_a_second_run_into_the_same_folder_says_which_process_works_there(ccpd, 
     out = tmp_path / "out"
     with alone_in(out, "edge train labels"), pytest.raises(UsageError) as caught:
         make_labels(ccpd, out)
-    assert f"Process {os.getpid()} " in caught.value.message and f"kill {os.getpid()}" in caught.value.hint
+    assert f"Process {os.getpid()} " in caught.value.message and f"kill -INT {os.getpid()}" in caught.value.hint
     make_labels(ccpd, out)
     with alone_in(out, "edge train labels"):
         make_labels(ccpd, out)  # Finished: only read.
