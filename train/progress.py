@@ -16,14 +16,17 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    from edge.streams import printable
+
+    # A title may be the name of a user's folder.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         known: dict[str, tuple[object, int]] = {}
 
         def show(title: str, done: int, total: int) -> None:
             if title not in known:
                 # Speed counts from here: what an earlier run did is not this run's merit.
-                known[title] = (progress.add_task(title, total=total, completed=done), done)
+                known[title] = (progress.add_task(printable(title), total=total, completed=done), done)
             progress.update(known[title][0], completed=done)  # type: ignore[arg-type]
 
         yield show

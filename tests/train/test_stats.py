@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from edge.errors import InputError
 from train.labels import make_labels
+from train.progress import bars
 from train.stats import collect, quantiles, summarise
 from train.stats_picture import draw_stats
 from train.synth.dataset import SynthOptions, make_synth
@@ -106,6 +108,26 @@ def test_the_command_line(rendered, tmp_path):
     assert cv2.imread(str(png)).shape[1] == 1240
     again = subprocess.run([*command, "--png", str(png)], capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "--force" in again.stderr
+
+
+def test_texts_and_folders_cannot_steer_the_terminal(tmp_path, monkeypatch, edge_here):
+    evil = "\x1b]0;owned\x07\x9b2J[/b]"
+    (tmp_path / "det.txt").write_text(
+        "a.jpg\t" + json.dumps([{"points": [[0, 0], [9, 0], [9, 3], [0, 3]], "transcription": f"皖{evil}"}]),
+        encoding="utf-8",
+    )
+    shown = edge_here("train", "stats", tmp_path / "det.txt")
+    assert "皖" in shown and not {letter for letter in shown if not letter.isprintable()} - {"\n"}
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with bars() as show:  # A phase's title is its folder's name.
+        show(f"photos{evil}", 1, 2)
+    drawn = sys.stderr.getvalue()
+    assert "[/b]" in drawn and "\x1b]0" not in drawn and "\x9b" not in drawn
 
 
 def test_real_crops(real_data):

@@ -173,8 +173,9 @@ _PLAIN = {
 
 def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
     """Prints figures as a table, a row for each name."""
-    from rich.console import Console
     from rich.table import Table
+
+    from edge.console import PlainConsole
 
     kind = type(next(iter(figures.values())))
     table = Table(title=title, title_justify="left")
@@ -185,4 +186,4 @@ def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
         percent = [f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
         plain = [f"{getattr(value, key):.2f}".removesuffix(".00") for key in _PLAIN[kind]]
         table.add_row(name, *percent, *plain)
-    Console(width=None if sys.stdout.isatty() else 120, markup=False).print(table)
+    PlainConsole(width=None if sys.stdout.isatty() else 120).print(table)

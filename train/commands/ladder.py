@@ -113,9 +113,9 @@ def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
 
 def show_rows(title: str, rows: Sequence[Any]) -> None:
     """Prints the ladder as a table."""
-    from rich.console import Console
     from rich.table import Table
 
+    from edge.console import PlainConsole
     from train.evaluate_ladder import COLUMNS
 
     table = Table(title=title, title_justify="left")
@@ -126,4 +126,4 @@ def show_rows(title: str, rows: Sequence[Any]) -> None:
         note = [f" ({value:.2f})" for value in row.step.note] or [""] * len(COLUMNS)
         cells = [f"{row.figures[name].fmeasure * 100:.2f}" for name in COLUMNS]
         table.add_row(row.step.name, *(f"{cell}{other}" for cell, other in zip(cells, note, strict=True)))
-    Console(width=None if sys.stdout.isatty() else 120, markup=False).print(table)
+    PlainConsole(width=None if sys.stdout.isatty() else 120).print(table)

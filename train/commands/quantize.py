@@ -110,8 +110,9 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
         layers = [{"layer": name, "db": round(ratio, 2), "float": ratio < least} for name, ratio in ordered]
         click.echo(json.dumps({"model": model.card.name, "limit_db": least, "layers": layers}))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from edge.console import PlainConsole
 
     title = f"{model.card.name}: signal to rounding noise, layer by layer; below {least:g} dB a layer stays float"
     table = Table("layer", title=title, title_justify="left")
@@ -119,4 +120,4 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
     table.add_column("becomes")
     for name, ratio in ordered:
         table.add_row(name, f"{ratio:.1f}", "float" if ratio < least else "int8")
-    Console(width=None if sys.stdout.isatty() else 100, markup=False).print(table)
+    PlainConsole(width=None if sys.stdout.isatty() else 100).print(table)

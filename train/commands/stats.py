@@ -45,10 +45,11 @@ def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
 
 def _print(summary: dict[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    from edge.console import PlainConsole
+
+    console = PlainConsole(highlight=False)
     lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
     console.print(
         f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct; {lengths}", soft_wrap=True
