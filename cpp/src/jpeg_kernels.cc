@@ -56,13 +56,18 @@ void transpose(const std::int32_t* in, std::int32_t* out) {
     }
 }
 
-// Whether the segment whose length field is at `at` defines a table of more than 256 codes. Bytes beyond the end of the
-// file count as 0, as they do for stb_image.
+// Tables that a segment may define: there are eight to define, so that one of more is nobody's. Without a limit a file
+// that consists of overlapping segments would be read through thousands of times.
+constexpr int kMaxTables = 16;
+
+// Whether the segment whose length field is at `at` defines a table of more than 256 codes, or too many tables. Bytes
+// beyond the end of the file count as 0, as they do for stb_image.
 bool has_oversized_table(const std::uint8_t* data, std::size_t size, std::size_t at) {
     const auto byte = [&](std::size_t i) -> int { return i < size ? data[i] : 0; };
     int left = (byte(at) << 8) + byte(at + 1) - 2;
     at += 2;
-    while (left > 0) {
+    for (int tables = 0; left > 0; ++tables) {
+        if (tables == kMaxTables) return true;
         int codes = 0;
         for (std::size_t i = 1; i <= 16; ++i) codes += byte(at + i);
         if (codes > 256) return true;

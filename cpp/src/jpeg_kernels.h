@@ -13,6 +13,7 @@ namespace plate {
 
 // Takes the marker from every definition of Huffman tables that has more than the 256 codes a table can hold:
 // stb_image (before 2.29) would write beyond the table. Such a file then cannot be decoded; no good one is changed.
+// The work is in proportion to `size`, whatever the file holds.
 void disarm_huffman_tables(std::uint8_t* data, std::size_t size);
 
 // Inverse DCT of 64 dequantised coefficients, rows of eight; writes 8x8 samples.

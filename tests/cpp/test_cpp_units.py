@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -90,6 +91,15 @@ def test_thousands_of_scans_are_refused_at_once(sanitized: BuildResult, tmp_path
     many, *refused = decoded(sanitized, tmp_path, [tmp_path / f"{scans}.jpg" for scans in (100, 101, 50_000)])
     assert many == "131 90" and all("more than 100 scans" in line for line in refused)
     assert np.array_equal(cv2.imread(str(tmp_path / "0.ppm")), cv2.imread(str(tmp_path / "100.jpg")))
+
+
+def test_overlapping_huffman_tables_take_no_time(sanitized: BuildResult, tmp_path: Path) -> None:
+    """Every 21 bytes begin a segment whose tables go on for 64 kB: read one by one, a minute and more of work."""
+    unit = bytes(16) + b"\4\xff\xc4\xff\0"
+    (tmp_path / "tables.jpg").write_bytes(b"\xff\xd8\xff\xe0\0\4JF" + unit * 100_000)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert decoded(sanitized, Path("-"), [tmp_path / "tables.jpg"])[0].startswith("error: damaged")
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5
 
 
 def test_damaged_pictures_are_errors_or_pictures(sanitized: BuildResult, tmp_path: Path) -> None:
