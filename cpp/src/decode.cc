@@ -39,6 +39,12 @@ enum class Kind { kJpeg, kPng, kOther };
 
 constexpr std::size_t kPngHeader = 24;
 
+// Whether the header is the first chunk, as it must be. Apple's own variant, which stb_image reads too, has another one
+// before it: the size would be looked for in the wrong place, and a picture of any size be taken for a small one.
+bool begins_with_header(const std::uint8_t* data) {
+    return std::memcmp(data + 12, "IHDR", 4) == 0;
+}
+
 Kind kind_of(const std::uint8_t* data, std::size_t size) {
     if (size >= 3 && std::memcmp(data, "\xFF\xD8\xFF", 3) == 0) return Kind::kJpeg;
     return size >= 8 && std::memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0 ? Kind::kPng : Kind::kOther;
@@ -79,6 +85,7 @@ void Decoder::decode(std::uint8_t* data, std::size_t size, Image& out) {
     int height = 0;
     int channels = 0;
     if (kind == Kind::kPng && size >= kPngHeader) {
+        if (!begins_with_header(data)) throw ImageError("damaged: it does not begin with a PNG header");
         // stb_image's own limit is about bytes, and its message names no size.
         width = big_endian(data + 16);
         height = big_endian(data + 20);

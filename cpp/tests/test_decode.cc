@@ -78,6 +78,12 @@ TEST("decode: huge headers are refused, not allocated") {
     CHECK(refused(png_header(0x7FFFFFFF, 0x7FFFFFFF)) != "(nothing was thrown)");
 }
 
+TEST("decode: a PNG's size cannot hide behind another chunk") {
+    const std::string start = "\x89PNG\r\n\x1a\n";
+    const std::string apple = be(8, 4) + "CgBI" + be(4, 4) + be(4, 4) + be(0, 4);
+    CHECK_CONTAINS(refused(start + apple + png_header(20000, 20000).substr(8)), "does not begin with a PNG header");
+}
+
 TEST("decode: empty files, text and headers alone are refused") {
     CHECK_CONTAINS(refused(""), "empty");
     CHECK_CONTAINS(refused("this is no picture"), "neither a JPEG nor a PNG");
@@ -211,6 +217,11 @@ TEST("jpeg: Huffman tables of more than 256 codes lose their marker, others and 
     CHECK(disarmed(good) == good);
     const std::string bad = segment('\xC4', table(242));
     CHECK(disarmed(good + bad) == good + "\xFF" + std::string(1, '\0') + bad.substr(2));
+    // There are eight tables; a segment that goes on defining them is none of a picture.
+    std::string many;
+    for (int i = 0; i < 16; ++i) many += table(1);
+    CHECK(disarmed(segment('\xC4', many)) == segment('\xC4', many));
+    CHECK(disarmed(segment('\xC4', many + table(1)))[1] == '\0');
     // The second table of a segment counts too, and a file may end anywhere.
     CHECK(disarmed(segment('\xC4', table(3) + table(255)))[1] == '\0');
     for (std::size_t length = 0; length < bad.size(); ++length) CHECK(disarmed(bad.substr(0, length)).size() == length);
