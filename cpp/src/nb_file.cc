@@ -71,14 +71,25 @@ void check_parameters(Reader& reader) {
     if (reader.left() != 0) reader.fail();
 }
 
+// The number of one or two digits behind a slash at `at`, which then stands behind it; -1 where there is none.
+int number_part(const std::string& text, std::size_t& at) {
+    const auto is_digit = [&] { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+    if (at >= text.size() || text[at] != '/') return -1;
+    ++at;
+    if (!is_digit()) return -1;
+    int value = 0;
+    for (int digits = 0; digits < 2 && is_digit(); ++digits) value = 10 * value + (text[at++] - '0');
+    return value;
+}
+
 // Operators name their kernel as `conv2d/def/4/1/1` with an end of string behind it: operator, variant, target,
 // precision, layout. Counts the targets 2 (x86) and 4 (ARM).
 void count_kernels(const std::string& program, NbFile& out) {
-    for (std::size_t at = program.find('/'); at != std::string::npos; at = program.find('/', at + 1)) {
-        int target = 0;
-        int length = 0;
-        if (std::sscanf(program.c_str() + at, "/%2d/%*2d/%*2d%n", &target, &length) != 1 || length == 0) continue;
-        if (program[at + static_cast<std::size_t>(length)] != '\0') continue;
+    for (std::size_t slash = program.find('/'); slash != std::string::npos; slash = program.find('/', slash + 1)) {
+        std::size_t at = slash;
+        const int target = number_part(program, at);
+        if (target < 0 || number_part(program, at) < 0 || number_part(program, at) < 0) continue;
+        if (at == program.size() || program[at] != '\0') continue;
         out.x86_kernels += target == 2 ? 1 : 0;
         out.arm_kernels += target == 4 ? 1 : 0;
     }

@@ -52,6 +52,12 @@ TEST("nb: other files, old formats and lengths beyond the file") {
     CHECK_CONTAINS(test::message_of<Error>([] { check_nb_file("/nonexistent.nb"); }), "No such file");
 }
 
+TEST("nb: a program of slashes without an end takes no longer than another") {
+    // At each slash the rest of the file was looked through: minutes for this one.
+    const test::Scratch file(model(std::string(4U << 20U, '/')));
+    CHECK(check_nb_file(file.path()).arm_kernels == 0);
+}
+
 TEST("nb: operators are counted by target, and a model for the other kind of CPU is refused") {
     const std::string program = std::string("\x09\0\0\0conv2d/def/4/1/1\0xx", 24) +
                                 std::string("conv2d/int8_out/4/2/1\0", 22) + std::string("feed/def/1/4/2\0", 15) +
