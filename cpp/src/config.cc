@@ -129,8 +129,8 @@ void set_key(Config& config, const std::string& key, const std::string& value) {
     });
 }
 
-void require(bool good, const char* key, const std::string& where) {
-    if (!good) throw Error(ExitCode::kConfig, where + ": " + key + " is out of range");
+void require(bool good, const char* key, const char* range, const std::string& where) {
+    if (!good) throw Error(ExitCode::kConfig, where + ": " + key + " is out of range (" + range + ")");
 }
 
 bool no_zero(const std::array<float, 3>& values) {
@@ -145,24 +145,24 @@ bool one_of(const std::string& value, std::initializer_list<const char*> names) 
 }
 
 void check_ranges(const Config& c, const std::string& where) {
-    require(c.threads >= 1 && c.threads <= 64, "threads", where);
-    require(one_of(c.power_mode, {"high", "low", "full", "none"}), "power_mode", where);
-    require(no_zero(c.det_std), "det_std", where);
-    require(one_of(c.det_limit_type, {"min", "max"}), "det_limit_type", where);
-    require(c.det_limit_side >= 32 && c.det_limit_side <= 4096, "det_limit_side", where);
-    require(c.det_thresh > 0 && c.det_thresh < 1, "det_thresh", where);
-    require(c.det_box_thresh >= 0 && c.det_box_thresh < 1, "det_box_thresh", where);
-    require(c.det_unclip_ratio >= 0 && c.det_unclip_ratio <= 10, "det_unclip_ratio", where);
-    require(c.det_max_candidates >= 1 && c.det_max_candidates <= 100'000, "det_max_candidates", where);
-    require(c.det_min_size >= 1 && c.det_min_size <= 1000, "det_min_size", where);
-    require(c.box_grow >= 0 && c.box_grow <= 1, "box_grow", where);
-    require(no_zero(c.rec_std), "rec_std", where);
-    require(c.rec_height >= 8 && c.rec_height <= 512, "rec_height", where);
-    require(c.rec_width >= 8 && c.rec_width <= 4096, "rec_width", where);
-    require(one_of(c.rec_resize, {"pad", "stretch"}), "rec_resize", where);
-    require(one_of(c.decode, {"greedy", "plate"}), "decode", where);
-    for (const int length : c.text_lengths) require(length >= 1 && length <= 64, "text_lengths", where);
-    require(c.score_thresh >= 0 && c.score_thresh <= 1, "score_thresh", where);
+    require(c.threads >= 1 && c.threads <= kMaxThreads, "threads", "1 to 64", where);
+    require(one_of(c.power_mode, {"high", "low", "full", "none"}), "power_mode", "high, low, full or none", where);
+    require(no_zero(c.det_std), "det_std", "no zeros", where);
+    require(one_of(c.det_limit_type, {"min", "max"}), "det_limit_type", "min or max", where);
+    require(c.det_limit_side >= 32 && c.det_limit_side <= 4096, "det_limit_side", "32 to 4096", where);
+    require(c.det_thresh > 0 && c.det_thresh < 1, "det_thresh", "above 0 and below 1", where);
+    require(c.det_box_thresh >= 0 && c.det_box_thresh < 1, "det_box_thresh", "0 to below 1", where);
+    require(c.det_unclip_ratio >= 0 && c.det_unclip_ratio <= 10, "det_unclip_ratio", "0 to 10", where);
+    require(c.det_max_candidates >= 1 && c.det_max_candidates <= 100'000, "det_max_candidates", "1 to 100000", where);
+    require(c.det_min_size >= 1 && c.det_min_size <= 1000, "det_min_size", "1 to 1000", where);
+    require(c.box_grow >= 0 && c.box_grow <= 1, "box_grow", "0 to 1", where);
+    require(no_zero(c.rec_std), "rec_std", "no zeros", where);
+    require(c.rec_height >= 8 && c.rec_height <= 512, "rec_height", "8 to 512", where);
+    require(c.rec_width >= 8 && c.rec_width <= 4096, "rec_width", "8 to 4096", where);
+    require(one_of(c.rec_resize, {"pad", "stretch"}), "rec_resize", "pad or stretch", where);
+    require(one_of(c.decode, {"greedy", "plate"}), "decode", "greedy or plate", where);
+    for (const int length : c.text_lengths) require(length >= 1 && length <= 64, "text_lengths", "each 1 to 64", where);
+    require(c.score_thresh >= 0 && c.score_thresh <= 1, "score_thresh", "0 to 1", where);
 }
 
 std::string beside(const std::string& config_path, const std::string& path) {

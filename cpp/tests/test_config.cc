@@ -55,7 +55,7 @@ TEST("config: options override, and are blamed when they are wrong") {
     const test::Scratch file(kGood);
     const Config config = load_config(file.path(), {{"threads", "4"}, {"text_lengths", ""}, {"det_model", "x.nb"}});
     CHECK(config.threads == 4 && config.text_lengths.empty() && config.det_model == "x.nb");
-    CHECK_CONTAINS(refused(kGood, {{"threads", "0"}}), "options: threads is out of range");
+    CHECK_CONTAINS(refused(kGood, {{"threads", "0"}}), "options: threads is out of range (1 to 64)");
     CHECK_CONTAINS(refused(kGood, {{"box_flip", "yes"}}), "--box_flip yes: neither true nor false");
 }
 

@@ -40,6 +40,9 @@ struct Config {
     double score_thresh = 0;
 };
 
+// Of the runtime; no board has more cores.
+inline constexpr int kMaxThreads = 64;
+
 using Override = std::pair<std::string, std::string>;  // key, value
 
 // Reads a config file and puts options over it. Relative paths in the file are taken from the file's folder.
