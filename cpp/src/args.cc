@@ -61,9 +61,10 @@ std::string Args::value(const std::string& name, const std::string& otherwise) c
     return found == values_.end() ? otherwise : found->second;
 }
 
-int Args::number(const std::string& name, int otherwise, int least) const {
+int Args::number(const std::string& name, int otherwise, int least, int most) const {
     const double value = real(name, otherwise, least);
-    if (value != std::floor(value) || value > 1e9) usage("--" + name + ": not a whole number");
+    if (value != std::floor(value)) usage("--" + name + ": not a whole number");
+    if (value > most) usage("--" + name + ": more than " + std::to_string(most));
     return static_cast<int>(value);
 }
 

@@ -83,7 +83,8 @@ ExitCode command_infer(const Words& words) {
     if (!args.rest().empty()) throw Error(ExitCode::kUsage, "infer takes no argument `" + args.rest()[0] + "`");
     const std::vector<std::int64_t> shape = parse_shape(args.required("shape"));
     const std::string& input = args.required("input");
-    Predictor predictor(args.required("model"), args.number("threads", 1, 1), args.value("power_mode", "none"));
+    Predictor predictor(args.required("model"), args.number("threads", 1, 1, kMaxThreads),
+                        args.value("power_mode", "none"));
     const int repeats = args.number("repeats", 1, 1);
 
     Json json;
