@@ -5,9 +5,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <utility>
 
 #include "plate/error.h"
+#include "plate/text.h"
 
 namespace plate {
 namespace {
@@ -51,7 +51,7 @@ void on_fatal(int number) {
 
 }  // namespace
 
-CrashScope::CrashScope(std::string what) : line_(std::move(what)), outer_(current) {
+CrashScope::CrashScope(const std::string& what) : line_(one_line(what)), outer_(current) {
     current = line_.c_str();
 }
 

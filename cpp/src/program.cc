@@ -1,11 +1,14 @@
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 
 #include "plate/commands.h"
 #include "plate/crash.h"
 #include "plate/process.h"
+#include "plate/text.h"
 
 namespace plate {
 namespace {
@@ -31,7 +34,10 @@ ExitCode dispatch(const std::string& command, const Words& words) {
     if (command == "infer") return command_infer(words);
     if (command == "version" || command == "--version") return command_version(words);
     if (command == "help" || command == "--help" || command == "-h") {
-        std::fputs(kHelp, stdout);
+        errno = 0;
+        if (std::fputs(kHelp, stdout) == EOF || std::fflush(stdout) != 0) {
+            throw Error(ExitCode::kOutput, std::string("cannot write to standard output: ") + std::strerror(errno));
+        }
         return ExitCode::kOk;
     }
     std::fputs(kHelp, stderr);
@@ -39,7 +45,7 @@ ExitCode dispatch(const std::string& command, const Words& words) {
 }
 
 int fail(const char* message, ExitCode code) {
-    std::fprintf(stderr, "plate_ocr: error: %s\n", message);
+    std::fprintf(stderr, "plate_ocr: error: %s\n", one_line(message).c_str());
     return static_cast<int>(code);
 }
 

@@ -94,14 +94,41 @@ std::string_view trim(std::string_view text) {
     return text.substr(from, text.find_last_not_of(kSpace) - from + 1);
 }
 
+std::string one_line(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t bytes = utf8_length(text, at);
+        const auto first = static_cast<unsigned char>(text[at]);
+        // U+0080 to U+009F are control characters too, and two bytes in UTF-8.
+        const bool control = first < 0x20 || first == 0x7F ||
+                             (bytes == 2 && first == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0);
+        if (bytes == 0) {
+            out += "\xEF\xBF\xBD";
+        } else if (control) {
+            out += '?';
+        } else {
+            out += text.substr(at, bytes);
+        }
+        at += std::max<std::size_t>(bytes, 1);
+    }
+    return out;
+}
+
 std::string read_text(const std::string& path, const char* what) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
     if (!file) {
         throw Error(ExitCode::kConfig, std::string("cannot open ") + what + " " + path + ": " + std::strerror(errno));
     }
+    // A list of a million photos, and an end of what is no file of text but a device that never ends.
+    constexpr std::size_t kMaxText = 64U << 20U;
     std::string text;
     char block[1U << 14U];
-    for (std::size_t got = 0; (got = std::fread(block, 1, sizeof(block), file.get())) > 0;) text.append(block, got);
+    for (std::size_t got = 0; (got = std::fread(block, 1, sizeof(block), file.get())) > 0;) {
+        text.append(block, got);
+        if (text.size() > kMaxText) {
+            throw Error(ExitCode::kConfig, std::string(what) + " " + path + " is larger than 64 MiB");
+        }
+    }
     if (std::ferror(file.get()) != 0) {
         throw Error(ExitCode::kConfig, std::string("cannot read ") + what + " " + path + ": " + std::strerror(errno));
     }

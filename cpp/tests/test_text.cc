@@ -76,3 +76,14 @@ TEST("json: numbers are finite or null") {
     json.open_array().number(0.5).number(1.0 / 3, 3).number(1e300 * 1e300).number(std::nan("")).close_array();
     CHECK(json.str() == "[0.5, 0.333, null, null]");
 }
+
+TEST("text: a message is one line that moves no cursor") {
+    CHECK(one_line("a\n\x1B[2J\r\t\x7F.jpg") == "a??[2J???.jpg");
+    CHECK(one_line("\xC2\x9B"
+                   "2J\xC2\xA0皖") == "?2J\xC2\xA0皖");
+    CHECK(one_line("\xFF\xC2") == "\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST("text: a file that never ends is refused") {
+    CHECK_CONTAINS(test::message_of<Error>([] { read_list("/dev/zero"); }), "list /dev/zero is larger than 64 MiB");
+}

@@ -192,6 +192,11 @@ def test_usage_and_config_faults_have_their_codes(program: Path, conf: Path, tmp
     broken.write_text(conf.read_text(encoding="utf-8").replace("box_flip = true", "box_flop = true"))
     assert f"{broken}, line" in refused(run(program, "run", "--config", broken, "a.jpg"), 3)
     assert "cannot open list /none" in refused(run(program, "run", "--config", conf, "--list", "/none"), 3)
+    assert "--threads: more than 64" in refused(
+        run(program, "infer", "--model", "a", "--shape", "1,3,32,32", "--input", "b", "--threads", "1000000000"), 2
+    )
+    # A name may hold a line's end and what clears a terminal.
+    assert "/?[2J?no.conf" in refused(run(program, "run", "--config", "/\x1b[2J\nno.conf", "a.jpg"), 3)
 
 
 def test_output_that_nobody_takes_is_an_error(program: Path, conf: Path) -> None:
@@ -199,6 +204,8 @@ def test_output_that_nobody_takes_is_an_error(program: Path, conf: Path) -> None
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 6 and "No space left" in result.stderr
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([str(program), "help"], stdout=full, stderr=subprocess.PIPE, check=False).returncode == 6
     reading, writing = os.pipe()
     os.close(reading)
     result = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)

@@ -9,7 +9,7 @@ namespace plate {
 // `plate_ocr: error: <what>: signal N (...)` and ends the program with the code of a model error. Scopes nest.
 class CrashScope {
   public:
-    explicit CrashScope(std::string what);
+    explicit CrashScope(const std::string& what);
     ~CrashScope();
     CrashScope(const CrashScope&) = delete;
     CrashScope& operator=(const CrashScope&) = delete;

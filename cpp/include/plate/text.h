@@ -20,8 +20,12 @@ std::string strip_characters(const std::string& text, const std::vector<std::str
 
 std::string_view trim(std::string_view text);
 
+// `text` for a terminal: control characters, which file names may hold, as question marks, and bytes that are no UTF-8
+// as replacement characters. So a message is one line and moves no cursor.
+std::string one_line(std::string_view text);
+
 // Whole text of a file, without the byte order mark that some editors put before it.
-// Throws Error(kConfig) with `what` (such as "dictionary") in its message.
+// Throws Error(kConfig) with `what` (such as "dictionary") in its message, also for one of more than 64 MiB.
 std::string read_text(const std::string& path, const char* what);
 
 // A recogniser's dictionary: element i - 1 is the text of class i (class 0 is the CTC blank).
