@@ -173,7 +173,7 @@ class Session:
         Raises:
             LinkError: The link broke and stayed broken. What was measured is in the folder, see `collect`.
             DeviceError: Every process failed.
-            UsageError: The folder holds a session of another plan, board, release or photos.
+            UsageError: The folder holds a session of another plan, board, release, photos or knobs.
         """
         self.begin()
         try:
@@ -229,6 +229,8 @@ class Session:
         mine = self._identity()
         if (self.out / SESSION_NAME).is_file():
             session = read_session(self.out)
+            # Sessions of before knobs were written down have those that were noted later.
+            session.setdefault("knobs", (session.get("tuning") or {}).get("knobs", {}))
             for key, text in _SAME.items():
                 if json.loads(json.dumps(mine[key])) != session.get(key):
                     raise UsageError(
@@ -258,6 +260,7 @@ class Session:
             "device": self.target.device,
             "release": self.target.release,
             "program": self.target.program,
+            "knobs": dict(self.tuning.knobs) if self.tuning is not None else {},
             "runtime": self.target.runtime,
             "variants": {name: self.target.variants[name] for name in self.plan.variants},
             "photos": [
@@ -360,7 +363,7 @@ class Session:
 
 _SAME = {
     "plan": "plan", "device": "board", "release": "release", "program": "program", "variants": "set of models",
-    "photos": "list of photos",
+    "photos": "list of photos", "knobs": "setting of the board's knobs",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from bench.report.memory import memory_rows
 from bench.result import load_result, save_result
 from bench.session import Sampler, Session
 from bench.summary import summarise_result
+from bench.tuneboard import Tuning
 from edge.errors import DeviceError, LinkError, UsageError
 from edge.transport.local import LocalTransport
 
@@ -244,6 +245,23 @@ def test_look_that_hangs_is_not_taken_for_the_next_process(tmp_path: Path, monke
         time.sleep(0.05)
     sampler.stop()
     assert {json.loads(line)["process"] for line in looked.read_text().splitlines()} == {1}
+
+
+def test_session_goes_on_with_the_same_knobs_only(tmp_path: Path) -> None:
+    target, plan, out = fake_target(tmp_path), fake_plan(processes=2), tmp_path / "out"
+    fast = Tuning({"governor": "performance"}, restored=True)
+    begun = Session(target, plan, out, sample_seconds=0)
+    begun.begin()
+    begun.step(plan.slots[0])
+    begun.close()
+    # Half of the processes at the governor's pleasure, half at full speed: that is no figure of either.
+    with pytest.raises(UsageError, match="knobs"):
+        Session(target, plan, out, sample_seconds=0, tuning=fast).run()
+    assert Session(target, plan, out, sample_seconds=0).run().complete
+    other = tmp_path / "other"
+    assert Session(target, plan, other, sample_seconds=0, tuning=fast).run().complete
+    with pytest.raises(UsageError, match="knobs"):
+        Session(target, plan, other, sample_seconds=0).run()
 
 
 class SetBack:
