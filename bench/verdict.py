@@ -216,6 +216,9 @@ def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) 
 
 
 def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
+    told = ("frequencies", "limits", "temperatures", "cooling", "throttled", "load")
+    if not any(look.get(name) is not None for look in _looks(result, measured) for name in told):
+        found.notes.append("the board told neither clocks nor temperature nor load: whether they changed is not known")
     indices = {process.index for process in measured}
     speeds = [
         max(sample["frequencies"].values())

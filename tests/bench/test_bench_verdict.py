@@ -82,3 +82,16 @@ def test_verdict_fires_on_each_injected_defect(tmp_path: Path, defect: str, leve
     assert summary.level == level, verdict
     assert not reason or any(reason in text for text in verdict.reasons), verdict
     assert bool(verdict.reasons) == (level != "VALID")
+
+
+def test_board_that_tells_no_conditions_is_noted(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    result = run(tmp_path, processes=5, repeats=50, precisions=("fp32",))
+    for look in (None, conditions()):
+        processes = tuple(replace(process, before=look, after=look) for process in result.processes)
+        (cell,) = summarise_result(replace(result, processes=processes, samples=())).cells
+        assert cell.verdict.level == "VALID" and any("is not known" in note for note in cell.verdict.notes)
+    calm = tuple(replace(process, before=conditions(load=0.0)) for process in result.processes)
+    (cell,) = summarise_result(replace(result, processes=calm, samples=())).cells
+    assert not any("is not known" in note for note in cell.verdict.notes)
