@@ -107,7 +107,11 @@ def read_photos(source: Path) -> list[Sample]:
     if source.is_dir():
         samples = []
         for path in sorted(find_photos(source)):
-            name = parse_name(path)
+            try:
+                name = parse_name(path)
+            except InputError as error:
+                hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
+                raise InputError(f"{path.parent}: {error.message}", hint) from error
             quad = np.array(name.vertices, np.float64)
             if np.abs(quad).max() > FARTHEST:
                 raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")

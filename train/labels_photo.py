@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import stat
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,8 @@ def read_photo(path: Path, window: tuple[NDArray[np.float64], NDArray[np.float64
         BadPhoto: Missing, empty, damaged, cut off, or no image.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # A pipe would be waited for without end.
+            raise BadPhoto("unreadable", f"{path} is a folder, a pipe or the like, and no photo.")
         data = path.read_bytes()
     except FileNotFoundError:
         raise BadPhoto("missing", f"{path} is missing.") from None

@@ -300,6 +300,10 @@ def test_hidden_files_beside_the_photos_are_passed_over(folder: Path) -> None:
         far = CCPD.format(0).replace("158&95_58&85_60&50_160&60", "40158&95_40058&85_40060&50_40160&60")
         (photos / CCPD.format(0)).rename(photos / far)
         read_photos(photos)
+    (photos / far).rename(photos / "holiday.jpg")
+    with pytest.raises(InputError, match="photos: 'holiday' is not a CCPD name") as caught:
+        read_photos(photos)
+    assert "edge train labels" in caught.value.hint
 
 
 def test_an_image_that_claims_a_billion_pixels_is_refused(tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def test_other_photos_are_not_mixed_into_finished_labels(ccpd, tmp_path):
         (GOOD + ".jpg", b"", "unreadable", "empty (0 bytes)"),
         (GOOD + ".jpg", b"this is text, not a photo\n" * 9, "unreadable", "neither a JPEG nor a PNG"),
         (GOOD + ".jpg", "half", "unreadable", "truncated"),
+        (GOOD + ".jpg", "pipe", "unreadable", "a pipe or the like"),
         (GOOD + ".jpg", b"\xff\xd8\xff\xc0\x00\x11\x08\x4e\x20\x4e\x20\x03\x01\x22\x00", "unreadable", "20000x20000"),
         (GOOD + "\tx.jpg", None, "path", "tab"),
         (os.fsdecode(b"\xff\xfe" + GOOD.encode() + b".jpg"), None, "path", "UTF-8"),
@@ -206,7 +207,10 @@ def test_a_bad_photo_is_skipped_and_reported_or_fatal(ccpd, tmp_path, name, data
     if data == "half":
         whole = next(iter(SAMPLES.glob("*.jpg"))).read_bytes()
         data = whole[: len(whole) // 2]
-    add(ccpd / "train", name, data)
+    if data == "pipe":
+        os.mkfifo(ccpd / "train" / name)
+    else:
+        add(ccpd / "train", name, data)
     (train,) = (summary for summary in make_labels(ccpd, tmp_path / "out") if summary["phase"] == "train")
     assert (train["labelled"], train["skipped"], train["reasons"]) == (5, 1, {reason: 1})
     with (tmp_path / "out" / "train" / "skipped.csv").open(encoding="utf-8") as stream:
