@@ -27,7 +27,7 @@ Report = Callable[[str], None]
 SAMPLES = Path(__file__).resolve().parent.parent / "edge" / "samples"
 HOST_NOTE = (
     "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "
-    "fast int8 path; int8 beside fp32 here is neither a gain nor a loss of any board."
+    "fast int8 path; int8 against fp32 here says nothing about what a board would gain or lose."
 )
 
 

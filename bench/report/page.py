@@ -163,7 +163,10 @@ def _times(summary: ResultSummary) -> str:
     few = any(item.total is not None and item.total.n < MIN_SAMPLES[90] for item in summary.cells)
     warning = f"* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing."
     lacks = any(item.total is not None and item.total.p99 is None for item in summary.cells)
-    dash = f"- too few timed photos: p95 needs {MIN_SAMPLES[95]} of them, p99 {MIN_SAMPLES[99]}."
+    dash = (
+        f"- not given: a p95 needs {MIN_SAMPLES[95]} timed photos and a p99 {MIN_SAMPLES[99]}; an interval needs two "
+        "processes, and the variation a photo that was timed twice."
+    )
     star = "".join(f'<p class="muted">{said}</p>' for said, shown in ((warning, few), (dash, lacks)) if shown)
     sentences = "".join(f"<p>{escape(pair_sentence(twins))}</p>" for twins in summary.pairs)
     caption = _with_settings("Milliseconds, median / p90 over all photos", summary)

@@ -5,14 +5,14 @@ from __future__ import annotations
 # fp32 is the blue of ordinary Chinese plates, int8 the green of the plates for new-energy cars.
 _LIGHT = """
 --page:#f6f7f9;--card:#ffffff;--ink:#161b22;--muted:#57606a;--line:#d9dee5;--soft:#eef1f5;
---fp32:#1f5fbf;--int8:#147a55;--fp16:#8250b8;--band:#1f5fbf1f;
+--fp32:#1f5fbf;--int8:#147a55;--fp16:#8250b8;--band:#1f5fbf1f;--shade:#161b2229;
 --valid:#176b3a;--noisy:#835400;--invalid:#b3261e;--valid-bg:#e2f3e8;--noisy-bg:#fbefd3;--invalid-bg:#fbe4e2;
 --decode:#8b95a3;--det_pre:#8fc0ee;--det_infer:#2464b8;--det_post:#12386b;--crop:#1f8a80;
 --rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#6e2f0c;--other:#b9a7d6;--curve:#b5531a;
 """
 _DARK = """
 --page:#0f1318;--card:#181d24;--ink:#e8ecf1;--muted:#a0aab6;--line:#2e3640;--soft:#212831;
---fp32:#6ea8fe;--int8:#4cc793;--fp16:#c39bf0;--band:#6ea8fe26;
+--fp32:#6ea8fe;--int8:#4cc793;--fp16:#c39bf0;--band:#6ea8fe26;--shade:#e8ecf138;
 --valid:#5fd08f;--noisy:#f0b94a;--invalid:#ff8a80;--valid-bg:#14301f;--noisy-bg:#33280f;--invalid-bg:#3a1a18;
 --decode:#8b95a3;--det_pre:#a9cdf2;--det_infer:#2f6fc4;--det_post:#7d94b8;--crop:#2fa398;
 --rec_pre:#f4bd7e;--rec_infer:#b5531a;--rec_post:#c98a63;--other:#a894cc;--curve:#f0955a;
@@ -76,7 +76,10 @@ tbody th{font-weight:500}
 tr.strong th,tr.strong td{font-weight:700;border-top:2px solid var(--line)}
 tr.note td,tr.note th{background:var(--soft)}
 td.words,th.words{text-align:left}
-.scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
+/* A shade at the right edge for as long as a table goes on there: scrollbars of phones do not show. */
+.scroll{overflow-x:auto;-webkit-overflow-scrolling:touch;background:
+linear-gradient(to left,var(--card) 40%,transparent) right/48px 100% no-repeat local,
+linear-gradient(to left,var(--shade),transparent) right/12px 100% no-repeat scroll}
 .scroll table{min-width:min-content}
 .scroll td,.scroll thead th{white-space:nowrap}
 .scroll td.words{white-space:normal;min-width:110px}
@@ -141,7 +144,7 @@ section{padding:16px 14px;border-radius:12px}
 dl.record div{grid-template-columns:104px 1fr;gap:10px}
 .photos{grid-template-columns:1fr 1fr;gap:10px}
 .card figcaption{padding:8px 10px;font-size:13px}
-table{font-size:13px}
+table{font-size:13px;line-height:20px}
 th,td{padding:6px 0 6px 8px}
 .scroll tbody th,.scroll thead td:first-child{min-width:88px}
 }
@@ -150,7 +153,7 @@ th,td{padding:6px 0 6px 8px}
 body{font-size:11.5px}
 nav,.skip{display:none}
 section,.tile-box{break-inside:avoid;border-color:#bbb}
-.scroll{overflow:visible}
+.scroll{overflow:visible;background:none}
 .photos{grid-template-columns:repeat(4,1fr)}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }
