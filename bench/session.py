@@ -237,6 +237,7 @@ class Session:
                         f"{self.out} holds a session with another {text}.",
                         "Give another folder with --out, or start anew with --force.",
                     )
+            self._check_machine(session)
             passed = time.time() - datetime.fromisoformat(session["created"]).timestamp()
             return time.monotonic() - max(passed, last_offset(self.folder))
         facts, _ = read_board(self.target.transport)
@@ -253,6 +254,17 @@ class Session:
             },
         )
         return time.monotonic()
+
+    def _check_machine(self, session: dict[str, Any]) -> None:
+        """Refuses another machine of the same name: `local` on a home that several share, or a board replaced."""
+        facts, _ = read_board(self.target.transport)
+        for key in ("model", "cpu"):
+            before = session["facts"].get(key)
+            if before and facts[key] and facts[key] != before:
+                raise UsageError(
+                    f"{self.out} holds a session of another machine: its {key} is {before}, this one's {facts[key]}.",
+                    "Give another folder with --out, or start anew with --force.",
+                )
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -247,6 +247,19 @@ def test_look_that_hangs_is_not_taken_for_the_next_process(tmp_path: Path, monke
     assert {json.loads(line)["process"] for line in looked.read_text().splitlines()} == {1}
 
 
+def test_session_of_another_machine_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> None:
+    target, plan, out = fake_target(tmp_path), fake_plan(processes=2), tmp_path / "out"
+    begun = Session(target, plan, out, sample_seconds=0)
+    begun.begin()
+    begun.step(plan.slots[0])
+    begun.close()
+    session = json.loads((out / "session.json").read_text())
+    session["facts"] = {**session["facts"], "cpu": "Another CPU @ 9 GHz"}
+    (out / "session.json").write_text(json.dumps(session))
+    with pytest.raises(UsageError, match="another machine: its cpu is Another CPU @ 9 GHz"):
+        Session(target, plan, out, sample_seconds=0).run()
+
+
 def test_session_goes_on_with_the_same_knobs_only(tmp_path: Path) -> None:
     target, plan, out = fake_target(tmp_path), fake_plan(processes=2), tmp_path / "out"
     fast = Tuning({"governor": "performance"}, restored=True)
