@@ -15,7 +15,7 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, HostKeys
 
 from edge.errors import LinkError
-from edge.paths import config_dir, write_atomic
+from edge.paths import config_dir, locked, write_atomic
 from edge.transport.base import AccessError
 
 USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
@@ -120,11 +120,11 @@ def remember(host: str, port: int, key: paramiko.PKey) -> Path:
         The file.
     """
     path = own_known_hosts()
-    forget(host, port)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if text and not text.endswith("\n"):
-        text += "\n"
-    write_atomic(path, f"{text}{label(host, port)} {key.get_name()} {key.get_base64()}\n")
+    with locked(path):
+        text = "".join(_others(path, host, port))
+        if text and not text.endswith("\n"):
+            text += "\n"
+        write_atomic(path, f"{text}{label(host, port)} {key.get_name()} {key.get_base64()}\n")
     return path
 
 
@@ -133,11 +133,17 @@ def forget(host: str, port: int) -> None:
     path = own_known_hosts()
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    with locked(path):
+        kept = "".join(_others(path, host, port))
+        if kept != path.read_text(encoding="utf-8"):
+            write_atomic(path, kept)
+
+
+def _others(path: Path, host: str, port: int) -> list[str]:
+    """Returns the lines of a file that are not about a host; none when there is no file."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     name = label(host, port)
-    kept = [line for line in lines if line.startswith("#") or name not in re.split(r"[,\s]", line)[:1]]
-    if kept != lines:
-        write_atomic(path, "".join(kept))
+    return [line for line in lines if line.startswith("#") or name not in re.split(r"[,\s]", line)[:1]]
 
 
 def unknown(device: str, host: str, port: int, key: paramiko.PKey) -> HostKeyError:

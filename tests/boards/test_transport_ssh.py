@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import paramiko
 import pytest
 from click.testing import CliRunner
 from cutproxy import CutProxy
@@ -21,7 +23,7 @@ from edge.commands.device import device as device_command
 from edge.errors import DeviceError, EdgeError, InputError, LinkError
 from edge.transport import connect
 from edge.transport.base import AccessError
-from edge.transport.hostkeys import HostKeyError
+from edge.transport.hostkeys import HostKeyError, forget, own_known_hosts, remember
 from edge.transport.ssh import refusal_of
 
 
@@ -293,6 +295,19 @@ def test_program_ends_when_the_kit_is_killed(ssh_board: SshServer) -> None:
     while there.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not there.exists(), "the program outlived the kit"
+
+
+def test_boards_that_are_trusted_at_once_are_all_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    key = paramiko.ECDSAKey.generate()
+    names = [f"board-{number}" for number in range(24)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda name: remember(name, 22, key), names))
+    told = [line.split()[0] for line in own_known_hosts().read_text().splitlines()]
+    assert sorted(told) == sorted(names)
+    forget(names[3], 22)
+    remember(names[4], 22, key)
+    assert len(own_known_hosts().read_text().splitlines()) == 23
 
 
 @pytest.mark.alone
