@@ -68,7 +68,7 @@ def pair_sentence(twins: PairSummary) -> str:
     ratio = twins.ratios.get("total")
     if ratio is not None:
         interval = f" (95% interval: {ratio.interval.low:.2f} to {ratio.interval.high:.2f})" if ratio.interval else ""
-        parts.append(f"{ratio.ratio:.2f} times the time{interval}")
+        parts.append(f"{ratio.ratio:.2f} times the time, photo by photo{interval}")
     parts.append(f"{twins.det_bytes:.2f} times the detector's bytes and {twins.rec_bytes:.2f} times the recogniser's")
     if twins.agreement:
         parts.append(f"the same plates on {twins.agreement.same} of {twins.agreement.photos} photos")
