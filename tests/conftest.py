@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # What tests measure is nothing for the user's own history.
 os.environ.setdefault("PLATE_EDGE_HISTORY", "off")
+# Nor are the user's boards and trusted keys theirs: an empty place of each process, unless a test has its own.
+_CONFIG = tempfile.TemporaryDirectory(prefix="plate-edge-config-")
+os.environ["XDG_CONFIG_HOME"] = _CONFIG.name
+os.environ.pop("PLATE_EDGE_INVENTORY", None)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -103,6 +108,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leaves without unloading libraries: Paddle and Paddle Lite bring an MKL each, and one process that used both
     can die when they are torn down, after every test has passed and reported."""
+    _CONFIG.cleanup()
     if "paddle" in sys.modules or "paddlelite" in sys.modules:
         sys.stdout.flush()
         sys.stderr.flush()
