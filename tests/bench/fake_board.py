@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,9 +42,13 @@ def fake_target(
         photos.append((path, TRUTH if number == 0 else None))
     link = transport or LocalTransport()
 
+    starts = itertools.count()
+
     def command(variant: str, subcommand: str, *args: str) -> tuple[list[str], dict[str, str]]:
+        # Other noise in every process and folder, the same whenever the test runs.
+        seed = f"{folder.name} {next(starts)}"
         argv = [sys.executable, "-S", str(PROGRAM), subcommand, "--config", f"/models/{variant}/plate.conf", *args]
-        return argv, dict(environment or {})
+        return argv, {"FAKE_SEED": seed, **(environment or {})}
 
     def variant(det: int, rec: int) -> dict[str, Any]:
         return {

@@ -1,7 +1,8 @@
 """Stands in for `plate_ocr bench`: a real process that prints its JSON lines, with invented times and faults on demand.
 
 Faults come from the environment, so that the command line is the one that the kit really builds:
-FAKE_SCALE (times), FAKE_SLEEP (seconds an iteration really takes), FAKE_FAULT (name), FAKE_STAGE=name:factor.
+FAKE_SEED (of the noise), FAKE_SCALE (times), FAKE_SLEEP (seconds an iteration really takes), FAKE_FAULT (name),
+FAKE_STAGE=name:factor.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("images", nargs="+")
     options = parser.parse_args()
     fault = os.environ.get("FAKE_FAULT", "")
-    random.seed()
+    random.seed(os.environ["FAKE_SEED"])
     scale = float(os.environ.get("FAKE_SCALE", "1")) * random.lognormvariate(0, 0.01)
     if "int8" in options.config:
         scale *= 0.8

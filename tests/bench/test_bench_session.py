@@ -144,8 +144,8 @@ def test_one_failing_cell_does_not_stop_the_other(tmp_path: Path) -> None:
     target = fake_target(tmp_path)
 
     def command(variant: str, subcommand: str, *args: str) -> tuple[list[str], dict[str, str]]:
-        argv, _ = target.command(variant, subcommand, *args)
-        return argv, {"FAKE_FAULT": "crash"} if "int8" in variant else {}
+        argv, env = target.command(variant, subcommand, *args)
+        return argv, {**env, **({"FAKE_FAULT": "crash"} if "int8" in variant else {})}
 
     result = Session(replace(target, command=command), fake_plan(), tmp_path / "out", sample_seconds=0).run()
     assert not result.complete
