@@ -61,7 +61,8 @@ std::string reason() {
     const char* told = stbi_failure_reason();
     std::string text = told == nullptr ? "out of memory" : told;
     for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
-    return text;
+    // A name that begins with a zero ends there.
+    return text.empty() ? "a PNG chunk not known" : text;
 }
 
 }  // namespace

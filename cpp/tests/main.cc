@@ -1,6 +1,7 @@
 // plate_tests [PART]                                runs the tests whose name contains PART, all without it
 // plate_tests --list | --fingerprint
 // plate_tests --decode FOLDER FILE...               see modes.h
+// plate_tests --parse KIND FILE...
 // plate_tests --stage NAME REPEATS WIDTH HEIGHT
 #include <cstring>
 #include <exception>
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (wanted == "--decode" && argc > 3) return decode_files(argv[2], {argv + 3, argv + argc});
+    if (wanted == "--parse" && argc > 3) return parse_files(argv[2], {argv + 3, argv + argc});
     if (wanted == "--stage" && argc == 6) {
         return repeat_stage(argv[2], std::stoi(argv[3]), std::stoi(argv[4]), std::stoi(argv[5]));
     }

@@ -4,11 +4,15 @@
 #include <stdexcept>
 
 #include "harness.h"
+#include "plate/config.h"
 #include "plate/ctc.h"
 #include "plate/db_post.h"
 #include "plate/decode.h"
 #include "plate/error.h"
+#include "plate/grammar.h"
+#include "plate/nb_file.h"
 #include "plate/resize.h"
+#include "plate/text.h"
 #include "plate/warp.h"
 
 namespace plate::test {
@@ -36,6 +40,28 @@ int decode_files(const std::string& folder, const std::vector<std::string>& file
             std::printf("%d %d\n", image.width(), image.height());
         } catch (const ImageError& error) {
             std::printf("error: %s\n", error.what());
+        }
+    }
+    return 0;
+}
+
+int parse_files(const std::string& kind, const std::vector<std::string>& files) {
+    for (const std::string& file : files) {
+        try {
+            if (kind == "config") {
+                load_config(file, {});
+            } else if (kind == "dictionary") {
+                const PlateDecoder decoder(read_dictionary(file), {});
+            } else if (kind == "list") {
+                read_list(file);
+            } else if (kind == "nb") {
+                check_nb_file(file);
+            } else {
+                return 2;
+            }
+            std::puts("ok");
+        } catch (const Error& error) {
+            std::printf("error %d: %s\n", static_cast<int>(error.code()), one_line(error.what()).c_str());
         }
     }
     return 0;

@@ -9,6 +9,10 @@ namespace plate::test {
 // Decodes each file to FOLDER/<number>.ppm (to nowhere when FOLDER is `-`); prints its size, or why it cannot be read.
 int decode_files(const std::string& folder, const std::vector<std::string>& files);
 
+// Reads each file as a `kind` (config, dictionary, list or nb); prints `ok`, or the exit code and what is wrong with
+// it.
+int parse_files(const std::string& kind, const std::vector<std::string>& files);
+
 // Runs one stage on a 720x1160 photo some times, for instructions to be counted: the difference of two counts is free
 // of start and preparation.
 int repeat_stage(const std::string& stage, int repeats, int width, int height);
