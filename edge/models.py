@@ -20,6 +20,7 @@ from typing import Any
 
 from edge.errors import EdgeError, InputError, ModelError, VerifyError
 from edge.paths import sha256_file, write_atomic
+from edge.typed import mistyped
 
 SCHEMA = "plate-edge/model-card/1"
 CARD_NAME = "card.json"
@@ -267,7 +268,7 @@ def load_model(folder: Path, *, verify: bool = True) -> Model:
         )
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
     model = Model(path.parent, card_from_json(document, str(path)))
     if verify:
@@ -304,9 +305,12 @@ def validate(card: Card, where: str) -> None:
     """Checks a card against itself.
 
     Raises:
-        ModelError: A value outside its set, a recogniser without charset, a path that leaves the folder.
+        ModelError: A value of another type or outside its set, a recogniser without charset, a path that leaves the
+            folder.
     """
-    problems = []
+    problems = list(mistyped(card, Card))
+    if problems:
+        raise ModelError(f"{where}: {'; '.join(problems)}.", "The card has a mistyped key.")
     for value, allowed, key in (
         (card.task, TASKS, "task"),
         (card.format, FORMATS, "format"),
@@ -318,11 +322,11 @@ def validate(card: Card, where: str) -> None:
         problems.append(f"format {card.format!r} with target {card.target!r}")
     if (card.task == "rec") != (card.charset is not None):
         problems.append("a recogniser has a charset and a detector has none")
-    if len(card.input.mean) != 3 or len(card.input.std) != 3 or 0 in card.input.std:
-        problems.append("mean and std are three numbers each, std not 0")
-    for item in card.files:
-        if Path(item.path).name != item.path:
-            problems.append(f"file {item.path!r} is not a plain name")
+    if 0 in card.input.std:
+        problems.append("a std of 0 cannot divide")
+    for name in (*(item.path for item in card.files), *((card.charset.file,) if card.charset else ())):
+        if Path(name).name != name:
+            problems.append(f"file {name!r} is not a plain name")
     if problems:
         raise ModelError(f"{where}: {'; '.join(problems)}.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,17 @@ def test_dictionary_that_does_not_fit_the_classes_is_refused(recogniser: Path) -
         ({"charset": None}, "a recogniser has a charset"),
         ({"files": [{"path": "../x", "bytes": 1, "sha256": "0"}]}, "not a plain name"),
         ({"input": {"name": "x"}}, "missing, unknown or mistyped"),
+        ({"charset": {"file": "../dict.txt", "sha256": "0", "classes": 4}}, "not a plain name"),
+        ({"name": 5}, "name: 5 is not str"),
+        ({"opt": [1]}, "opt: [1] is not dict"),
+        ({"source": []}, "source: [] is not dict"),
+        ({"checks": ["passed"]}, "checks[0]: 'passed' is not dict"),
+        ({"pipeline": {"rec_width": 160}}, "pipeline.rec_width: 160 is not str"),
+        ({"files": [{"path": 3, "bytes": True, "sha256": "0"}]}, "files[0].path: 3 is not str; files[0].bytes: True is"),
+        ({"charset": {"file": "dict.txt", "sha256": "0", "classes": "4"}}, "charset.classes: '4' is not int"),
+        ({"input": {**asdict(INPUT), "mean": [0.5, 0.5]}}, "input.mean: 2 values, not 3"),
+        ({"input": {**asdict(INPUT), "std": [0.5, 0.5, float("nan")]}}, "input.std[2]: nan is not float"),
+        ({"input": {**asdict(INPUT), "std": [0, 1, 1]}}, "a std of 0 cannot divide"),
     ],
 )
 def test_card_that_does_not_fit_is_refused(recogniser: Path, change: dict[str, object], message: str) -> None:
@@ -78,9 +89,10 @@ def test_card_that_does_not_fit_is_refused(recogniser: Path, change: dict[str, o
 def test_malformed_json_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a model folder"):
         load_model(tmp_path / "nothing")
-    (tmp_path / "card.json").write_text("{")
-    with pytest.raises(InputError, match="not valid JSON"):
-        load_model(tmp_path)
+    for content in ("{", "[" * 100_000):
+        (tmp_path / "card.json").write_text(content)
+        with pytest.raises(InputError, match="not valid JSON"):
+            load_model(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"A\n\nB\n", b"\xff\xfe\n", b"a whole sentence\n"])
