@@ -396,6 +396,12 @@ print(json.dumps([summary["labelled"], seconds, used[0].ru_maxrss / 1024, cpu]))
 """
 
 
+def processor_seconds() -> float:
+    """What all programs of this machine, and its host where it is a virtual one, have had of its processors."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.alone
 def test_a_thousand_photos_take_little_time_and_memory(tmp_path):
     names = list(sample_names().items())
@@ -413,18 +419,21 @@ def test_a_thousand_photos_take_little_time_and_memory(tmp_path):
         return seconds, megabytes, cpu
 
     small, large = ours("few", "few labels")[1], ours("many", "many labels")[1]
-    bound = 0.0
+    bound, disturbed = 0.0, []
     assert large - small < 30, "memory must not grow with the photos"
     for attempt in range(6):  # Other work on the machine may disturb a measurement.
         start, cpu = time.perf_counter(), time.process_time()
         note_labels(tmp_path / "some", tmp_path / f"note {attempt}", "all")
         note, note_cpu = time.perf_counter() - start, time.process_time() - cpu
+        before = processor_seconds()
         seconds, _, ours_cpu = ours("some", f"ours {attempt}")
+        # Others had a tenth of a core: then two processes do not get two cores.
+        disturbed.append(processor_seconds() - before - ours_cpu > 0.1 * seconds + 0.3)
         # With both cores to itself it could not take less than half of its processor time, start of Python included.
         bound = max(bound, note_cpu / (ours_cpu / 2))
         print(f"250 photos: note {note:.2f} s, ours {seconds:.2f} s, {note / seconds:.2f}x; 1001: {large:.0f} MB")
         if note / seconds >= 1.8:
             break
     assert tree(tmp_path / f"ours {attempt}") == tree(tmp_path / f"note {attempt}")
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1) + 1  # Then two processes do not get two cores.
-    assert note / seconds >= 1.8 or (busy and bound >= 1.8), f"{note / seconds:.2f}x, by processor time {bound:.2f}x"
+    said = f"{note / seconds:.2f}x, by processor time {bound:.2f}x"
+    assert note / seconds >= 1.8 or (all(disturbed) and bound >= 1.8), said
