@@ -317,15 +317,24 @@ def load_bundle(path: Path) -> Bundle:
         InputError: Not a bundle.
         VerifyError: A file is missing, too many or changed.
     """
-    folder = path
-    if path.is_file():
-        folder = cache_dir("bundle") / sha256_file(path)[:32]
-        if not folder.is_dir():
-            try:
-                extract(path, folder)
-            except (InputError, OSError):
-                if not folder.is_dir():  # else another thread or process was faster with the same content
-                    raise
+    if not path.is_file():
+        return _verified(path, path)
+    folder = cache_dir("bundle") / sha256_file(path)[:32]
+    if folder.is_dir():
+        try:
+            return _verified(path, folder)
+        except (InputError, VerifyError):
+            # What was unpacked earlier may have been damaged since; the archive tells.
+            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        extract(path, folder)
+    except (InputError, OSError):
+        if not folder.is_dir():  # else another thread or process was faster with the same content
+            raise
+    return _verified(path, folder)
+
+
+def _verified(path: Path, folder: Path) -> Bundle:
     manifest_path = folder / MANIFEST_NAME
     if not manifest_path.is_file():
         raise InputError(f"{path} is not a bundle: {MANIFEST_NAME} is missing.", "`edge bundle` makes one.")

@@ -278,3 +278,12 @@ def test_cards_survive_the_manifest(tmp_path: Path) -> None:
     card = load_model(folder).card
     assert again.variants["test-fp32"]["rec_card"]["name"] == card.name
     assert again.variants["test-fp32"]["rec_card"]["files"][0]["sha256"] == card.files[0].sha256
+
+
+def test_damage_to_what_was_unpacked_earlier_is_not_blamed_on_the_archive(tmp_path: Path) -> None:
+    path = save_bundle(make_release(tmp_path), tmp_path / "a.tar")
+    for damage in (lambda file: file.write_bytes(b"cut"), lambda file: file.unlink()):
+        model = load_bundle(path).sources["models/test-fp32/rec.nb"]
+        whole = model.read_bytes()
+        damage(model)
+        assert load_bundle(path).sources["models/test-fp32/rec.nb"].read_bytes() == whole
