@@ -59,9 +59,9 @@ TEST("nb: a program of slashes without an end takes no longer than another") {
 }
 
 TEST("nb: operators are counted by target, and a model for the other kind of CPU is refused") {
-    const std::string program = std::string("\x09\0\0\0conv2d/def/4/1/1\0xx", 24) +
+    const std::string program = std::string("\x09\0\0\0conv2d/def/4/1/1\0xx", 23) +
                                 std::string("conv2d/int8_out/4/2/1\0", 22) + std::string("feed/def/1/4/2\0", 15) +
-                                std::string("a/4/1/1x\0b/4/1\0/4/\0", 20) + std::string("pool2d/def/2/1/1\0", 17);
+                                std::string("a/4/1/1x\0b/4/1\0/4/\0", 19) + std::string("pool2d/def/2/1/1\0", 17);
     const test::Scratch file(model(program));
     const NbFile found = check_nb_file(file.path());
     CHECK(found.arm_kernels == 2);
