@@ -14,6 +14,9 @@ from edge.errors import InputError
 MAX_PIXELS = 100_000_000
 """Photos with more pixels are refused before they are decoded: a header of a few bytes can ask for gigabytes."""
 
+MAX_SCANS = 100
+"""Progressive JPEGs with more scans are refused, as `plate_ocr` does (cpp/src/jpeg_scans.h says why)."""
+
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -30,7 +33,8 @@ def load_image(path: Path) -> Image:
         uint8 [height, width, 3], BGR.
 
     Raises:
-        InputError: Missing, empty, neither JPEG nor PNG, damaged, or larger than `MAX_PIXELS`.
+        InputError: Missing, empty, neither JPEG nor PNG, damaged, larger than `MAX_PIXELS`, or with more scans than
+            `MAX_SCANS`.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file.")
@@ -54,6 +58,8 @@ def decode_image(data: bytes, where: str) -> Image:
     width, height = size
     if width * height > MAX_PIXELS:
         raise InputError(f"{where} is {width}x{height} pixels; at most {MAX_PIXELS} are read.")
+    if _has_more_scans(data, MAX_SCANS):
+        raise InputError(f"{where} is a JPEG of more than {MAX_SCANS} scans, which would take too long to decode.")
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # it has limits of its own, such as a million pixels a side
@@ -94,3 +100,21 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
         else:
             position += 2 + int(struct.unpack(">H", data[position + 2 : position + 4])[0])
     return 0, 0
+
+
+def _has_more_scans(data: bytes, most: int) -> bool:
+    """Counts the scans of a JPEG as cpp/src/jpeg_scans.cc does, those in an EXIF thumbnail left out."""
+    if not data.startswith(_JPEG) or data.count(b"\xff\xda") <= most:
+        return False
+    scans = at = 0
+    while (at := data.find(b"\xff", at)) >= 0:
+        while at < len(data) and data[at] == 0xFF:  # Any number of fill bytes may stand before a marker's code.
+            at += 1
+        code = data[at] if at < len(data) else 0xD9
+        if code <= 0x01 or 0xD0 <= code <= 0xD8:  # A stuffed byte of pixel data, TEM, RST0 to RST7, a start of image.
+            continue
+        scans += code == 0xDA
+        if code == 0xD9 or scans > most:
+            break
+        at += 1 + int.from_bytes(data[at + 1 : at + 3], "big")
+    return scans > most

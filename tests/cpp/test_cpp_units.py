@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from cpp_program import SAMPLES, emulator
 
+from edge.errors import InputError
+from edge.ocr.image import load_image
 from edge.toolchain import BuildResult, build_program
 
 
@@ -90,7 +92,16 @@ def test_thousands_of_scans_are_refused_at_once(sanitized: BuildResult, tmp_path
         (tmp_path / f"{scans}.jpg").write_bytes(good[:-2] + refinement * (scans - before) + good[-2:])
     many, *refused = decoded(sanitized, tmp_path, [tmp_path / f"{scans}.jpg" for scans in (100, 101, 50_000)])
     assert many == "131 90" and all("more than 100 scans" in line for line in refused)
-    assert np.array_equal(cv2.imread(str(tmp_path / "0.ppm")), cv2.imread(str(tmp_path / "100.jpg")))
+    read = cv2.imread(str(tmp_path / "0.ppm"))
+    assert np.array_equal(read, cv2.imread(str(tmp_path / "100.jpg")))
+    # The reference draws the same line.
+    assert np.array_equal(read, load_image(tmp_path / "100.jpg"))
+    for scans in (101, 50_000):
+        with pytest.raises(InputError, match="more than 100 scans"):
+            load_image(tmp_path / f"{scans}.jpg")
+    thumbnail = b"\xff\xe1" + (2 + 14 * 500).to_bytes(2, "big") + refinement * 500
+    (tmp_path / "thumbnail.jpg").write_bytes(good[:2] + thumbnail + good[2:])
+    assert np.array_equal(load_image(tmp_path / "thumbnail.jpg"), cv2.imread(str(tmp_path / "progressive.jpg")))
 
 
 def test_overlapping_huffman_tables_take_no_time(sanitized: BuildResult, tmp_path: Path) -> None:
