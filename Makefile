@@ -39,6 +39,7 @@ lint: setup-test
 	@$(VENV)/mypy
 	@$(VENV)/interrogate -q -c setup.cfg edge convert train bench scripts
 	@$(VENV)/lint-imports
+	@sh scripts/lint_cpp.sh
 
 docs: setup-test
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict

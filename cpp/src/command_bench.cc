@@ -175,9 +175,10 @@ class Bench {
         write_memory();
         json_.key("answers").open_array();
         for (std::size_t i = 0; i < paths_.size(); ++i) {
-            if (!answers_[i]) continue;
+            const auto& answer = answers_[i];
+            if (!answer) continue;
             json_.open_object().item("image", paths_[i]);
-            write_plates(*answers_[i], json_);
+            write_plates(*answer, json_);
             json_.close_object();
         }
         json_.close_array().item("ok", why_.empty() && unread_.empty());

@@ -148,12 +148,12 @@ void PlateDecoder::step(const double* likely) {
             if (state < 0) continue;
             const bool repeat = prefix.length > 0 && symbol == prefix.last;
             const unsigned shift = static_cast<unsigned>(kLongest - 1 - prefix.length) * kKeyBits;
-            Prefix longer{prefix.key | static_cast<std::uint64_t>(symbol + 1) << shift,
-                          prefix.length + 1,
-                          symbol,
-                          static_cast<std::size_t>(state),
-                          0,
-                          0};
+            const Prefix longer{prefix.key | static_cast<std::uint64_t>(symbol + 1) << shift,
+                                prefix.length + 1,
+                                symbol,
+                                static_cast<std::size_t>(state),
+                                0,
+                                0};
             find_or_add(longer).open += (repeat ? prefix.ended : prefix.total()) * likely[symbol];
             if (++branches == kBranches) break;
         }

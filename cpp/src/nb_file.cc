@@ -19,9 +19,9 @@ class Reader {
     Reader(const std::string& path, std::FILE* file) : path_(path), file_(file) {
         if (std::fseek(file, 0, SEEK_END) == 0) {
             const long end = std::ftell(file);
-            size_ = end < 0 ? 0 : static_cast<std::uint64_t>(end);
+            // What cannot be sought to its start again is as unreadable as an empty file.
+            if (std::fseek(file, 0, SEEK_SET) == 0 && end > 0) size_ = static_cast<std::uint64_t>(end);
         }
-        std::rewind(file);
     }
 
     void bytes(void* to, std::size_t count) {

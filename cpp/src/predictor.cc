@@ -49,7 +49,7 @@ std::string first_line(const char* what) {
     std::size_t at = 0;
     while (at < text.size()) {
         const std::size_t end = text.find('\n', at);
-        std::string line = text.substr(at, end == std::string::npos ? end : end - at);
+        const std::string line = text.substr(at, end == std::string::npos ? end : end - at);
         const std::size_t start = line.find_first_not_of(" \t\r");
         if (start != std::string::npos) return line.substr(start, 300);
         if (end == std::string::npos) break;

@@ -123,8 +123,8 @@ std::string read_text(const std::string& path, const char* what) {
     constexpr std::size_t kMaxText = 64U << 20U;
     std::string text;
     char block[1U << 14U];
-    for (std::size_t got = 0; (got = std::fread(block, 1, sizeof(block), file.get())) > 0;) {
-        text.append(block, got);
+    while (std::feof(file.get()) == 0 && std::ferror(file.get()) == 0) {
+        text.append(block, std::fread(block, 1, sizeof(block), file.get()));
         if (text.size() > kMaxText) {
             throw Error(ExitCode::kConfig, std::string(what) + " " + path + " is larger than 64 MiB");
         }
