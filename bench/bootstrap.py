@@ -9,7 +9,8 @@ of the mean of the process medians, known from the data, and `sd` what the boots
 pooled median, when that is smaller). The simulation in the tests shows the coverage.
 
 Photos differ, and the list of photos is fixed: what differs between them is no uncertainty. Where the photo of every
-iteration is known, values are first divided by their photo's median.
+iteration is known, the bootstrap draws values divided by their photo's median, and the process medians are those of
+whole rounds over the photos, in milliseconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.sampling import LEVEL, Array, Groups, normalised, standard_error, student_t
+from bench.sampling import LEVEL, Array, Groups, normalised, standard_error, student_t, whole_rounds
 from bench.trend import two_modes
 
 REPLICATES = 1000
@@ -110,16 +111,27 @@ def median_interval(
     if len(processes) < 2:
         return None
     centre = float(np.median(np.concatenate(list(processes))))
-    if groups is not None:
-        flat = normalised(np.concatenate(list(processes)), np.concatenate(list(groups)))
-        relative = np.split(flat, np.cumsum([len(values) for values in processes])[:-1])
-        inner = median_interval(relative, seed=seed, replicates=replicates)
-        middle = float(np.median(flat))
-        assert inner is not None
-        return Interval(centre * inner.low / middle, centre * inner.high / middle) if middle > 0 else None
+    if groups is None:
+        return _interval(processes, [float(np.median(values)) for values in processes], seed, replicates)
+    flat = normalised(np.concatenate(list(processes)), np.concatenate(list(groups)))
+    relative = np.split(flat, np.cumsum([len(values) for values in processes])[:-1])
+    middle = float(np.median(flat))
+    if middle <= 0 or centre <= 0:
+        return None
+    whole = whole_rounds(processes, groups)
+    # The pooled median stands on few photos, those in the middle. How far it moves from process to process is seen in
+    # milliseconds: relative to its photo's median, one value of an odd number is exactly 1, and so may be the median of
+    # every process, whatever it does.
+    medians = [float(np.median(values)) for values in whole or relative]
+    unit = middle / centre if whole else 1.0
+    inner = _interval(relative, [value * unit for value in medians], seed, replicates)
+    return Interval(centre * inner.low / middle, centre * inner.high / middle)
+
+
+def _interval(processes: Sequence[Array], medians: Sequence[float], seed: int, replicates: int) -> Interval:
+    centre = float(np.median(np.concatenate(list(processes))))
     draws = bootstrap_medians(processes, seed=seed, replicates=replicates)
-    error = standard_error(np.array([np.median(values) for values in processes]))
-    interval = _positive(_calibrated(centre, draws, error, len(processes) - 1))
+    interval = _positive(_calibrated(centre, draws, standard_error(np.array(medians)), len(processes) - 1))
     modes = two_modes(np.concatenate([_thinned(values) for values in processes]))
     if modes is None or not modes.apart:
         return interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -37,6 +38,29 @@ def normalised(values: Array, groups: Groups | None) -> Array:
         if centre > 0:
             out[mask] = values[mask] / centre
     return out
+
+
+def whole_rounds(processes: Sequence[Array], groups: Sequence[Groups]) -> list[Array] | None:
+    """Leaves of every process as many timings of each photo as of its least often timed one, the first ones.
+
+    Medians of what is left can be compared: no process had more of the large photos than another.
+
+    Args:
+        processes: Milliseconds, one array a process.
+        groups: Photo index of every value, shaped like `processes`.
+
+    Returns:
+        Arrays like `processes`; None when a process lacks a photo that another one has.
+    """
+    photos = np.unique(np.concatenate(list(groups)))
+    kept = []
+    for values, labels in zip(processes, groups, strict=True):
+        places = [np.flatnonzero(labels == photo) for photo in photos]
+        rounds = min(place.size for place in places)
+        if rounds == 0:
+            return None
+        kept.append(values[np.sort(np.concatenate([place[:rounds] for place in places]))])
+    return kept
 
 
 def standard_error(values: Array) -> float:
