@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from bench.opening import close_target, open_target, resolve_plan
 from bench.plan import PRESETS
 from bench.selfcheck import check_slower, with_program
 from edge.toolchain import build_program
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.alone
@@ -35,3 +39,11 @@ def test_a_slower_stage_is_named(ssh_board: SshServer, tmp_path: Path) -> None:
         assert "det_infer" in check.data["named"] and check.data["ratio"] > 1.5, check.text
     finally:
         close_target(target)
+
+
+def test_the_script_behind_make_bench_self_starts() -> None:
+    """It takes the tests' ssh server without pytest, which would find the modules beside it."""
+    script = ROOT / "scripts" / "bench_self.py"
+    answer = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=False, cwd="/")
+    assert answer.returncode == 0, answer.stderr
+    assert "--pairs" in answer.stdout
