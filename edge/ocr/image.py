@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -82,39 +84,36 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    position = 2
-    while position + 9 <= len(data):
-        if data[position] != 0xFF:
-            position += 1
-            continue
-        marker = data[position + 1]
-        # SOF0..SOF15 without the tables DHT (C4), JPG (C8) and DAC (CC) hold the size.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
-            return int(width), int(height)
-        if marker == 0xFF:
-            position += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:
-            position += 2
-        else:
-            position += 2 + int(struct.unpack(">H", data[position + 2 : position + 4])[0])
-    return 0, 0
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yields each segment's marker code and the offset of its length, up to the end-of-image marker.
 
-
-def _has_more_scans(data: bytes, most: int) -> bool:
-    """Counts the scans of a JPEG as cpp/src/jpeg_scans.cc does, those in an EXIF thumbnail left out."""
-    if not data.startswith(_JPEG) or data.count(b"\xff\xda") <= most:
-        return False
-    scans = at = 0
+    As in cpp/src/jpeg_scans.cc: what lies between two segments is looked through for the next marker, behind the head
+    of a scan it is pixel data, and an EXIF thumbnail inside of a segment is passed over with it.
+    """
+    at = 2
     while (at := data.find(b"\xff", at)) >= 0:
         while at < len(data) and data[at] == 0xFF:  # Any number of fill bytes may stand before a marker's code.
             at += 1
         code = data[at] if at < len(data) else 0xD9
         if code <= 0x01 or 0xD0 <= code <= 0xD8:  # A stuffed byte of pixel data, TEM, RST0 to RST7, a start of image.
             continue
-        scans += code == 0xDA
-        if code == 0xD9 or scans > most:
-            break
+        if code == 0xD9:
+            return
+        yield code, at + 1
         at += 1 + int.from_bytes(data[at + 1 : at + 3], "big")
-    return scans > most
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    for code, at in _jpeg_segments(data):
+        # SOF0..SOF15 without the tables DHT (C4), JPG (C8) and DAC (CC) hold the size.
+        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC) and at + 7 <= len(data):
+            height, width = struct.unpack(">HH", data[at + 3 : at + 7])
+            return int(width), int(height)
+    return 0, 0
+
+
+def _has_more_scans(data: bytes, most: int) -> bool:
+    if not data.startswith(_JPEG) or data.count(b"\xff\xda") <= most:
+        return False
+    scans = (code for code, _ in _jpeg_segments(data) if code == 0xDA)
+    return next(islice(scans, most, None), None) is not None
