@@ -112,26 +112,29 @@ def median_interval(
         return None
     centre = float(np.median(np.concatenate(list(processes))))
     if groups is None:
-        return _interval(processes, [float(np.median(values)) for values in processes], seed, replicates)
+        return _interval(processes, _error(processes), seed, replicates)
     flat = normalised(np.concatenate(list(processes)), np.concatenate(list(groups)))
     relative = np.split(flat, np.cumsum([len(values) for values in processes])[:-1])
     middle = float(np.median(flat))
     if middle <= 0 or centre <= 0:
         return None
-    whole = whole_rounds(processes, groups)
+    unit = centre / middle
     # The pooled median stands on few photos, those in the middle. How far it moves from process to process is seen in
     # milliseconds: relative to its photo's median, one value of an odd number is exactly 1, and so may be the median of
     # every process, whatever it does.
-    medians = [float(np.median(values)) for values in whole or relative]
-    unit = middle / centre if whole else 1.0
-    inner = _interval(relative, [value * unit for value in medians], seed, replicates)
-    return Interval(centre * inner.low / middle, centre * inner.high / middle)
+    whole = whole_rounds(processes, groups)
+    inner = _interval(relative, _error(whole) / unit if whole else _error(relative), seed, replicates)
+    return Interval(unit * inner.low, unit * inner.high)
 
 
-def _interval(processes: Sequence[Array], medians: Sequence[float], seed: int, replicates: int) -> Interval:
+def _error(processes: Sequence[Array]) -> float:
+    return standard_error(np.array([np.median(values) for values in processes]))
+
+
+def _interval(processes: Sequence[Array], error: float, seed: int, replicates: int) -> Interval:
     centre = float(np.median(np.concatenate(list(processes))))
     draws = bootstrap_medians(processes, seed=seed, replicates=replicates)
-    interval = _positive(_calibrated(centre, draws, standard_error(np.array(medians)), len(processes) - 1))
+    interval = _positive(_calibrated(centre, draws, error, len(processes) - 1))
     modes = two_modes(np.concatenate([_thinned(values) for values in processes]))
     if modes is None or not modes.apart:
         return interval
