@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import InputError, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
               help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write Markdown to this file.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def compare(
     a: Path,
     b: Path,

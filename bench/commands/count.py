@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--photo", type=click.Path(path_type=Path), help="Photo to read. [default: one of the samples]")
 @click.option("--fail-above", metavar="COUNT",
               help="Exit with 10 when the kit's own stages need more instructions, such as 60M.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def count(
     device: str, cpu: str, sets: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
     library: Path | None, photo: Path | None, fail_above: str | None, as_json: bool,

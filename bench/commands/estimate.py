@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--classes", type=click.IntRange(2, 100_000), help="Classes of the recogniser. [default: the set's]")
 @click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True,
               metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def estimate(
     device: str, sets: tuple[str, ...], sides: tuple[str, ...], photo: str, rec_width: int | None, classes: int | None,
     precisions: tuple[str, ...], as_json: bool,

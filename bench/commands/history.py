@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _open(context: click.Context) -> History:
 
 @history.command(name="add")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.pass_context
 def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool) -> None:
     """Add results (result.json files, or folders that hold any)."""
@@ -66,7 +67,7 @@ def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool
 @history.command(name="list")
 @click.option("--device", help="Only of this device.")
 @click.option("--board", help="Only of this kind of board.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.pass_context
 def list_results(context: click.Context, device: str | None, board: str | None, as_json: bool) -> None:
     """List results, the oldest first."""
@@ -87,7 +88,7 @@ def list_results(context: click.Context, device: str | None, board: str | None, 
 @click.option("--cell", help="Only combinations whose name begins with this, such as ppocrv3-int8.")
 @click.option("--stage", default="total", show_default=True, help="Stage of the pipeline.")
 @click.option("--all", "everything", is_flag=True, help="Include INVALID figures.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.pass_context
 def trend(
     context: click.Context, device: str | None, cell: str | None, stage: str, everything: bool, as_json: bool

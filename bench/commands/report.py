@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import UsageError
 
 
@@ -16,7 +16,7 @@ from edge.errors import UsageError
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the reports. [default: beside the result]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace reports that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""
     from bench.report import REPORT_NAMES, write_reports

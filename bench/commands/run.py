@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.options import examples, fleet_options, inventory_option
+from edge.commands.options import examples, fleet_options, inventory_option, json_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
               help="Read the photos on this host too and compare. [default: for real boards]")  # fmt: skip
 @click.option("--no-history", is_flag=True, help="Do not add the result to `bench history`.")
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def run(device: str | None, group: str | None, inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import NotValidError
 
 
@@ -22,7 +23,7 @@ from edge.errors import NotValidError
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the outcome. [default: out/NAME/self]")  # fmt: skip
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Also write the outcome to this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def selfcheck(
     device: str, models: str, side: str, pairs: int, plan_name: str, out: Path | None, record: Path | None, as_json: bool
 ) -> None:

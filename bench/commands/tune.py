@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
               help="Folder for the outcome. [default: out/NAME/tune]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Begin anew, and replace an outcome that is there.")
 @click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def tune(
     device: str, min_f: float, models: tuple[str, ...], precisions: tuple[str, ...], threads: tuple[int, ...],
     power_modes: tuple[str, ...], sides: tuple[str, ...], decodes: tuple[str, ...], photos: tuple[Path, ...],

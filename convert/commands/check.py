@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import ExitCode
 from edge.models import TARGETS
 from edge.streams import printable
@@ -17,7 +18,7 @@ from edge.streams import printable
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
 @click.option("--opt-version", help="Converter: 2.10, 2.12 or 2.13rc0. [default: the installed one]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.pass_context
 def check(context: click.Context, model: Path, target: str, opt_version: str | None, as_json: bool) -> None:
     """Find what would stop or slow a conversion, before it starts.

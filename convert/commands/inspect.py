@@ -11,6 +11,7 @@ from rich.table import Table
 
 from convert.anatomy import Anatomy, Difference, compare, dissect
 from convert.nbfile.reader import parse_nb
+from edge.commands.options import json_option
 from edge.console import PlainConsole
 from edge.errors import InputError, UsageError
 from edge.models import CARD_NAME, load_model
@@ -37,7 +38,7 @@ def open_nb(path: Path) -> tuple[Anatomy, bytes]:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb [OTHER.nb]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")
 @click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="How many weights to list.")
 @click.option("--force", is_flag=True, help="Overwrite the HTML file.")

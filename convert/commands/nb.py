@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.models import TARGETS, TASKS, Model
 from edge.streams import printable
 
@@ -33,7 +33,7 @@ WEIGHTS = ("keep", "int16", "int8")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a model that has no card.")
 @click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser that has no card.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def nb(
     model: Path,
     target: str,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from edge.models import load_model
 
 
@@ -15,7 +16,7 @@ from edge.models import load_model
 @click.option("--charset", required=True, help="`plate`, or a dictionary file with the characters to keep.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def prune(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
     """Keep only some characters of a recogniser; the scores of the kept ones do not change."""
     from convert.prune import prune_charset, wanted_characters

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
+from edge.commands.options import json_option
 from edge.console import PlainConsole
 from edge.errors import InputError
 from edge.models import CARD_NAME, load_model
@@ -19,7 +20,7 @@ from edge.paths import write_atomic
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb ...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a treemap of the first file to this page.")
 @click.option("--force", is_flag=True, help="Overwrite the HTML file.")
 def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool) -> None:

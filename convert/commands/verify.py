@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
 from edge.models import load_model
@@ -27,7 +27,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
 @click.option("--threads", default="1,2,4", show_default=True, help="Thread counts that must give the same answers.")
 @click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.pass_context
 def verify(
     context: click.Context,

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.errors import HostError, UsageError
 from edge.toolchain import ABIS, BuildResult, build_program
 
@@ -23,7 +23,7 @@ from edge.toolchain import ABIS, BuildResult, build_program
 @click.option("--static-libstdcxx", is_flag=True, help="Link libstdc++ statically; needs a glibc as new as the compiler's.")
 @click.option("--sanitize", is_flag=True, help="Build with the address and undefined-behaviour sanitizers.")
 @click.option("--tests", is_flag=True, help="Build the unit tests too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def build(
     device: str | None,
     abi: str | None,

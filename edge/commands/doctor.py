@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from edge.commands.options import examples
+from edge.commands.options import examples, json_option
 from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
 
@@ -18,7 +18,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command(epilog=examples("edge doctor", "edge doctor --for arm64 --for ssh --brief"))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.option("--brief", is_flag=True, help="Show only what fails.")
 @click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices and check them.")
 @click.option("--for", "purposes", multiple=True, type=click.Choice(PURPOSES),

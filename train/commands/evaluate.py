@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from edge.commands.options import json_option
 from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 
 SCHEMA = "plate-edge/evaluation/1"
@@ -42,7 +43,7 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
 )
 @click.option("--mistakes", is_flag=True, help="List what was not read exactly.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def evaluate(
     task: str,
     models: tuple[Path, ...],

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.models import TASKS, Model
 
@@ -30,7 +31,7 @@ from edge.models import TASKS, Model
     help="Dictionary of a checkpoint without dict.txt beside it. [default: the published one]",
 )
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def export(
     sources: tuple[Path, ...],
     out: Path,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from edge.commands.options import json_option
 from edge.errors import UsageError
 
 
@@ -21,7 +22,7 @@ from edge.errors import UsageError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; a run in it goes on.")
 @click.option("--stop", type=click.IntRange(1), help="Stop after this step with a checkpoint, as if interrupted.")
 @click.option("--visualdl", type=click.Path(path_type=Path), help="Also log for VisualDL into this folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def fit(
     task: str,
     recipe_name: str,

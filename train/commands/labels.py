@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from train.labels import BACKENDS, LabelOptions, make_labels
 from train.progress import bars
 
@@ -25,7 +26,7 @@ from train.progress import bars
 )
 @click.option("--strict", is_flag=True, help="End at the first bad photo instead of skipping it.")
 @click.option("--force", is_flag=True, help="Replace labels that were made from other photos.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: bool, as_json: bool) -> None:
     """Make det.txt, rec.txt, crops and a table from CCPD2019 or CCPD2020 photos.
 

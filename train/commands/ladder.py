@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from edge.commands.options import json_option
+
 SCHEMA = "plate-edge/ladder/1"
 MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -28,7 +30,7 @@ MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--quantised", type=MODELS, help="Likewise.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
 @click.option("--jobs", type=click.IntRange(1), help="Number of processes. [default: one per core]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def ladder(
     labels: Path,
     limit: str,

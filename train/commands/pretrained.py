@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import EdgeError
 from edge.models import TASKS, Model, load_model
 
@@ -14,7 +15,7 @@ from edge.models import TASKS, Model, load_model
 @click.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for det/ and rec/.")
 @click.option("--force", is_flag=True, help="Replace models that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def pretrained(out: Path, force: bool, as_json: bool) -> None:
     """Write the published PP-OCRv3 detector and recogniser as inference models.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import yaml
 
+from edge.commands.options import json_option
 from edge.errors import InputError, UsageError
 
 
@@ -19,7 +20,7 @@ from edge.errors import InputError, UsageError
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for best.pdparams and dict.txt.")
 @click.option("--ratio", default=0.25, show_default=True, help="Share of the filters to take out.")
 @click.option("--least", default=256, show_default=True, help="Only layers of at least so many channels.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json: bool) -> None:
     """Take filters out of a recogniser's widest layers (PaddleSlim, least L1 norm first).
 

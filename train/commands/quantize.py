@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.models import TASKS, Model, load_model
 
@@ -34,7 +35,7 @@ from edge.models import TASKS, Model, load_model
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="For qat: override a setting.")
 @click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
 @click.option("--force", is_flag=True, help="Replace a model that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def quantize(
     task: str,
     sources: tuple[Path, ...],

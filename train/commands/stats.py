@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.paths import write_atomic
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 @click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
 @click.option("--force", is_flag=True, help="Replace the file of --png.")
 def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.commands.options import json_option
 from train.progress import bars
 from train.synth.dataset import SynthOptions, make_synth
 from train.synth.plate import KINDS
@@ -24,7 +25,7 @@ from train.synth.scene import WEATHERS
 @click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,
               help="Number of processes; 0: one per core.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a set that was rendered with other options.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@json_option
 def synth(
     out: Path,
     count: int,
