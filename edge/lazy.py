@@ -8,20 +8,22 @@ from typing import Any
 
 import click
 
+from edge.commandline import Group
 from edge.streams import broken_pipe
 from edge.suggest import did_you_mean
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are named in a table.
 
     Args:
         table: Command name to (`"module:attribute"`, one line of help). The help line is kept here so that
             listing the commands imports none of them.
+        old: See `Group`.
     """
 
-    def __init__(self, *args: object, table: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.table = dict(table)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -37,14 +39,14 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Names the nearest command for one that is not there; Click does so only for commands that it has loaded.
 
         Raises:
             click.UsageError: There is no such command.
         """
         name = args[0]
-        if name in self.table or name.startswith("-") or ctx.resilient_parsing:
+        if name in self.table or name in self.old or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         raise click.UsageError(f"No such command {name!r}.{did_you_mean(name, self.table)}", ctx)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import InputError, NotValidError, UsageError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bench.result import Result
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "bench compare before/result.json after/result.json",
     "bench compare before after --fail-if 5% --junit bench.xml",
 ))

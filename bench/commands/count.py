@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import NotValidError, UsageError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 
-@click.command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
+@command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
 @click.option("--device", default="virtual", show_default=True, metavar="NAME", help="A board profile or device.")
 @click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
 @click.option("--models", "sets", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import InputError, UsageError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from edge.board import Board
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "bench estimate --device rk3399",
     "bench estimate --device rpi4 --photo 1920x1080 --det-side max:640",
 ))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commandline import group
 from edge.commands.options import json_option
 from edge.errors import UsageError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-@click.group()
+@group()
 @click.option(
     "--db", envvar="PLATE_EDGE_HISTORY", metavar="URL",
     help="Database. [default: $PLATE_EDGE_HISTORY, else SQLite in your settings folder]",

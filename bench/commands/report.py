@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import UsageError
 
 
-@click.command(epilog=examples("bench report out/gate/20260101-120000 --force"))
+@command(epilog=examples("bench report out/gate/20260101-120000 --force"))
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the reports. [default: beside the result]")  # fmt: skip

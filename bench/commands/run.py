@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, fleet_options, inventory_option, json_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from edge.board import Device
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "bench run --device local --plan quick",
     "bench run --device gate --threads 1 --threads 2 --det-side max:512 --det-side min:736",
     "bench run --group lab --require-valid",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import NotValidError
 
 
-@click.command(name="self")
+@command(name="self")
 @click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
 @click.option("--models", default="plate-v1", show_default=True, metavar="SET", help="Model set.")
 @click.option("--det-side", "side", default="own", show_default=True, metavar="SIDE",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import UsageError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from bench.tune import Tuning
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "bench tune --device gate --photos photos --min-f 0.97",
     "bench tune --device gate --photos photos --apply",
 ))

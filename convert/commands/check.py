@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import ExitCode
 from edge.models import TARGETS
 from edge.streams import printable
 
 
-@click.command()
+@command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
 @click.option("--opt-version", help="Converter: 2.10, 2.12 or 2.13rc0. [default: the installed one]")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from convert.anatomy import Anatomy, Difference, compare, dissect
 from convert.nbfile.reader import parse_nb
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.console import PlainConsole
 from edge.errors import InputError, UsageError
@@ -36,7 +37,7 @@ def open_nb(path: Path) -> tuple[Anatomy, bytes]:
     return dissect(parse_nb(content, path), content), content
 
 
-@click.command()
+@command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb [OTHER.nb]")
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.models import TARGETS, TASKS, Model
 from edge.streams import printable
@@ -16,7 +17,7 @@ from edge.streams import printable
 WEIGHTS = ("keep", "int16", "int8")
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "edge convert nb models/rec --target arm",
     "edge convert nb models/rec --target arm --board rk3399 --out models/rec-arm",
 ))

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.models import load_model
 
 
-@click.command()
+@command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--charset", required=True, help="`plate`, or a dictionary file with the characters to keep.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")

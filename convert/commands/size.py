@@ -11,6 +11,7 @@ from rich.table import Table
 
 from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.console import PlainConsole
 from edge.errors import InputError
@@ -18,7 +19,7 @@ from edge.models import CARD_NAME, load_model
 from edge.paths import write_atomic
 
 
-@click.command()
+@command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb ...")
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a treemap of the first file to this page.")

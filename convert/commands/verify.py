@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
@@ -19,7 +20,7 @@ from edge.models import load_model
 _FOLDER = click.Path(path_type=Path)
 
 
-@click.command(epilog=examples("edge convert verify models/rec-x86 --source models/rec"))
+@command(epilog=examples("edge convert verify models/rec-x86 --source models/rec"))
 @click.argument("model", type=click.Path(path_type=Path), metavar="NB_MODEL")
 @click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
 @click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")

@@ -10,12 +10,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.errors import HostError, UsageError
 from edge.toolchain import ABIS, BuildResult, build_program
 
 
-@click.command(epilog=examples("edge build", "edge build --device rk3399"))
+@command(epilog=examples("edge build", "edge build --device rk3399"))
 @click.option("--device", metavar="NAME", help="Build for this device or kind of board.")
 @click.option("--abi", type=click.Choice([*ABIS, "host"]), help="Build for any board of this ABI.")
 @click.option("--cpu", metavar="NAME", help="Value of -mcpu (ARM) or -march (x86). [default: the board's, or none]")

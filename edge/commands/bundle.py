@@ -10,13 +10,14 @@ import click
 
 from edge.board import Board, find_device, list_profiles, load_inventory, load_profile
 from edge.bundle import Bundle, save_bundle
+from edge.commandline import command
 from edge.commands.models import choose_bundle, read_choice, release_options
 from edge.commands.options import examples, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import InputError
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "edge bundle --device rk3399 --out plate.tar",
     "edge flash --device gate --bundle plate.tar",
 ))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from edge.commandline import command
+
 SHELLS = ("bash", "zsh", "fish")
 PROGRAMS = ("edge", "bench")
 
 
-@click.command()
+@command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
     """Print what completes `edge` and `bench` in SHELL.

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edge.board import Board, Cluster, Device, find_device, inventory_path, list_profiles, load_inventory, load_profile
+from edge.commandline import command, group
 from edge.commands.options import examples, fleet_options, inventory_option, json_option
 from edge.errors import UsageError, VerifyError
 from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
@@ -23,7 +24,7 @@ from edge.transport import connect, device_root
 STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
 
 
-@click.group()
+@group()
 def device() -> None:
     """Your boards: a name, a profile and an address each, in devices.yml."""
 
@@ -158,7 +159,7 @@ def _confirm(name: str, where: str, kind: str, print_: str) -> None:
     click.confirm("Is it the same as `ssh-keygen -lf /etc/ssh/ssh_host_*.pub` says on the board?", abort=True, err=True)
 
 
-@click.command()
+@command()
 @fleet_options
 @json_option
 @inventory_option

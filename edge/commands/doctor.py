@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from edge.commandline import command
 from edge.commands.options import examples, json_option
 from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
@@ -17,7 +18,7 @@ from edge.errors import ExitCode
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-@click.command(epilog=examples("edge doctor", "edge doctor --for arm64 --for ssh --brief"))
+@command(epilog=examples("edge doctor", "edge doctor --for arm64 --for ssh --brief"))
 @json_option
 @click.option("--brief", is_flag=True, help="Show only what fails.")
 @click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices and check them.")

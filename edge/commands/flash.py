@@ -14,6 +14,7 @@ import click
 
 from edge.board import Device, find_device
 from edge.bundle import Bundle, load_bundle
+from edge.commandline import command
 from edge.commands.models import Choice, choose_bundle, read_choice, release_options
 from edge.commands.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.commands.steps import Steps, steps
@@ -29,7 +30,7 @@ from edge.transport import connect, device_root
 T = TypeVar("T")
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "edge flash --device gate",
     "edge flash --device gate,barn --models plate-v1 --precision int8",
     "edge flash --device gate --bundle plate.tar",
@@ -124,7 +125,7 @@ def _flash_text(device: Device, done: FlashResult) -> str:
     return "\n".join([*lines, *(f"  note: {note}" for note in done.notes)])
 
 
-@click.command()
+@command()
 @fleet_options
 @json_option
 @inventory_option
@@ -183,7 +184,7 @@ def _show_status(device: Device, state: dict[str, Any]) -> None:
         click.echo(f"  disk      {state['free_bytes'] / 1e6:.0f} MB free")
 
 
-@click.command()
+@command()
 @fleet_options
 @click.option("--to", default="", metavar="HASH", help="Another release; the beginning of its hash is enough.")
 @click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
@@ -207,7 +208,7 @@ def rollback(
     )
 
 
-@click.command()
+@command()
 @fleet_options
 @click.option("--keep", default=2, show_default=True, help="Releases to keep, the current one among them.")
 @click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
@@ -233,7 +234,7 @@ def clean(
     )
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@command(context_settings={"ignore_unknown_options": True})
 @device_option
 @inventory_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)

@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from edge.board import INVENTORY_ENV, list_profiles
+from edge.commandline import command
 from edge.commands.options import examples, inventory_option
 from edge.errors import EdgeError, ExitCode
 from edge.process import edge_command
 from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "edge quickstart",
     "edge quickstart --on ssh --address pi@192.168.1.30 --board rpi5",
     "edge quickstart --on laptop --yes",

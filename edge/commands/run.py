@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from edge.board import Device, find_device
+from edge.commandline import command
 from edge.commands.options import complete_devices, examples, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
@@ -26,7 +27,7 @@ SCHEMA = "plate-edge/run/1"
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-@click.command(epilog=examples(
+@command(epilog=examples(
     "edge run photo.jpg",
     "edge run --device gate --draw out/drawn photos",
     "edge run --set decode=plate --json photo.jpg",

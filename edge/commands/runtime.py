@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edge.board import list_profiles, load_profile
+from edge.commandline import group
 from edge.commands.options import json_option
 from edge.commands.steps import steps
 from edge.errors import EdgeError, UsageError
@@ -25,7 +26,7 @@ from edge.runtime import (
 from edge.suggest import did_you_mean
 
 
-@click.group()
+@group()
 def runtime() -> None:
     """Paddle Lite's libraries: each is pinned by its SHA-256 when it is first used."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from edge.commandline import group
 from edge.commands.options import inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import UsageError
@@ -21,7 +22,7 @@ from edge.virtual import up as switch_on
 name_argument = click.argument("name", default=DEFAULT)
 
 
-@click.group()
+@group()
 def virtual() -> None:
     """A virtual ARM board on this host: Debian, a real sshd, the processor emulated.
 

@@ -42,9 +42,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def invoke(*words: str) -> Result:
         nonlocal count
         count += 1
-        out = str(tmp_path / f"out{count}")
-        line = ["run", "--device", "local", "--plan", str(plan), "--out", out, "--no-report", "--quiet", *words]
-        return CliRunner().invoke(bench, line)
+        line = ["run", "--device", "local", "--plan", str(plan), "--no-report", "--quiet", *words]
+        out = [] if "--out" in words else ["--out", str(tmp_path / f"out{count}")]
+        return CliRunner().invoke(bench, [*line, *out])
 
     invoke.db = db  # type: ignore[attr-defined]
     invoke.last = lambda: tmp_path / f"out{count}"  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 
@@ -19,7 +20,7 @@ SCHEMA = "plate-edge/evaluation/1"
 TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 
 
-@click.command("eval")
+@command("eval")
 @click.argument("task", type=click.Choice(list(TASKS)))
 @click.option(
     "--model",

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.models import TASKS, Model
 
 
-@click.command()
+@command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the inference model.")
 @click.option("--name", help="Name for its card. [default: the folder's]")

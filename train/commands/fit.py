@@ -11,11 +11,12 @@ from typing import Any
 import click
 import yaml
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import UsageError
 
 
-@click.command()
+@command()
 @click.argument("task", type=click.Choice(["det", "rec"]))
 @click.option("--recipe", "recipe_name", required=True, help="Name of a recipe of the kit, or a .yml file.")
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from train.labels import BACKENDS, LabelOptions, make_labels
 from train.progress import bars
 
 
-@click.command()
+@command()
 @click.option("--ccpd", "root", required=True, type=click.Path(path_type=Path), help="Folder of CCPD photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where labels and crops go.")
 @click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,

@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 
 SCHEMA = "plate-edge/ladder/1"
 MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@command()
 @click.option(
     "--labels",
     required=True,

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import EdgeError
 from edge.models import TASKS, Model, load_model
 
 
-@click.command()
+@command()
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for det/ and rec/.")
 @click.option("--force", is_flag=True, help="Replace models that are there.")
 @json_option

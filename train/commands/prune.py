@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import yaml
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import InputError, UsageError
 
 
-@click.command()
+@command()
 @click.argument("task", type=click.Choice(["rec"]))
 @click.option(
     "--model", "source", required=True, type=click.Path(exists=True, path_type=Path), help="A fit's run or .pdparams."

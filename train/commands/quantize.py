@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.models import TASKS, Model, load_model
 
 
-@click.command()
+@command()
 @click.argument("task", type=click.Choice(TASKS))
 @click.option(
     "--model",

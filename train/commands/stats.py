@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from edge.errors import UsageError
 from edge.paths import write_atomic
 
 
-@click.command()
+@command()
 @click.argument("source", type=click.Path(path_type=Path))
 @json_option
 @click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")

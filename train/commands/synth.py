@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.commandline import command
 from edge.commands.options import json_option
 from train.progress import bars
 from train.synth.dataset import SynthOptions, make_synth
@@ -14,7 +15,7 @@ from train.synth.plate import KINDS
 from train.synth.scene import WEATHERS
 
 
-@click.command()
+@command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the rendered set.")
 @click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same files.")
