@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,19 +13,20 @@ from typing import Any
 from bench.hostcheck import HostReader, agreement_with_host
 from bench.plan import Plan
 from bench.result import Result
-from bench.target import Target, TargetPhoto, find_photos, push_photos, read_labels
+from bench.target import GivenPhotos, Target, TargetPhoto, push_photos
 from bench.tuneboard import BoardTuner, Tuning
 from edge import __version__
 from edge.board import Device, find_device
 from edge.install import ensure_installed, installed_release
 from edge.manifest import Manifest
 from edge.paths import KIT_ROOT
+from edge.photolabels import LABELS_NAME, read_labels
+from edge.photolist import SAMPLES
 from edge.release import Release
 from edge.transport import Transport, connect, device_root
 from edge.transport.base import Progress
 
 Report = Callable[[str], None]
-SAMPLES = Path(__file__).resolve().parent.parent / "edge" / "samples"
 HOST_NOTE = (
     "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "
     "fast int8 path; int8 against fp32 here says nothing about what a board would gain or lose."
@@ -41,7 +43,7 @@ def open_target(
     device: Device | str,
     plan: Plan,
     *,
-    photos: list[Path] | None = None,
+    photos: GivenPhotos | None = None,
     installed: bool = False,
     report: Report = lambda text: None,
     progress: Progress | None = None,
@@ -51,7 +53,7 @@ def open_target(
     Args:
         device: The board or its name.
         plan: What will be measured.
-        photos: Photos and folders of photos; None for the samples of the release.
+        photos: From `find_photos`; None for the samples of the release.
         installed: Take the release that is on the board as it is, and build and send nothing.
         report: Called with a line before each step that takes long.
         progress: Of what goes over the link.
@@ -63,7 +65,6 @@ def open_target(
         EdgeError: What the failing part says.
     """
     found = find_device(device) if isinstance(device, str) else device
-    listed = find_photos(photos) if photos else None
     transport = connect(found)
     if installed:
         release = installed_release(transport, found)
@@ -71,8 +72,10 @@ def open_target(
         release = ensure_installed(found, plan.models, plan.precisions, report, transport=transport, progress=progress)
     for variant in plan.variants:
         release.variant(variant)
-    if listed is not None:
-        placed = push_photos(transport, f"{device_root(transport, found)}/photos", listed)
+    scratch = None
+    if photos is not None:
+        scratch = tempfile.TemporaryDirectory(prefix="plate-edge-")
+        placed = push_photos(transport, f"{device_root(transport, found)}/photos", photos.photos, Path(scratch.name))
     else:
         placed = sample_photos(release)
     runtime = release.manifest.runtime
@@ -89,6 +92,7 @@ def open_target(
         runtime=dict(runtime),
         program=program,
         notes=(HOST_NOTE,) if kind == "host" else (),
+        scratch=scratch,
     )
 
 
@@ -151,11 +155,13 @@ def tuned_board(
 
 
 def close_target(target: Target) -> None:
-    """Ends both connections; a board that is gone is no error here."""
+    """Ends both connections and removes converted photos; a board that is gone is no error here."""
     for link in (target.transport, target.sampler):
         if link is not None:
             with suppress(Exception):
                 link.close()
+    if target.scratch is not None:
+        target.scratch.cleanup()
 
 
 def device_kind(device: Device, runtime: dict[str, Any]) -> str:
@@ -195,13 +201,13 @@ def variant_facts(manifest: Manifest, variant: str) -> dict[str, Any]:
 
 def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     """The photos inside a release, with their truth where they are the kit's own."""
-    labels = read_labels(SAMPLES / "labels.json")
+    labels = read_labels(SAMPLES / LABELS_NAME)
     placed = []
     files = {f"{release.path}/{item.path}": item for item in release.manifest.files}
     for remote in release.samples:
         item = files[remote]
         local = SAMPLES / Path(remote).name
-        placed.append(TargetPhoto(local, remote, item.sha256, item.size, labels.get(local.name)))
+        placed.append(TargetPhoto(local.name, local, remote, item.sha256, item.size, labels.get(local.name)))
     return tuple(placed)
 
 

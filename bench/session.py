@@ -277,7 +277,7 @@ class Session:
             "variants": {name: self.target.variants[name] for name in self.plan.variants},
             "photos": [
                 {
-                    "name": photo.local.name, "sha256": photo.sha256, "bytes": photo.bytes, "remote": photo.remote,
+                    "name": photo.name, "sha256": photo.sha256, "bytes": photo.bytes, "remote": photo.remote,
                     "truth": list(photo.truth) if photo.truth is not None else None,
                 }
                 for photo in self.target.photos

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError
 from edge.paths import sha256_file
-from edge.photos import check_photo
+from edge.photodecode import to_png
+from edge.photolabels import LABELS_NAME, read_labels
+from edge.photolist import PhotoList, check_photo, distinct_names, list_photos
 from edge.transport.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png")
-LABELS_NAME = "labels.json"
+Truth = tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,20 @@ class TargetPhoto:
     """One photo on the board.
 
     Attributes:
-        local: The same file on this host.
+        name: Of the user's file.
+        local: The same file on this host: the user's, or the PNG that was made of it.
         remote: Its path on the board.
         sha256: Of both.
         bytes: Of both.
         truth: Plates that are on it, None when nobody said.
     """
 
+    name: str
     local: Path
     remote: str
     sha256: str
     bytes: int
-    truth: tuple[dict[str, Any], ...] | None = None
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Target:
         runtime: Facts of the library.
         program: SHA-256 of the program.
         notes: Sentences for the reader of the result.
+        scratch: Holds the photos that were converted; removed when the target is closed.
     """
 
     device: dict[str, Any]
@@ -64,63 +67,43 @@ class Target:
     runtime: dict[str, Any]
     program: str
     notes: tuple[str, ...] = field(default=())
+    scratch: tempfile.TemporaryDirectory[str] | None = None
 
 
-def find_photos(paths: list[Path]) -> list[tuple[Path, tuple[dict[str, Any], ...] | None]]:
+@dataclass(frozen=True)
+class GivenPhotos:
+    """Photos that a user gave.
+
+    Attributes:
+        photos: With their ground truth, None where nobody said.
+        listed: What was left out.
+    """
+
+    photos: tuple[tuple[Path, Truth | None], ...]
+    listed: PhotoList
+
+
+def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhotos:
     """Lists photos with their ground truth.
 
     Args:
         paths: Photos, and folders of photos; a `labels.json` beside a photo holds its truth (see `read_labels`).
-
-    Returns:
-        Photos in the order given, a folder's sorted by name.
+        recursive: Look into subfolders too.
 
     Raises:
         InputError: No photo at all, something that is no photo, or a malformed `labels.json`.
     """
-    photos: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(item for item in path.iterdir() if item.suffix.lower() in PHOTO_ENDINGS)
-            if not found:
-                raise InputError(f"{path} holds no photos.", f"Photos end with {', '.join(PHOTO_ENDINGS)}.")
-            photos += found
-        elif path.is_file() and path.suffix.lower() in PHOTO_ENDINGS:
-            photos.append(path)
-        else:
-            raise InputError(f"{path} is no photo and no folder of photos.", f"Known: {', '.join(PHOTO_ENDINGS)}.")
-    if not photos:
-        raise InputError("no photos were given.")
-    for photo in photos:
+    listed = list_photos(paths, recursive=recursive)
+    for photo in listed.photos:
         check_photo(photo)
     truths: dict[Path, dict[str, Any]] = {}
-    for folder in {photo.parent for photo in photos}:
+    for folder in {photo.parent for photo in listed.photos}:
         truths[folder] = read_labels(folder / LABELS_NAME) if (folder / LABELS_NAME).is_file() else {}
-    return [(photo, truths[photo.parent].get(photo.name)) for photo in photos]
-
-
-def read_labels(path: Path) -> dict[str, tuple[dict[str, Any], ...]]:
-    """Reads a `labels.json`: photo name to its plates (`text`; `box` = four [x, y], clockwise from top left).
-
-    Raises:
-        InputError: Names the photo whose entry is malformed.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} is no object of photo names.")
-    labels = {}
-    for name, plates in document.items():
-        if not isinstance(plates, list) or not all(_is_plate(plate) for plate in plates):
-            raise InputError(f"{path}: {name!r} is no list of plates with `text` and `box` (four [x, y]).")
-        labels[name] = tuple(plates)
-    return labels
+    return GivenPhotos(tuple((photo, truths[photo.parent].get(photo.name)) for photo in listed.photos), listed)
 
 
 def push_photos(
-    transport: Transport, folder: str, photos: list[tuple[Path, tuple[dict[str, Any], ...] | None]]
+    transport: Transport, folder: str, photos: Sequence[tuple[Path, Truth | None]], scratch: Path
 ) -> tuple[TargetPhoto, ...]:
     """Brings photos to the board under the name of their content, so that odd names and equal ones do no harm.
 
@@ -128,29 +111,23 @@ def push_photos(
         transport: The board.
         folder: Absolute folder there.
         photos: From `find_photos`.
+        scratch: Folder for what must be converted for the board's program.
 
     Returns:
         The photos with their place on the board.
+
+    Raises:
+        InputError: A photo cannot be decoded on this host.
     """
+    names = distinct_names(path for path, _ in photos)
     placed = []
-    for path, truth in photos:
-        digest = sha256_file(path)
-        remote = f"{folder}/{digest[:20]}{path.suffix.lower()}"
-        transport.put(path, remote)
-        placed.append(TargetPhoto(path, remote, digest, path.stat().st_size, truth))
+    for number, (path, truth) in enumerate(photos):
+        kind, local = check_photo(path), path
+        if kind.reader != "board":
+            local = scratch / f"{number}.png"
+            local.write_bytes(to_png(path, kind))
+        digest = sha256_file(local)
+        remote = f"{folder}/{digest[:20]}{local.suffix.lower()}"
+        transport.put(local, remote)
+        placed.append(TargetPhoto(names[path], local, remote, digest, local.stat().st_size, truth))
     return tuple(placed)
-
-
-def _is_plate(plate: object) -> bool:
-    return isinstance(plate, dict) and isinstance(plate.get("text"), str) and _is_box(plate.get("box"))
-
-
-def _is_box(box: object) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(
-            isinstance(corner, list) and len(corner) == 2 and all(isinstance(value, (int, float)) for value in corner)
-            for corner in box
-        )
-    )

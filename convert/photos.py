@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import edge
 from edge.ccpd import parse_name
 from edge.errors import InputError
 from edge.models import Card
@@ -19,8 +18,8 @@ from edge.ocr.detect import det_pre
 from edge.ocr.image import load_image
 from edge.ocr.recognise import rec_pre
 from edge.ocr.settings import fit_cards
-
-SAMPLES = Path(edge.__file__).resolve().parent / "samples"
+from edge.photolabels import LABELS_NAME, read_labels
+from edge.photolist import SAMPLES, list_photos
 
 
 @dataclass(frozen=True)
@@ -40,49 +39,55 @@ class Photo:
     box: NDArray[np.float64]
 
 
-def load_photos(folder: Path | None, most: int) -> list[Photo]:
+def load_photos(
+    folder: Path | None, most: int, *, recursive: bool = False, say: Callable[[str], None] = lambda line: None
+) -> list[Photo]:
     """Loads photos from a folder with `labels.json`, or with CCPD names; the kit's own samples when None.
 
-    Photos without a plate, and files that have no CCPD name, are left out.
+    Args:
+        folder: Of the photos.
+        most: At most this many, spread over all.
+        recursive: Look for CCPD names in subfolders too.
+        say: Called with a line about what was left out.
 
     Raises:
         InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` of another form.
     """
     folder = folder or SAMPLES
-    labels = folder / "labels.json"
-    found = _from_labels(labels) if labels.is_file() else _from_names(folder)
+    labels = folder / LABELS_NAME
+    found, note = _from_labels(labels) if labels.is_file() else _from_names(folder, recursive)
     if not found:
         raise InputError(f"{folder} holds no photo with a known plate.", "Give CCPD photos, or a labels.json.")
+    if note:
+        say(note)
     step = max(1, len(found) // most)
     return [Photo(path.name, load_image(path), text, box) for path, text, box in found[::step][:most]]
 
 
-def _from_labels(labels: Path) -> list[tuple[Path, str, NDArray[np.float64]]]:
-    found = []
-    try:
-        for name, plates in json.loads(labels.read_text(encoding="utf-8")).items():
-            for plate in plates[:1]:
-                box = np.asarray(plate["box"], np.float64)
-                if box.shape != (4, 2) or not np.isfinite(box).all():
-                    raise ValueError(f"the box of {name} is not four corners")
-                found.append((labels.parent / name, str(plate["text"]), box))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{labels} cannot be used: {type(error).__name__}: {error}.",
-            'It holds {"photo.jpg": [{"text": "...", "box": [[x, y], four of them]}]}.',
-        ) from error
-    return found
+_Found = list[tuple[Path, str, NDArray[np.float64]]]
 
 
-def _from_names(folder: Path) -> list[tuple[Path, str, NDArray[np.float64]]]:
+def _from_labels(labels: Path) -> tuple[_Found, str]:
+    found = [
+        (labels.parent / name, str(plate["text"]), np.asarray(plate["box"], np.float64))
+        for name, plates in read_labels(labels).items()
+        for plate in plates[:1]
+    ]
+    return found, ""
+
+
+def _from_names(folder: Path, recursive: bool) -> tuple[_Found, str]:
+    listed = list_photos([folder], recursive=recursive)
     found = []
-    for path in sorted(folder.rglob("*.jpg")) if folder.is_dir() else []:
+    for path in listed.photos:
         try:
             name = parse_name(path)
         except InputError:
             continue
         found.append((path, name.text, np.asarray(name.vertices, np.float64)))
-    return found
+    others = len(listed.photos) - len(found)
+    notes = [f"left out: {others} of {len(listed.photos)} photos, which have no CCPD name"] if others else []
+    return found, "; ".join([*notes, *filter(None, [listed.note])])
 
 
 def settings(card: Card) -> PipelineConfig:

@@ -28,12 +28,12 @@ from edge.nbheader import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.ocr.settings import fit_cards, override
 from edge.paths import cache_dir, kit_source, sha256_file, write_atomic
+from edge.photolist import SAMPLES
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
 
 # What every GNU userland that runs C++ programs has; preflight looks on the board whether it is so.
 USERLAND = ("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1")
-SAMPLES = Path(__file__).resolve().parent / "samples"
 MODES = {"program": 0o755, "library": 0o755}
 
 
@@ -217,14 +217,12 @@ def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, forc
         )
     if card.failed_checks and not force:
         raise ModelError(
-            f"{card.name} failed its own checks: {', '.join(card.failed_checks)}.",
-            "Make it again, or take it as it is with --accept-failed; --force only replaces files.",
+            f"{card.name} failed its own checks: {', '.join(card.failed_checks)}.", "Make it again, or use --force."
         )
     if card.precision == "int8" and card.verdict == "not verified" and not force:
         raise ModelError(
             f"{card.name} is an int8 model that was not verified.",
-            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --accept-failed takes it as "
-            "it is, --force only replaces files.",
+            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --force takes it so.",
         )
     if card.charset and model.dictionary:
         characters = len(read_dictionary(model.dictionary))

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     VERIFY = 9
     NOT_VALID = 10
     PARTIAL = 11
+    UNREAD = 12
     INTERRUPTED = 130
     NO_READER = 141
 

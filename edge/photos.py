@@ -9,66 +9,27 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import DeviceError, InputError
+from edge.errors import DeviceError, EdgeError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.settings import override
 from edge.paths import sha256_file
+from edge.photodecode import to_png
+from edge.photolist import photo_problem
 from edge.release import Release
 from edge.smoke import explain
-from edge.suggest import did_you_mean
 from edge.transport import Transport
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 UNREAD = 5
 """`plate_ocr`'s exit code when photos could not be read; the others were."""
 
+MOST_CONVERTED = 256 << 20
+"""Bytes of converted photos that lie on this host's disk at once."""
+
 Answer = dict[str, Any]
-
-
-def list_photos(paths: Sequence[Path]) -> list[Path]:
-    """Returns the photos that a command line names: files as they are, of folders all JPEG and PNG files, sorted.
-
-    Raises:
-        InputError: Missing, a folder without photos, or a name that a list file cannot hold.
-    """
-    photos: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.is_file())
-            if not found:
-                raise InputError(f"{path} holds no photos ({', '.join(SUFFIXES)}).")
-            photos += found
-        elif path.is_file():
-            photos.append(path)
-        else:
-            near = (str(item) for item in path.parent.glob("*") if item.is_dir() or item.suffix.lower() in SUFFIXES)
-            guess = did_you_mean(str(path), near)
-            raise InputError(f"{path} does not exist.{guess}", "Give photos, or folders of photos (JPEG, PNG).")
-    for photo in photos:
-        if "\n" in str(photo) or "\r" in str(photo):
-            raise InputError(f"{str(photo)!r} has a line break in its name.", "Rename it.")
-    return photos
-
-
-def check_photo(path: Path) -> None:
-    """Checks, before a board is asked, that a file can be a photo of a measurement.
-
-    Raises:
-        InputError: It is no JPEG or PNG file by its first bytes, or has a name that no report can hold.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(8)
-    if not head.startswith(MAGIC):
-        what = "neither a JPEG nor a PNG file" if head else "empty"
-        raise InputError(f"{path} is {what}.", "Leave it away, or give the photo itself.")
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"The name of {path} is not UTF-8.", "Rename it: results and reports are UTF-8.") from None
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
@@ -104,38 +65,104 @@ def read_on_board(
         on_answer: Called with each answer as it arrives.
 
     Returns:
-        Per photo, in the order given: `image` (its path here), and either `plates` and `ms` or `error`.
+        Per photo, in the order given: `image` (its path here), and either `plates` and `ms` or `error`. A photo that
+        this host had to decode for the program has `converted`, the name of its format.
 
     Raises:
         DeviceError: The program failed, crashed or answered nonsense.
         LinkError: The board cannot be reached.
     """
-    folder = f"{release.path.rsplit('/releases/', 1)[0]}/inbox/{secrets.token_hex(6)}"
-    names: dict[str, Path] = {}
-    with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
-        listed = Path(scratch) / "photos.txt"
+    answers: dict[Path, Answer] = {}
+    rest = list(dict.fromkeys(photos))
+    while rest:
+        with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
+            own, sent, rest = _prepared(rest, Path(scratch))
+            read = _Reading(transport, release, variant, settings or {}, timeout, on_answer)
+            found = read.here(sent, Path(scratch)) if local else read.there(sent, Path(scratch))
+        for photo in {**sent, **own}:
+            answers[photo] = {**found.get(photo, {}), **own.get(photo, {})}
+    return [{**answers[photo], "image": str(photo)} for photo in photos]
+
+
+def _prepared(photos: Sequence[Path], scratch: Path) -> tuple[dict[Path, Answer], dict[Path, Path], list[Path]]:
+    """Decides what the program is given.
+
+    Returns:
+        Per photo what this host says about it (`error`, or `converted`); per photo that the program reads, the file: the
+        photo itself, or in `scratch` a PNG of the same pixels; and the photos that are left when these are enough.
+    """
+    own: dict[Path, Answer] = {}
+    sent: dict[Path, Path] = {}
+    converted = 0
+    for number, photo in enumerate(photos):
+        kind, problem = photo_problem(photo)
+        if problem or kind is None:
+            own[photo] = {"error": problem}
+        elif kind.reader == "board":
+            sent[photo] = photo
+        elif converted >= MOST_CONVERTED:
+            return own, sent, list(photos[number:])
+        else:
+            try:
+                data = to_png(photo, kind)
+            except (EdgeError, OSError) as error:
+                told = error.message if isinstance(error, EdgeError) else str(error.strerror)
+                own[photo] = {"error": told.removeprefix(f"{photo} is ").rstrip(".")}
+                continue
+            sent[photo] = scratch / f"converted-{number}.png"
+            sent[photo].write_bytes(data)
+            own[photo] = {"converted": kind.name}
+            converted += len(data)
+    return own, sent, []
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One call of the program for each batch of photos; the arguments are those of `read_on_board`."""
+
+    transport: Transport
+    release: Release
+    variant: str
+    settings: Mapping[str, str]
+    timeout: float | None
+    on_answer: Callable[[Answer], None] | None
+
+    def here(self, sent: Mapping[Path, Path], scratch: Path) -> dict[Path, Answer]:
+        """Reads files that the program sees."""
+        named = {photo: _local_name(file, scratch) for photo, file in sent.items()}
+        listed = scratch / "photos.txt"
+        _write_list(listed, named)
+        return self._answers(named, str(listed))
+
+    def there(self, sent: Mapping[Path, Path], scratch: Path) -> dict[Path, Answer]:
+        """Brings files to the board, reads them, and removes them again."""
+        if not sent:
+            return {}
+        folder = f"{self.release.path.rsplit('/releases/', 1)[0]}/inbox/{secrets.token_hex(6)}"
+        # Named by content: the same photo twice is one file, and no name needs quoting.
+        named = {photo: f"{folder}/{sha256_file(file)[:24]}" for photo, file in sent.items()}
         try:
-            if local:
-                names = {_local_name(photo, Path(scratch)): photo for photo in photos}
-                where = str(listed)
-            else:
-                for photo in photos:
-                    # Named by content: the same photo twice is one file, and no name needs quoting.
-                    suffix = photo.suffix.lower() if photo.suffix.lower() in SUFFIXES else ""
-                    name = f"{folder}/{sha256_file(photo)[:24]}{suffix}"
-                    transport.put(photo, name)
-                    names[name] = photo
-                where = f"{folder}/photos.txt"
-            listed.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-            if not local:
-                transport.put(listed, where)
-            answers = _run(transport, release, variant, where, names, settings or {}, timeout, on_answer)
+            for name, photo in {name: photo for photo, name in named.items()}.items():
+                self.transport.put(sent[photo], name)
+            _write_list(scratch / "photos.txt", named)
+            self.transport.put(scratch / "photos.txt", f"{folder}/photos.txt")
+            return self._answers(named, f"{folder}/photos.txt")
         finally:
-            if not local and names:
-                transport.run(["rm", "-rf", folder], timeout=60)
-    by_photo = {answer["image"]: answer for answer in answers}
-    same = {str(photo): str(first) for photo, first in _twins(photos, names).items()}
-    return [{**by_photo[same[str(photo)]], "image": str(photo)} for photo in photos]
+            self.transport.run(["rm", "-rf", folder], timeout=60)
+
+    def _answers(self, named: Mapping[Path, str], listed: str) -> dict[Path, Answer]:
+        first = {name: photo for photo, name in reversed(list(named.items()))}
+        if not first:
+            return {}
+        found = _run(
+            self.transport, self.release, self.variant, listed, first, self.settings, self.timeout, self.on_answer
+        )
+        by_photo = {answer["image"]: answer for answer in found}
+        return {photo: by_photo[str(first[name])] for photo, name in named.items()}
+
+
+def _write_list(path: Path, named: Mapping[Path, str]) -> None:
+    path.write_text("".join(f"{name}\n" for name in dict.fromkeys(named.values())), encoding="utf-8")
 
 
 def _local_name(photo: Path, scratch: Path) -> str:
@@ -149,17 +176,6 @@ def _local_name(photo: Path, scratch: Path) -> str:
             link.symlink_to(photo.resolve())
         return str(link)
     return name
-
-
-def _twins(photos: Sequence[Path], names: Mapping[str, Path]) -> dict[Path, Path]:
-    """Maps every photo to the one of the same content under whose name it was read."""
-    kept = set(names.values())
-    twins: dict[Path, Path] = {photo: photo for photo in kept}
-    missing = [photo for photo in photos if photo not in kept]
-    if missing:
-        by_hash = {sha256_file(photo): photo for photo in kept}
-        twins |= {photo: by_hash[sha256_file(photo)] for photo in missing}
-    return twins
 
 
 def _run(

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from edge.ccpd import parse_name, sort_vertices
 from edge.errors import InputError
+from edge.photolist import PHOTO_SUFFIXES, is_hidden
 from train.labels_journal import find_image, label_roots
-from train.labels_plan import PHOTO_SUFFIXES
 from train.metrics import IGNORED
 
 Image = npt.NDArray[np.uint8]
@@ -128,7 +128,7 @@ def read_photos(source: Path) -> list[Sample]:
 def find_photos(folder: Path) -> Iterator[Path]:
     """Yields the photos in a folder and in folders below, hidden ones left out."""
     for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        hidden = any(is_hidden(part) for part in path.relative_to(folder).parts)
         if path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file():
             yield path
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import InputError
+from edge.photolist import PHOTO_SUFFIXES, is_hidden
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 SPLITS = "splits"
 
 
@@ -65,8 +65,8 @@ def _from_folders(root: Path, out: Path) -> dict[str, list[str]]:
     skipped = out.resolve()
     for folder, below, files in os.walk(root):
         here = Path(folder)
-        below[:] = [name for name in below if not name.startswith(".") and (here / name).resolve() != skipped]
-        photos = [name for name in files if Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".")]
+        below[:] = [name for name in below if not is_hidden(name) and (here / name).resolve() != skipped]
+        photos = [name for name in files if Path(name).suffix.lower() in PHOTO_SUFFIXES and not is_hidden(name)]
         if photos:
             name = here.relative_to(root).as_posix()
             name = "" if name == "." else name

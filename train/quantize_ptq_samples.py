@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.models import Card
+from edge.photolist import READ, list_photos
 
 Tensor = NDArray[np.float32]
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
 
     Args:
         card: Of the float model; its input and pipeline settings decide how photos become inputs.
-        folder: Photos (JPEG, PNG, searched recursively). For a recogniser, photos with CCPD names are cut at their
+        folder: Photos, searched recursively (see `list_photos`). For a recogniser, photos with CCPD names are cut at their
             plates, others are taken as crops. None renders photos.
         seed: Chooses among the photos, or renders them.
         count: Inputs for calibration, at most.
@@ -89,7 +89,7 @@ def _from_folder(task: str, folder: Path, seed: int, number: int) -> tuple[list[
 
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.", "--calibrate takes a folder of photos or of crops.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(list_photos([folder], recursive=True).photos)
     order = np.random.default_rng(seed).permutation(len(paths))
     images, names = [], []
     for index in order:
@@ -102,7 +102,7 @@ def _from_folder(task: str, folder: Path, seed: int, number: int) -> tuple[list[
             continue
         names.append(paths[index].relative_to(folder).as_posix())
     if len(images) < 2:
-        raise InputError(f"{folder} holds {len(images)} readable photos; two are the least.", "JPEG and PNG are read.")
+        raise InputError(f"{folder} holds {len(images)} readable photos; two are the least.", f"{READ}.")
     return images, names
 
 

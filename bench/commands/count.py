@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,12 @@ def count(
     hundred cycles.
     """
     from bench.counting.count import document, run_counted
-    from bench.opening import SAMPLES
     from bench.plan import Cell, side_of
     from edge.board import find_device, list_profiles, load_profile
     from edge.bundle import elf_abi
     from edge.install import build_bundle
+    from edge.photodecode import to_png
+    from edge.photolist import SAMPLES, check_photo
 
     limit = parse_count(fail_above) if fail_above else None
     board = load_profile(device) if device in list_profiles() else find_device(device).board
@@ -55,8 +57,12 @@ def count(
     if abi not in ("arm64", "armhf"):
         raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")
     picture = photo or SAMPLES / "blue-day.jpg"
-    if not picture.is_file():
-        raise UsageError(f"{picture} is not a file.")
+    kind = check_photo(picture)
+    if kind.reader != "board":
+        scratch = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="plate-edge-"))
+        picture = Path(scratch) / f"{picture.name}.png"
+        picture.write_bytes(to_png(photo or picture, kind))
+        click.echo(f"note: {kind.name} was converted to PNG for the board's program; `decode` is the PNG's", err=True)
     runtime = None
     if library is not None:
         from edge.runtime import add_runtime

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, fleet_options, inventory_option, json_option
+from edge.commands.options import examples, fleet_options, inventory_option, json_option, recursive_option
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.plan import Plan
     from bench.result import Result
-    from bench.target import Target
+    from bench.target import GivenPhotos, Target
     from edge.board import Device
 
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
               help="How long to measure: quick (25 s), default, publish, or a YAML file.")  # fmt: skip
 @click.option("--photos", multiple=True, type=click.Path(path_type=Path),
               help="Photo or folder; may be repeated. [default: the kit's samples]")  # fmt: skip
+@recursive_option
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for result and report. [default: out/NAME/TIME]")  # fmt: skip
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None, **options: Any) -> None:
+def run(device: str | None, group: str | None, inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.
 
     Every combination of the repeatable options is measured, and their processes take turns. What was measured is kept
@@ -76,12 +77,13 @@ def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None,
 
     devices = select_devices(device, group, inventory)
     knobs = _knobs(options)
+    options["given"] = _given(options)
     if len(devices) > 1:
         _fleet(devices, options, knobs)
         return
     plan = resolve_plan(_plan(options), devices[0])
     if options["dry_run"]:
-        _dry_run({devices[0].name: plan}, options["as_json"])
+        _dry_run({devices[0].name: plan}, options)
         return
     out = choose_folder(devices[0].name, plan, options["out"], resume=options["resume"], force=options["force"])
     signal.signal(signal.SIGTERM, _terminated)
@@ -99,7 +101,7 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
 
     plans = {item.name: resolve_plan(_plan(options), item) for item in devices}
     if options["dry_run"]:
-        _dry_run(plans, options["as_json"])
+        _dry_run(plans, options)
         return
     folders = {}
     for name, plan in plans.items():
@@ -119,6 +121,23 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
         if outcome.value is not None:
             _remember(outcome.value.result, options)
     sys.exit(int(show_fleet(outcomes, as_json=options["as_json"], require_valid=options["require_valid"])))
+
+
+def _given(options: dict[str, Any]) -> GivenPhotos | None:
+    """Looks at the photos before anything is built or sent, and says what is left out."""
+    if not options["photos"]:
+        return None
+    from bench.target import find_photos
+
+    given = find_photos(options["photos"], recursive=options["recursive"])
+    if given.listed.note:
+        click.echo(f"note: {given.listed.note}", err=True)
+    return given
+
+
+def _left_out(options: dict[str, Any]) -> dict[str, Any]:
+    """The same for `--json`, which has these keys wherever photos were given."""
+    return options["given"].listed.document() if options["given"] is not None else {}
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -174,7 +193,7 @@ def _measure_alone(
     target: Target | None = None
     try:
         target = open_target(
-            device, plan, photos=list(options["photos"]) or None, installed=options["installed"], report=watch.step
+            device, plan, photos=options["given"], installed=options["installed"], report=watch.step
         )
         if options["soc_alias"]:
             from bench.alias import aliased
@@ -264,7 +283,7 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
     files = write_outputs(result, out, summary=summary, report=not options["no_report"])
     if options["as_json"]:
         named = {"result": str(out), "complete": result.complete, "files": [str(path) for path in files]}
-        click.echo(json.dumps({**named, **summary.document()}, ensure_ascii=False))
+        click.echo(json.dumps({**named, **summary.document(), **_left_out(options)}, ensure_ascii=False))
     else:
         console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 140)
         print_table(result, summary, console)
@@ -299,16 +318,16 @@ class _Partial(EdgeError):
     exit_code = ExitCode.PARTIAL
 
 
-def _dry_run(plans: dict[str, Plan], as_json: bool) -> None:
+def _dry_run(plans: dict[str, Plan], options: dict[str, Any]) -> None:
     import json
 
     from bench.duration import expected_seconds
 
     expected = {device: expected_seconds(plan, device) for device, plan in plans.items()}
-    if as_json:
+    if options["as_json"]:
         documents = [
             {"device": device, "plan": plan.document(), "order": [slot.cell.key for slot in plan.slots],
-             "expected": expected[device]}
+             "expected": expected[device], **_left_out(options)}
             for device, plan in plans.items()
         ]  # fmt: skip
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, json_option, recursive_option
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
               help="greedy or plate; may be repeated. [default: the set's own]")  # fmt: skip
 @click.option("--photos", multiple=True, type=click.Path(path_type=Path),
               help="Folder of photos with a labels.json; may be repeated. [default: the kit's samples]")  # fmt: skip
+@recursive_option
 @click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS",
               help="Time for measuring on the board.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 def tune(
     device: str, min_f: float, models: tuple[str, ...], precisions: tuple[str, ...], threads: tuple[int, ...],
     power_modes: tuple[str, ...], sides: tuple[str, ...], decodes: tuple[str, ...], photos: tuple[Path, ...],
-    budget: float, out: Path | None, force: bool, apply_it: bool, as_json: bool,
+    recursive: bool, budget: float, out: Path | None, force: bool, apply_it: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Search the settings that are fast and still read the plates.
 
@@ -57,6 +58,7 @@ def tune(
     from bench.plan import PRESETS
     from bench.progress import Watch
     from bench.report.front import few_photos, front_page
+    from bench.target import find_photos
     from bench.tune import DEFAULT_SIDES, candidates, config_lines, measure_on
     from bench.tune import tune as search
     from edge.board import find_device
@@ -83,8 +85,11 @@ def tune(
         raise UsageError(f"{outcome} exists.", "Give another folder with --out, or --force to replace it.")
     if force:
         _clear(folder)
+    given = find_photos(photos, recursive=recursive) if photos else None
+    if given is not None and given.listed.note:
+        click.echo(f"note: {given.listed.note}", err=True)
     watch = Watch(quiet=as_json)
-    target = open_target(found, plan, photos=list(photos) or None, report=watch.step)
+    target = open_target(found, plan, photos=given, report=watch.step)
     try:
         field = candidates(plan, decodes)
         watch.step(f"{len(field)} settings, {len(target.photos)} photos")
@@ -104,7 +109,9 @@ def tune(
         release = ensure_installed(found, models, precisions, watch.step, settings=chosen.settings())
         watch.step(f"release {release.hash} runs with the chosen settings")
     if as_json:
-        click.echo(json.dumps({**tuning.document(), "photos": known, "files": [str(outcome), str(folder / "tune.html")]}))
+        files = {"photos": known, "files": [str(outcome), str(folder / "tune.html")]}
+        left_out = given.listed.document() if given is not None else {}
+        click.echo(json.dumps({**tuning.document(), **files, **left_out}))
         return
     _print(tuning)
     words = " ".join(f"--set {key}={value}" for key, value in chosen.settings().items())

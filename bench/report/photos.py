@@ -15,13 +15,13 @@ from bench.result import Photo, Result
 from bench.summary import ResultSummary
 from edge.errors import EdgeError
 from edge.paths import sha256_file, write_atomic
+from edge.photolist import SAMPLES
 
 FOLDER = "photos"
 INDEX = "index.json"
 LONGEST = 960
 QUALITY = 78
 MOST = 12
-SAMPLES = Path(__file__).resolve().parent.parent.parent / "edge" / "samples"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, json_option, recursive_option
 from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
 from edge.models import load_model
@@ -25,6 +25,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
 @click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")
 @click.option("--photos", type=_FOLDER, help="Photos with labels.json or CCPD names. [default: the kit's]")
+@recursive_option
 @click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
 @click.option("--threads", default="1,2,4", show_default=True, help="Thread counts that must give the same answers.")
 @click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
@@ -36,6 +37,7 @@ def verify(
     source: Path | None,
     against: Path | None,
     photos: Path | None,
+    recursive: bool,
     first: int,
     threads: str,
     recorded: bool,
@@ -53,7 +55,8 @@ def verify(
     found = load_model(model)
     origin = load_model(source) if source else None
     other = load_model(against) if against else None
-    checks = run(found, origin, load_photos(photos, first), other, threads=_counts(threads), report=_report)
+    chosen = load_photos(photos, first, recursive=recursive, say=lambda line: click.echo(f"note: {line}", err=True))
+    checks = run(found, origin, chosen, other, threads=_counts(threads), report=_report)
     made = record(found, checks) if recorded else found
     passed = all(check["ok"] for check in checks)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,25 +16,18 @@ import click
 
 from edge.board import Device, find_device
 from edge.commandline import command
-from edge.commands.options import (
-    device_option,
-    examples,
-    force_option,
-    inventory_option,
-    json_option,
-    one_model_options,
-    photos_option,
-    settings_option,
-)
+from edge.commands.options import complete_devices, examples, inventory_option, json_option, recursive_option
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
-from edge.photos import Answer, check_settings, list_photos, read_on_board
+from edge.photolist import SAMPLES, distinct_names, list_photos
+from edge.photos import Answer, check_settings, read_on_board
 from edge.release import Release, current_release
 from edge.socalias import ALIAS, accept_answers, open_alias
 from edge.transport import Transport, connect, device_root
 
 SCHEMA = "plate-edge/run/1"
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+_DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""Suffixes that OpenCV writes."""
 
 
 @command(epilog=examples(
@@ -42,23 +36,27 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
     "edge run --set decode=plate --json photo.jpg",
 ))
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
-@photos_option("Photos or folders, as the arguments are.", name="more")
-@device_option
-@one_model_options()
-@settings_option("A setting of plate.conf, for this run.")
+@click.option("--device", default="local", show_default=True, metavar="NAME", shell_complete=complete_devices,
+              help="A device of your inventory.")  # fmt: skip
+@click.option("--models", metavar="SET", help="Model set, such as plate-v1. [default: the kit's best]")
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True,
+              help="Precision of the models.")  # fmt: skip
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
+              help="A setting of plate.conf, for this run; may be repeated.")  # fmt: skip
+@recursive_option
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write copies with the plates drawn to this folder.")  # fmt: skip
-@force_option("Replace copies that are there.")
+@click.option("--force", is_flag=True, help="Overwrite copies that are there.")
 @click.option("--soc-alias", is_flag=True, help="Tell the runtime it is on a chip whose int8 dot product it uses.")
 @json_option
 @inventory_option
 def run(
     photos: tuple[Path, ...],
-    more: tuple[Path, ...],
     device: str,
     models: str | None,
     precision: str,
-    settings: tuple[str, ...],
+    pairs: tuple[str, ...],
+    recursive: bool,
     draw: Path | None,
     force: bool,
     soc_alias: bool,
@@ -68,15 +66,17 @@ def run(
     """Read the plates in photos, on this host or on a board.
 
     On this host whatever is missing is built first; a board must have been flashed before (`edge flash`). Without
-    photos, the kit's own samples are read. Each photo is read once, so its time is only a hint: to measure, use
-    `bench run`.
+    photos, the kit's own samples are read. Photos are JPEG, PNG, BMP, WebP, TIFF and, with the extra `photos`, HEIC and
+    AVIF files, whatever their suffix; of a folder all are read, and what is left out is said. Ends with code 12 when some
+    photos could not be read. Each photo is read once, so its time is only a hint: to measure, use `bench run`.
     """
     from edge.install import parse_settings
     from edge.prepare import model_sets
 
-    asked = parse_settings(settings)
-    check_settings(asked)
-    chosen = list_photos((*photos, *more) or (SAMPLES,))
+    settings = parse_settings(pairs)
+    check_settings(settings)
+    listed = list_photos(photos or (SAMPLES,), recursive=recursive)
+    chosen = listed.photos
     copies = plan_copies(chosen, draw, force) if draw else {}
     found = find_device(device, inventory)
     emulated = found.board.soc == "emulated"
@@ -95,14 +95,14 @@ def run(
                     report(f"read {next(numbers)} of {len(chosen)} photos with {variant}")
 
             local = found.transport == "local"
-            read = partial(read_on_board, release=release, variant=variant, photos=chosen, settings=asked, local=local)
+            read = partial(read_on_board, release=release, variant=variant, photos=chosen, settings=settings, local=local)
             answers = read(transport, on_answer=count)
             if alias is not None:
                 report(f"reading them again under the name {ALIAS}")
                 answers = accept_answers(answers, read(alias), found.name)
     finally:
         transport.close()
-    notes = draw_copies(answers, copies)
+    notes = [*conversions(answers), *draw_copies(answers, copies)]
     if precision == "int8" and local:
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
     if as_json:
@@ -110,16 +110,17 @@ def run(
         head["times"] = "emulated" if emulated else "host" if local else "board"
         if soc_alias:
             head["soc_alias"] = ALIAS
-        click.echo(json.dumps({**head, "settings": asked, "photos": answers}, ensure_ascii=False))
+        found_here = {"photos": answers, **listed.document()}
+        click.echo(json.dumps({**head, "settings": settings, **found_here}, ensure_ascii=False))
     else:
         show(answers, f"{variant} on {found.name}", timed=not emulated)
     if soc_alias:
         notes.append(f"read under the chip's name {ALIAS}; the answers are those of the plain run, the times are not")
-    for note in notes:
+    for note in [*notes, *filter(None, [listed.note])]:
         click.echo(f"note: {note}", err=True)
     unread = sum("error" in answer for answer in answers)
     if unread:
-        sys.exit(int(ExitCode.INPUT if unread == len(answers) else ExitCode.PARTIAL))
+        sys.exit(int(ExitCode.INPUT if unread == len(answers) else ExitCode.UNREAD))
 
 
 def choose_release(
@@ -166,9 +167,11 @@ def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, 
     taken: set[Path] = set()
     sources = {photo.resolve() for photo in photos}
     for photo in dict.fromkeys(photos):
-        copy, number = folder / photo.name, 2
+        # What cannot be written in its own format is written as PNG.
+        suffix = photo.suffix if photo.suffix.lower() in _DRAWN else ".png"
+        copy, number = folder / f"{photo.stem}{suffix}", 2
         while copy in taken:
-            copy, number = folder / f"{photo.stem}-{number}{photo.suffix}", number + 1
+            copy, number = folder / f"{photo.stem}-{number}{suffix}", number + 1
         if copy.resolve() in sources:
             raise InputError(f"{copy} is one of the photos.", "Draw into another folder.")
         if copy.exists() and not force:
@@ -176,6 +179,15 @@ def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, 
         taken.add(copy)
         copies[str(photo)] = copy
     return copies
+
+
+def conversions(answers: Sequence[Answer]) -> list[str]:
+    """Says which photos this host decoded for the program."""
+    formats = Counter(answer["converted"] for answer in answers if "converted" in answer)
+    if not formats:
+        return []
+    told = ", ".join(f"{count} {name}" for name, count in sorted(formats.items()))
+    return [f"converted to PNG on this host, without loss, for the program to read: {told}; `decode` is the PNG's"]
 
 
 def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]:
@@ -203,7 +215,7 @@ def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]
             continue
         copy = copies[answer["image"]]
         plates = [Plate(np.array(item["box"], float), item["text"], item["score"]) for item in answer["plates"]]
-        good, data = cv2.imencode(copy.suffix or ".jpg", draw_plates(load_image(Path(answer["image"])), plates))
+        good, data = cv2.imencode(copy.suffix, draw_plates(load_image(Path(answer["image"])), plates))
         if not good:
             raise InputError(f"{copy} cannot be written as {copy.suffix!r}.")
         write_atomic(copy, data.tobytes())
@@ -233,8 +245,9 @@ def show(answers: Sequence[Answer], title: str, *, timed: bool = True) -> None:
     table.add_column("score", justify="right")
     if timed:
         table.add_column("ms", justify="right")
+    names = distinct_names(Path(answer["image"]) for answer in answers)
     for answer in answers:
-        name = escape(Path(answer["image"]).name)
+        name = escape(names[Path(answer["image"])])
         if "error" in answer:
             table.add_row(name, f"[red]{escape(answer['error'])}", "")
             continue

@@ -1,4 +1,4 @@
-"""Reading photos: JPEG and PNG to 8-bit BGR, with every way in which a file can be wrong told apart."""
+"""Reading photos as 8-bit BGR, with every way in which a file can be wrong told apart."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import InputError
-
-MAX_PIXELS = 100_000_000
-"""Photos with more pixels are refused before they are decoded: a header of a few bytes can ask for gigabytes."""
+from edge.photodecode import MAX_PIXELS, can_read, decode_picture
+from edge.photokinds import HEAD, kind_of
 
 MAX_SCANS = 100
 """Progressive JPEGs with more scans are refused, as `plate_ocr` does (cpp/src/jpeg_scans.h says why)."""
@@ -29,14 +28,13 @@ def load_image(path: Path) -> Image:
     """Reads a photo, turned upright as its EXIF orientation says.
 
     Args:
-        path: A JPEG or PNG file; grey, 16-bit and transparent ones are converted.
+        path: A photo of a kind that `edge.photodecode.can_read`; grey, 16-bit and transparent ones are converted.
 
     Returns:
         uint8 [height, width, 3], BGR.
 
     Raises:
-        InputError: Missing, empty, neither JPEG nor PNG, damaged, larger than `MAX_PIXELS`, or with more scans than
-            `MAX_SCANS`.
+        InputError: Missing, empty, no photo, damaged, larger than `MAX_PIXELS`, or with more scans than `MAX_SCANS`.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file.")
@@ -56,7 +54,10 @@ def decode_image(data: bytes, where: str) -> Image:
         raise InputError(f"{where} is empty (0 bytes).")
     size = image_size(data)
     if size is None:
-        raise InputError(f"{where} is neither a JPEG nor a PNG file.")
+        kind = kind_of(data[:HEAD], Path(where).suffix.lower())
+        if can_read(kind):
+            return decode_picture(data, kind, where)
+        raise InputError(f"{where} is {kind.name}{', not a photo' if not kind.picture else ''}.", kind.advice)
     width, height = size
     if width * height > MAX_PIXELS:
         raise InputError(f"{where} is {width}x{height} pixels; at most {MAX_PIXELS} are read.")

@@ -66,7 +66,7 @@ def fake_target(
         transport=link,
         sampler=link,
         command=command,
-        photos=push_photos(link, str(folder / "board" / "photos"), photos),
+        photos=push_photos(link, str(folder / "board" / "photos"), photos, folder),
         variants={"ppocrv3-fp32": variant(2_500_000, 10_700_000), "ppocrv3-int8": variant(909_000, 4_900_000)},
         release="0123456789abcdef0123",
         runtime={"version": "v2.13-rc", "build": "test", "sha256": "a" * 64, "replay": False},
@@ -84,8 +84,8 @@ def shown_result(folder: Path) -> Result:
     """A result with two of the kit's sample photos, the second misread by int8, and conditions while it ran."""
     from dataclasses import replace
 
-    from bench.target import read_labels
     from edge.paths import sha256_file
+    from edge.photolabels import read_labels
 
     samples = Path(__file__).resolve().parents[2] / "edge" / "samples"
     labels = read_labels(samples / "labels.json")

@@ -97,7 +97,7 @@ def png(width: int, height: int) -> bytes:
     ("name", "content", "message"),
     [
         ("empty.jpg", b"", "empty"),
-        ("text.jpg", b"this is a text", "neither a JPEG nor a PNG"),
+        ("text.jpg", b"this is a text", "a text file, not a photo"),
         ("huge.png", png(20_000, 20_000), "20000x20000"),
         ("cut.png", b"\x89PNG\r\n\x1a\n\0\0", "damaged"),
         ("cut.jpg", b"\xff\xd8\xff\xe0", "damaged"),

@@ -16,7 +16,8 @@ from edge.commands.run import plan_copies
 from edge.errors import DeviceError, InputError, UsageError
 from edge.manifest import Manifest
 from edge.ocr.draw import COLOUR
-from edge.photos import check_settings, list_photos, read_on_board
+from edge.photolist import list_photos
+from edge.photos import check_settings, read_on_board
 from edge.prepare import ModelPair
 from edge.release import Release
 from edge.transport.local import LocalTransport
@@ -36,7 +37,7 @@ def test_the_samples_are_read_and_drawn(ocr_models: ModelPair, tmp_path: Path) -
     photos = [str(SAMPLES / "blue-day.jpg"), str(tmp_path / "text.jpg"), str(tmp_path / "blue-day.jpg")]
     drawn = tmp_path / "drawn"
     result = edge_run("--json", "--draw", str(drawn), *photos)
-    assert result.returncode == 11, result.stderr
+    assert result.returncode == 12, result.stderr
     document = json.loads(result.stdout)
     assert document["variant"] == "ppocrv3-fp32"
     assert [photo["image"] for photo in document["photos"]] == photos
@@ -64,7 +65,7 @@ def test_the_table_names_photo_text_and_time(ocr_models: ModelPair) -> None:
 def test_folders_give_their_photos_sorted(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "c.txt"):
         (tmp_path / name).write_text("x")
-    assert [path.name for path in list_photos([tmp_path])] == ["a.png", "b.JPG"]
+    assert [path.name for path in list_photos([tmp_path]).photos] == ["a.png", "b.JPG"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no photos"):
         list_photos([tmp_path / "empty"])

@@ -195,7 +195,7 @@ def test_other_photos_are_not_mixed_into_finished_labels(ccpd, tmp_path):
         (GOOD.replace("33_16", "33_34") + ".jpg", None, "bad field", "placeholder O"),
         (GOOD.replace("200&", "900&") + ".jpg", None, "vertex outside the photo", "outside the photo of 720x1160"),
         (GOOD + ".jpg", b"", "unreadable", "empty (0 bytes)"),
-        (GOOD + ".jpg", b"this is text, not a photo\n" * 9, "unreadable", "neither a JPEG nor a PNG"),
+        (GOOD + ".jpg", b"this is text, not a photo\n" * 9, "unreadable", "a text file, not a photo"),
         (GOOD + ".jpg", "half", "unreadable", "truncated"),
         (GOOD + ".jpg", "pipe", "unreadable", "a pipe or the like"),
         (GOOD + ".jpg", b"\xff\xd8\xff\xc0\x00\x11\x08\x4e\x20\x4e\x20\x03\x01\x22\x00", "unreadable", "20000x20000"),
@@ -224,7 +224,7 @@ def test_a_bad_photo_is_skipped_and_reported_or_fatal(ccpd, tmp_path, name, data
 
 def test_a_fatal_photo_comes_back_from_another_process(ccpd, tmp_path):
     add(ccpd / "train", GOOD + ".jpg", b"this is text, not a photo\n" * 9)
-    with pytest.raises(InputError, match="neither a JPEG nor a PNG") as error:
+    with pytest.raises(InputError, match="a text file, not a photo") as error:
         make_labels(ccpd, tmp_path / "out", LabelOptions(jobs=2, backend="loky", strict=True))
     assert error.value.reason == "unreadable"
 
