@@ -28,13 +28,13 @@ setup-test:
 	@sh scripts/setup.sh test
 
 test: setup-test lint
-	@$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m "not alone"
-	@$(VENV)/python -m pytest -m alone
+	@$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 # Twenty minutes where nothing else runs: the bench measures itself, and counts instructions.
 bench-self: setup-test
 	@$(VENV)/python scripts/bench_self.py --out out/loop/self --record docs/results/bench-self.json
 	@$(VENV)/python -m pytest -q -s tests/bench/test_bench_count.py
+	@$(VENV)/python -m pytest -q -s -m timed
 
 lint: setup-test
 	@$(VENV)/ruff check .

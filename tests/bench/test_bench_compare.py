@@ -68,7 +68,6 @@ def test_slower_stage_is_named_and_no_other(skeleton: Result, stage: str) -> Non
     assert named <= {stage, "total"}
 
 
-@pytest.mark.alone
 def test_real_processes_equal_and_with_a_slower_stage(tmp_path: Path) -> None:
     results = {}
     for name, environment in (("a", {}), ("b", {}), ("slow", {"FAKE_STAGE": "det_infer:1.15"})):

@@ -38,7 +38,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         if device.name == "barn":
             raise LinkError("barn cannot be reached.", "Is it on?")
         # Boards that were measured one after another would never meet here.
-        meeting.wait(timeout=60)
+        meeting.wait(timeout=600)
         folder = tmp_path / f"board-{device.name}"
         folder.mkdir(exist_ok=True)
         return fake_target(folder)

@@ -211,7 +211,7 @@ def writers(url: str, file: Path, count: int, each: int) -> list[subprocess.Pope
 def prove_parallel(url: str, result: Result, tmp_path: Path) -> None:
     save_result(tmp_path / "result.json", result)
     children = writers(url, tmp_path / "result.json", 3, 12)
-    assert [child.wait(timeout=120) for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=600) for child in children] == [0, 0, 0]
     store = History(url)
     assert len(store.entries()) == 36
     # One is killed in the middle; the database stays whole and the others can write.
@@ -219,7 +219,7 @@ def prove_parallel(url: str, result: Result, tmp_path: Path) -> None:
     assert child.stdout is not None and child.stdout.readline() == b"ready\n"
     time.sleep(0.5)
     child.send_signal(signal.SIGKILL)
-    child.wait(timeout=30)
+    child.wait(timeout=600)
     assert store.add(at(result, 9))
     entries = store.entries()
     assert store.get(entries[-1].id).photos == result.photos
@@ -258,7 +258,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = subprocess.Popen([*as_user, str(binaries / "postgres"), *options], **quiet)  # type: ignore[call-overload]
     try:
         # Its port is open before it answers: for a while it only says that it is starting up.
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and server.poll() is None:
             with suppress(pg8000.exceptions.Error, OSError):
                 pg8000.connect("plate", host="127.0.0.1", port=port, database="postgres", timeout=10).close()
@@ -267,7 +267,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql+pg8000://plate@127.0.0.1:{port}/postgres"
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(timeout=60)
+        server.wait(timeout=600)
         shutil.rmtree(folder, ignore_errors=True)
     assert user
 

@@ -46,7 +46,7 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
         "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=20000",
         f"--user-data-dir={page.parent / 'profile'}",
     ]  # fmt: skip
-    return subprocess.run([CHROMIUM, *fixed, *options, page.as_uri()], capture_output=True, text=True, timeout=120)
+    return subprocess.run([CHROMIUM, *fixed, *options, page.as_uri()], capture_output=True, text=True, timeout=600)
 
 
 def test_all_files_are_written_and_hold_the_figures(folder: Path) -> None:

@@ -144,7 +144,6 @@ def test_command_writes_outcome_and_applies_it(tmp_path: Path, monkeypatch: pyte
     assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
 
 
-@pytest.mark.alone
 def test_search_on_this_host_with_the_kits_own_photos(tmp_path: Path) -> None:
     out = tmp_path / "tune"
     words = ["tune", "--device", "local", "--models", "plate-v1", "--precision", "fp32", "--threads", "1"]
@@ -157,7 +156,8 @@ def test_search_on_this_host_with_the_kits_own_photos(tmp_path: Path) -> None:
     assert not list(out.glob("rung-0/*max96*"))
     assert trials["640"]["f_measure"] >= 0.9 and trials["640"]["n"] >= 7 and trials["640"]["differing"] == 0
     assert document["settings"]["det_limit_side"] in ("320", "640") and document["chosen"] in document["front"]
-    assert trials["320"]["median_ms"] < trials["640"]["median_ms"]
+    read = [trial for trial in trials.values() if trial["n"] and trial["f_measure"] >= 0.9]
+    assert document["chosen"] == min(read, key=lambda trial: trial["median_ms"])["key"], "the fastest that reads enough"
 
 
 def test_each_set_is_decoded_as_it_asks_unless_told() -> None:

@@ -17,10 +17,13 @@ class CutProxy:
         cuts: Bytes from the client after which the connection of the moment is cut; the first comes first.
         done: How many cuts were made.
         connections: How many were taken.
+        up: Bytes that came from the client.
+        down: Bytes that came from the board.
     """
 
     def __init__(self, target: int, cuts: Sequence[int] = ()) -> None:
         self.target, self.cuts, self.done, self.connections = target, list(cuts), 0, 0
+        self.up = self.down = 0
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -64,6 +67,7 @@ class CutProxy:
         with suppress(OSError):
             while data := client.recv(4096):
                 with self._lock:
+                    self.up += len(data)
                     passed += len(data)
                     if self.cuts and passed >= self.cuts[0]:
                         self.cuts.pop(0)
@@ -76,6 +80,8 @@ class CutProxy:
     def _down(self, client: socket.socket, board: socket.socket) -> None:
         with suppress(OSError):
             while data := board.recv(65536):
+                with self._lock:
+                    self.down += len(data)
                 client.sendall(data)
         _reset(client)
 

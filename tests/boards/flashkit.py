@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
 
 from edge.board import Board, load_profile
 from edge.bundle import Bundle, make_bundle
@@ -16,8 +19,11 @@ from edge.models import Card, Charset, Input, Model, save_model
 from edge.paths import sha256_file
 from edge.prepare import ModelPair
 from edge.runtime import Runtime
+from edge.transport import Transport
+from edge.transport.base import Result
 
 Make = Callable[[str], Bundle]
+Done = TypeVar("Done")
 
 # Answers as plate_ocr does; what it reads comes from the model file, so that another model gives another answer.
 PROGRAM = r"""
@@ -129,6 +135,21 @@ def make_release(
     return make_bundle(
         board or local_board(), program, make_runtime(library), [pair], samples=sorted(samples.glob("*.jpg"))
     )
+
+
+def commands_of(transport: Transport, work: Callable[[], Done]) -> tuple[int, Done]:
+    """How many commands some work gives to a board, each of which costs a way there and back; and its outcome."""
+    count, honest = 0, type(transport).run
+
+    def run(*args: Any, **options: Any) -> Result:
+        nonlocal count
+        count += 1
+        return honest(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(transport), "run", run)
+        done = work()
+    return count, done
 
 
 def expected_answer(text: str) -> dict[str, object]:

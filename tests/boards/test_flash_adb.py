@@ -27,7 +27,7 @@ def reads(transport: Transport) -> str:
     release = current_release(transport, ROOT)
     assert release is not None
     argv, env = release.command("test-fp32", "run", release.samples[0])
-    return str(json.loads(transport.run_check(argv, env=env, timeout=60).stdout)["plates"][0]["text"])
+    return str(json.loads(transport.run_check(argv, env=env, timeout=600).stdout)["plates"][0]["text"])
 
 
 @pytest.mark.parametrize("old", [False, True])

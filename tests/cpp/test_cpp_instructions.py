@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from cpp_program import count_instructions
 
 from edge.toolchain import build_program
 
 STAGES = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")
-
-
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("qemu-aarch64") is None or shutil.which("aarch64-linux-gnu-g++") is None:
-        pytest.skip("needs Debian's qemu-user and g++-aarch64-linux-gnu")
-    out = tmp_path_factory.mktemp("plugin") / "count.so"
-    source = Path(__file__).with_name("count_insns.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(out), str(source)], check=True)
-    return out
-
-
-def count(tests: Path, plugin: Path, stage: str, repeats: int, width: int, height: int) -> int:
-    argv = ["qemu-aarch64", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu", "-plugin", str(plugin), str(tests)]
-    argv += ["--stage", stage, str(repeats), str(width), str(height)]
-    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
-    if "unknown option" in result.stderr or "plugin" in result.stderr:
-        pytest.skip(f"this qemu has no plugins: {result.stderr[:100]}")
-    assert result.returncode == 0, result.stderr
-    return int(result.stderr.split()[-1])
 
 
 @pytest.mark.parametrize(("width", "height", "limit"), [(736, 1184, 60_000_000), (384, 640, 20_000_000)])
@@ -42,7 +21,9 @@ def test_own_stages_stay_within_their_budget(
     assert tests is not None
     costs = {}
     for stage in STAGES:
-        first, third = (count(tests, plugin, stage, repeats, width, height) for repeats in (1, 3))
+        first, third = (
+            count_instructions(plugin, tests, "--stage", stage, repeats, width, height) for repeats in (1, 3)
+        )
         costs[stage] = (third - first) // 2
     with capsys.disabled():
         shown = ", ".join(f"{stage} {cost / 1e6:.2f}" for stage, cost in costs.items())

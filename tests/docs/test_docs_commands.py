@@ -69,7 +69,7 @@ def test_runnable_line_runs(line, tmp_path: Path) -> None:  # type: ignore[no-un
     }
     module = {"edge": ["-m", "edge"], "bench": ["-m", "edge", "bench"]}[line.words[0]]
     command = [sys.executable, *module, *line.words[1:]]
-    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
 
 

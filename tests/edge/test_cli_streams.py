@@ -19,7 +19,7 @@ def shell(line: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).resolve().parents[2])
     return subprocess.run(
         ["bash", "-c", script], cwd=cwd, env={**os.environ, "PYTHONPATH": root, **env}, capture_output=True, text=True,
-        errors="replace", timeout=300, check=False,
+        errors="replace", timeout=600, check=False,
     )  # fmt: skip
 
 

@@ -50,9 +50,9 @@ def test_boards_work_side_by_side_and_answers_keep_their_order() -> None:
     meeting, others = threading.Barrier(8), threading.Semaphore(0)
 
     def work(device: Device) -> str:
-        meeting.wait(timeout=60)
+        meeting.wait(timeout=600)
         if device.name == "b0":
-            assert all(others.acquire(timeout=60) for _ in range(7))
+            assert all(others.acquire(timeout=600) for _ in range(7))
         others.release()
         return device.name.upper()
 

@@ -30,7 +30,7 @@ def quickstart(*argv: str, cwd: Path | None = None, **env: str) -> subprocess.Co
     command = [sys.executable, "-m", "edge", "quickstart", *argv]
     return subprocess.run(
         command, cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=170, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def own_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 30) -> tuple[int, str]:
+def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 600) -> tuple[int, str]:
     """Runs the command on a terminal, waits for each question and types its answer; returns code and screen."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "edge", "quickstart", *argv]
@@ -59,7 +59,7 @@ def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 30)
             seen = len(screen)
             os.write(leader, f"{answer}\n".encode())
         while True:
-            if not select.select([leader], [], [], 30)[0]:
+            if not select.select([leader], [], [], patience)[0]:
                 process.kill()
                 raise AssertionError(f"it waits for something:\n{screen}")
             try:
@@ -69,7 +69,7 @@ def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 30)
             if not data:
                 break
             screen += data.decode(errors="replace")
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=600)
     os.close(leader)
     return code, screen.replace("\r\n", "\n")
 
@@ -123,7 +123,7 @@ def test_ctrl_c_in_a_step_leaves_it_time_to_keep_what_it_has(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     (tmp_path / "long.yml").write_text(PLAN.replace("max_ms: 500", "max_ms: 60000\nmin_ms: 60000"), encoding="utf-8")
-    code, screen = typed(["--on", "laptop", "--plan", "long.yml"], [("n=2", "\x03")], patience=300)
+    code, screen = typed(["--on", "laptop", "--plan", "long.yml"], [("n=2", "\x03")])
     assert (code, "Traceback" in screen) == (130, False), screen[-2000:]
     assert "is kept in out/local/" in screen
     assert "The way goes on with: edge quickstart --on laptop --plan long.yml" in screen

@@ -48,7 +48,7 @@ def _command(data: Path, out: Path, *more: str) -> list[str]:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def _steps(log: Path) -> list[int]:
@@ -66,7 +66,7 @@ def test_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None
     assert json.loads(done.stdout)["step"] == 6
 
     child = subprocess.Popen(_command(data, broken), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     # After step 3 the checkpoint of step 2 is there, and a step that must be done again.
     while 3 not in _steps(broken / "log.csv") and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.02)

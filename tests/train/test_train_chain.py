@@ -37,7 +37,7 @@ export: {float_layers: [_depthwise], settings: [rec_resize=stretch, decode=plate
 def edge(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command; one that does its work and then hangs or crashes at its end fails here."""
     command = [sys.executable, "-m", "edge", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == code and "Traceback" not in done.stderr, (done.returncode, done.stderr[-2000:])
     return done
 

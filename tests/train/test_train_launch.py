@@ -29,7 +29,7 @@ optim: {rate: 0.001, warmup: 0, ema: 0.0}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batches(tmp_path: Path) -> None:
