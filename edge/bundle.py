@@ -217,12 +217,14 @@ def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, forc
         )
     if card.failed_checks and not force:
         raise ModelError(
-            f"{card.name} failed its own checks: {', '.join(card.failed_checks)}.", "Make it again, or use --force."
+            f"{card.name} failed its own checks: {', '.join(card.failed_checks)}.",
+            "Make it again, or take it as it is with --accept-failed; --force only replaces files.",
         )
     if card.precision == "int8" and card.verdict == "not verified" and not force:
         raise ModelError(
             f"{card.name} is an int8 model that was not verified.",
-            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --force takes it so.",
+            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --accept-failed takes it as "
+            "it is, --force only replaces files.",
         )
     if card.charset and model.dictionary:
         characters = len(read_dictionary(model.dictionary))

@@ -40,28 +40,24 @@ class Outcome(Generic[T]):
         return self.error is None
 
 
-def select_devices(names: str | None, group: str | None, inventory: Path | None = None) -> list[Device]:
-    """Returns the devices of `--device a,b,c` or `--group NAME`, each once, in the order given; else this computer.
+def select_devices(names: Sequence[str], groups: Sequence[str], inventory: Path | None = None) -> list[Device]:
+    """Returns the devices of `--device` or `--group`, each once, in the order given; with neither this computer.
 
     Raises:
         UsageError: Both are given, an unknown device, or a group without devices.
     """
-    if names is not None and group is not None:
+    if names and groups:
         raise UsageError(
-            "Give either --device NAME[,NAME...] or --group NAME, not both.", "`edge device list` shows names and groups."
+            "Give either --device NAME,... or --group NAME,..., not both.", "`edge device list` shows names and groups."
         )
-    if group is None:
-        names = "local" if names is None else names
-        wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-        if not wanted:
-            raise UsageError("--device names no device.", "`edge device list` shows them.")
-        return [find_device(name, inventory) for name in wanted]
+    if not groups:
+        return [find_device(name, inventory) for name in dict.fromkeys(names or ("local",))]
     devices = load_inventory(inventory)
-    members = [device for device in devices.values() if group in device.groups]
-    if not members:
-        groups = sorted({name for device in devices.values() for name in device.groups})
-        raise UsageError(f"No device is in group {group!r}.", f"Groups: {', '.join(groups) or 'none'}.")
-    return members
+    known = sorted({name for device in devices.values() for name in device.groups})
+    for group in groups:
+        if group not in known:
+            raise UsageError(f"No device is in group {group!r}.", f"Groups: {', '.join(known) or 'none'}.")
+    return [device for device in devices.values() if set(groups) & set(device.groups)]
 
 
 def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers: int = WORKERS) -> list[Outcome[T]]:

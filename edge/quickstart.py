@@ -116,11 +116,11 @@ def check(answers: Answers) -> None:
             f"{answers.plan!r} is no plan.{did_you_mean(answers.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
         )
     if answers.way in ("laptop", "virtual") and answers.address:
-        raise UsageError(f"--address does not belong to --on {answers.way}.", "Leave it away, or name another way.")
+        raise UsageError(f"--address does not belong to --on {answers.way}.", "Leave --address out, or name another way.")
     if answers.way != "ssh" and (answers.key or answers.fingerprint):
-        raise UsageError("--key and --fingerprint belong to --on ssh.", "Leave them away.")
+        raise UsageError("--key and --fingerprint belong to --on ssh.", "Leave them out.")
     if answers.way == "laptop" and (answers.board or answers.library or answers.name):
-        raise UsageError("--board, --runtime and --name belong to boards.", "Leave them away, or say which with --on.")
+        raise UsageError("--board, --runtime and --name belong to boards.", "Leave them out, or say which with --on.")
     known = boards_for(answers.way)
     # Any board may have an ssh server or adb's daemon: a phone the one, a Linux board the other.
     allowed = known if answers.way == "virtual" else list_profiles()
@@ -178,7 +178,7 @@ def _purposes(answers: Answers, board: Board | None) -> list[str]:
     wanted = [] if answers.way == "laptop" else [answers.way]
     if board is not None and board.abi != "host":
         wanted.append("android" if board.system == "android" else board.abi)
-    return [word for purpose in wanted for word in ("--for", purpose)]
+    return ["--for", ",".join(wanted)] if wanted else []
 
 
 def _introduce(answers: Answers, known: Device | None) -> list[Step]:

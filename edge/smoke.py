@@ -143,7 +143,7 @@ def smoke(
 
 _ADVICE = (
     "The release that was running is still switched on. Is the runtime of the release that made the .nb? "
-    "--force switches on all the same."
+    "--accept-failed switches it on all the same."
 )
 
 

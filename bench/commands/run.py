@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option("--no-report", is_flag=True, help="Write result.json only.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def run(device: str | None, group: str | None, inventory: Path | None, **options: Any) -> None:
+def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.
 
     Every combination of the repeatable options is measured, and their processes take turns. What was measured is kept

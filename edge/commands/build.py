@@ -11,20 +11,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import board_option, examples, inventory_option, json_option
 from edge.errors import HostError, UsageError
 from edge.toolchain import ABIS, BuildResult, build_program
 
 
 @command(epilog=examples("edge build", "edge build --device rk3399"))
-@click.option("--device", metavar="NAME", help="Build for this device or kind of board.")
+@board_option(None, " [default: this host]")
 @click.option("--abi", type=click.Choice([*ABIS, "host"]), help="Build for any board of this ABI.")
 @click.option("--cpu", metavar="NAME", help="Value of -mcpu (ARM) or -march (x86). [default: the board's, or none]")
-@click.option("--runtime", type=click.Path(path_type=Path), help="Folder with the runtime library to link with.")
+@click.option("--runtime", type=click.Path(path_type=Path), metavar="PATH",
+              help="Runtime library to link with, a folder or an archive.")  # fmt: skip
 @click.option("--static-libstdcxx", is_flag=True, help="Link libstdc++ statically; needs a glibc as new as the compiler's.")
 @click.option("--sanitize", is_flag=True, help="Build with the address and undefined-behaviour sanitizers.")
 @click.option("--tests", is_flag=True, help="Build the unit tests too.")
 @json_option
+@inventory_option
 def build(
     device: str | None,
     abi: str | None,
@@ -34,6 +36,7 @@ def build(
     sanitize: bool,
     tests: bool,
     as_json: bool,
+    inventory: Path | None,
 ) -> None:
     """Build the C++ program for a board.
 
@@ -41,8 +44,10 @@ def build(
     """
     if device and abi:
         raise UsageError("--device and --abi cannot be given together.", "A device has its own ABI.")
+    if runtime is not None and runtime.is_file():
+        runtime = _unpacked(runtime)
     if device:
-        abi, cpu, runtime = _of_device(device, cpu, runtime)
+        abi, cpu, runtime = _of_device(device, cpu, runtime, inventory)
     result = _with_progress(
         abi or "host",
         runtime_dir=runtime,
@@ -71,12 +76,21 @@ def _document(result: BuildResult) -> dict[str, object]:
     }
 
 
-def _of_device(name: str, cpu: str | None, runtime: Path | None) -> tuple[str, str | None, Path | None]:
+def _unpacked(archive: Path) -> Path:
+    """Folder of the library in an archive; what boards use is not touched."""
+    from edge.runtime import add_runtime
+
+    return add_runtime(archive, build="edge-build", update=True).folder
+
+
+def _of_device(
+    name: str, cpu: str | None, runtime: Path | None, inventory: Path | None
+) -> tuple[str, str | None, Path | None]:
     """ABI, CPU and library of a device, or of a kind of board."""
     from edge.board import find_device, list_profiles, load_profile
     from edge.runtime import runtime_for
 
-    board = load_profile(name) if name in list_profiles() else find_device(name).board
+    board = load_profile(name) if name in list_profiles() else find_device(name, inventory).board
     if runtime is None:
         try:
             runtime = runtime_for(board).folder

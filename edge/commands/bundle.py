@@ -12,7 +12,7 @@ from edge.board import Board, find_device, list_profiles, load_inventory, load_p
 from edge.bundle import Bundle, save_bundle
 from edge.commandline import command
 from edge.commands.models import choose_bundle, read_choice, release_options
-from edge.commands.options import examples, inventory_option, json_option
+from edge.commands.options import board_option, examples, force_option, inventory_option, json_option
 from edge.commands.steps import steps
 from edge.errors import InputError
 
@@ -21,15 +21,15 @@ from edge.errors import InputError
     "edge bundle --device rk3399 --out plate.tar",
     "edge flash --device gate --bundle plate.tar",
 ))
-@click.option("--device", default="local", show_default=True, metavar="NAME", help="A device, or a kind of board.")
+@board_option()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
               help="File to write. [default: plate-BOARD-HASH.tar]")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
-@release_options
+@force_option("Replace the file when it exists.", old=("--overwrite",))
+@release_options()
 @json_option
 @inventory_option
 def bundle(
-    device: str, out: Path | None, overwrite: bool, as_json: bool, inventory: Path | None, **options: Any
+    device: str, out: Path | None, force: bool, as_json: bool, inventory: Path | None, **options: Any
 ) -> None:
     """Pack program, runtime, models and sample photos for a board into one file.
 
@@ -44,9 +44,9 @@ def bundle(
         made = choose_bundle(board, choice, report)
         path = out or Path(f"plate-{board.name}-{made.hash}.tar")
         # A name with the hash in it is the same content by definition.
-        if path.exists() and not overwrite and out is not None:
-            raise InputError(f"{path} exists already.", "Choose another --out, or use --overwrite.")
-        report(f"writing {path}")
+        if path.exists() and not force and out is not None:
+            raise InputError(f"{path} exists already.", "Choose another --out, or replace it with --force.")
+        report(f"writing {path}, in place of the one that is there" if path.exists() else f"writing {path}")
         save_bundle(made, path)
     if as_json:
         click.echo(json.dumps(_document(made, path), ensure_ascii=False))

@@ -12,7 +12,7 @@ import click
 
 from edge.board import Board, Cluster, Device, find_device, inventory_path, list_profiles, load_inventory, load_profile
 from edge.commandline import command, group
-from edge.commands.options import examples, fleet_options, inventory_option, json_option
+from edge.commands.options import examples, fleet_options, force_option, inventory_option, json_option, several
 from edge.errors import UsageError, VerifyError
 from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
 from edge.inventory import add_device, remove_device
@@ -41,11 +41,13 @@ def device() -> None:
 @click.option("--key", metavar="FILE", help="ssh: private key; else agent, ~/.ssh/config and the usual files.")
 @click.option("--jump", metavar="[USER@]HOST[:PORT],...", help="ssh: jump hosts, as ssh -J.")
 @click.option("--root", metavar="FOLDER", help="Folder for the releases on the board. [default: the profile's]")
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="A group it belongs to; may be repeated.")
-@click.option("--force", is_flag=True, help="Replace a device of that name.")
+@several("--group", "groups", metavar="NAME", help="Groups that it belongs to.")
+@force_option("Replace a device of that name.")
+@json_option
 @inventory_option
 def add(
-    name: str, board: str | None, groups: tuple[str, ...], force: bool, inventory: Path | None, **address: Any
+    name: str, board: str | None, groups: tuple[str, ...], force: bool, as_json: bool,
+    inventory: Path | None, **address: Any,
 ) -> None:
     """Add the device NAME to your inventory."""
     if board is None and name not in list_profiles():
@@ -57,8 +59,11 @@ def add(
         raise UsageError(f"Where is {name!r}?", "Add --ssh USER@HOST, or --adb SERIAL (--adb any: the only one attached).")
     fields = {"board": board or name, "groups": list(groups), **{key: value or "" for key, value in address.items()}}
     added = add_device(name, fields, inventory=inventory, replace=force)
+    if as_json:
+        return _print_json(_device_json(added))
     click.echo(f"{added.name}: {added.board.title}, {added.address} ({added.where})")
     click.echo(f"next: edge probe --device {added.name}")
+    return None
 
 
 @device.command("list")
@@ -107,18 +112,23 @@ def show(name: str, as_json: bool, inventory: Path | None) -> None:
 
 @device.command("remove")
 @click.argument("name")
+@json_option
 @inventory_option
-def remove(name: str, inventory: Path | None) -> None:
+def remove(name: str, as_json: bool, inventory: Path | None) -> None:
     """Remove the device NAME from your inventory; nothing on the board changes."""
     gone = remove_device(name, inventory=inventory)
+    if as_json:
+        return _print_json({"removed": _device_json(gone), "file": str(inventory_path(inventory))})
     click.echo(f"removed {gone.name} ({gone.address}) from {inventory_path(inventory)}")
+    return None
 
 
 @device.command("trust")
 @click.argument("name")
 @click.option("--fingerprint", metavar="SHA256:...", help="Trust the key if it has this fingerprint, and do not ask.")
+@json_option
 @inventory_option
-def trust(name: str, fingerprint: str | None, inventory: Path | None) -> None:
+def trust(name: str, fingerprint: str | None, as_json: bool, inventory: Path | None) -> None:
     """Trust the ssh host key that the device NAME (or a jump host on the way to it) shows now."""
     from edge.transport import hostkeys
     from edge.transport.ssh import refusal_of
@@ -126,10 +136,9 @@ def trust(name: str, fingerprint: str | None, inventory: Path | None) -> None:
     item = find_device(name, inventory)
     if item.transport != "ssh":
         raise UsageError(f"{name} is reached by {item.transport}; only ssh has host keys.")
-    seen = 0
+    taken: list[dict[str, str]] = []
     # One for the board and one for each jump host on the way.
-    while seen <= item.jump.count(",") + 9 and (refusal := refusal_of(item)) is not None:
-        seen += 1
+    while len(taken) <= item.jump.count(",") + 9 and (refusal := refusal_of(item)) is not None:
         print_ = hostkeys.fingerprint(refusal.key)
         where = hostkeys.label(refusal.host, refusal.port)
         if refusal.expected is not None:
@@ -143,8 +152,12 @@ def trust(name: str, fingerprint: str | None, inventory: Path | None) -> None:
         if fingerprint is None:
             _confirm(name, where, refusal.key.get_name(), print_)
         path = hostkeys.remember(refusal.host, refusal.port, refusal.key)
-        click.echo(f"trusted {where} {refusal.key.get_name()} {print_} ({path})")
-    if not seen:
+        taken.append({"host": where, "type": refusal.key.get_name(), "fingerprint": print_, "file": str(path)})
+        if not as_json:
+            click.echo(f"trusted {where} {refusal.key.get_name()} {print_} ({path})")
+    if as_json:
+        _print_json({"device": name, "trusted": taken})
+    elif not taken:
         click.echo(f"the host key of {name} is trusted already")
 
 
@@ -163,7 +176,7 @@ def _confirm(name: str, where: str, kind: str, print_: str) -> None:
 @fleet_options
 @json_option
 @inventory_option
-def probe(device: str | None, group: str | None, as_json: bool, inventory: Path | None) -> None:
+def probe(device: tuple[str, ...], group: tuple[str, ...], as_json: bool, inventory: Path | None) -> None:
     """Read what a board really is, and say where it differs from its profile."""
     devices = select_devices(device, group, inventory)
     outcomes = run_fleet(devices, _probe)

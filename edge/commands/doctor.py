@@ -11,21 +11,20 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, inventory_option, json_option, several
 from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-@command(epilog=examples("edge doctor", "edge doctor --for arm64 --for ssh --brief"))
+@command(epilog=examples("edge doctor", "edge doctor --for arm64,ssh --brief"))
 @json_option
 @click.option("--brief", is_flag=True, help="Show only what fails.")
 @click.option("--devices/--no-devices", default=True, show_default=True, help="Connect to your devices and check them.")
-@click.option("--for", "purposes", multiple=True, type=click.Choice(PURPOSES),
-              help="Fail unless building for this, or reaching boards this way, works; may be repeated.")  # fmt: skip
-@click.option("--inventory", type=click.Path(path_type=Path), metavar="FILE",
-              help="Your devices.yml. [default: $PLATE_EDGE_INVENTORY, else ~/.config/plate-edge/devices.yml]")  # fmt: skip
+@several("--for", "purposes", type=click.Choice(PURPOSES),
+         help="Fail unless building for this, or reaching boards this way, works.")  # fmt: skip
+@inventory_option
 def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
     """Check this host, your devices and the cache; every line is ok, warn or fail, with the next step.
 

@@ -37,14 +37,14 @@ T = TypeVar("T")
 ))
 @fleet_options
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Flash this bundle instead of making one.")
-@release_options
+@release_options(old=("--force",), changed="It never replaced files.")
 @click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for another flash of the same board.")
 @click.option("--break-lock", is_flag=True, help="Take the board's lock, whoever holds it.")
 @json_option
 @inventory_option
 def flash(
-    device: str | None,
-    group: str | None,
+    device: tuple[str, ...],
+    group: tuple[str, ...],
     bundle: Path | None,
     wait: float,
     break_lock: bool,
@@ -82,7 +82,7 @@ def _flash(
         device,
         packed,
         expected=expected,
-        force=choice.force,
+        force=choice.accept_failed,
         wait=wait,
         break_lock=break_lock,
         report=report,
@@ -129,7 +129,7 @@ def _flash_text(device: Device, done: FlashResult) -> str:
 @fleet_options
 @json_option
 @inventory_option
-def status(device: str | None, group: str | None, as_json: bool, inventory: Path | None) -> None:
+def status(device: tuple[str, ...], group: tuple[str, ...], as_json: bool, inventory: Path | None) -> None:
     """Show what is installed on a board."""
     devices = select_devices(device, group, inventory)
     outcomes = run_fleet(devices, _status)
@@ -191,7 +191,7 @@ def _show_status(device: Device, state: dict[str, Any]) -> None:
 @json_option
 @inventory_option
 def rollback(
-    device: str | None, group: str | None, to: str, wait: float, as_json: bool, inventory: Path | None
+    device: tuple[str, ...], group: tuple[str, ...], to: str, wait: float, as_json: bool, inventory: Path | None
 ) -> None:
     """Switch a board back to the release that ran before."""
     devices = select_devices(device, group, inventory)
@@ -215,7 +215,7 @@ def rollback(
 @json_option
 @inventory_option
 def clean(
-    device: str | None, group: str | None, keep: int, wait: float, as_json: bool, inventory: Path | None
+    device: tuple[str, ...], group: tuple[str, ...], keep: int, wait: float, as_json: bool, inventory: Path | None
 ) -> None:
     """Remove old releases from a board, and what broken-off attempts left."""
     devices = select_devices(device, group, inventory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -14,7 +15,7 @@ import click
 
 from edge.board import INVENTORY_ENV, list_profiles
 from edge.commandline import command
-from edge.commands.options import examples, inventory_option
+from edge.commands.options import examples, inventory_option, json_option
 from edge.errors import EdgeError, ExitCode
 from edge.process import edge_command
 from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
@@ -37,8 +38,9 @@ from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, defau
               help="Paddle Lite's library for the board, folder or archive, instead of fetching it.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
 @click.option("--dry-run", is_flag=True, help="Only show the commands.")
+@json_option
 @inventory_option
-def quickstart(yes: bool, dry_run: bool, inventory: Path | None, **given: Any) -> None:
+def quickstart(yes: bool, dry_run: bool, as_json: bool, inventory: Path | None, **given: Any) -> None:
     """Lead from nothing to the first report: what is missing is asked, on a terminal.
 
     Every step is a command of the kit and is shown as one. After a failure the same answers go on from there.
@@ -46,15 +48,22 @@ def quickstart(yes: bool, dry_run: bool, inventory: Path | None, **given: Any) -
     answers = read_answers(given, ask=not yes and sys.stdin.isatty())
     way = steps(answers, inventory)
     if dry_run:
-        for step in way:
-            click.echo(_shown(step.argv))
+        lines = [_shown(step.argv) for step in way]
+        click.echo(json.dumps({"device": answers.device, "steps": lines}) if as_json else "\n".join(lines))
         return
     began = time.time()
     again = _shown((*answers.command, *(("--inventory", str(inventory)) if inventory else ())))
     environment = {**os.environ, **({INVENTORY_ENV: str(inventory.resolve())} if inventory else {})}
     for number, step in enumerate(way, 1):
-        _run(step, f"{number}/{len(way)}", again, environment)
-    _finish(answers, began)
+        _run(step, f"{number}/{len(way)}", again, environment, quiet=as_json)
+    report = _report_since(answers.device, began)
+    if as_json:
+        done = {"device": answers.device, "steps": [_shown(step.argv) for step in way]}
+        click.echo(json.dumps({**done, "report": str(report) if report else None}))
+        return
+    if report:
+        click.echo(f"\nYour first report: {report}")
+    click.echo(f"next: bench run --device {answers.device} --plan default; edge run --device {answers.device} PHOTO")
 
 
 def read_answers(given: dict[str, Any], *, ask: bool) -> Answers:
@@ -115,12 +124,14 @@ def _shown(argv: tuple[str, ...]) -> str:
     return shlex.join(argv if argv[0] == "bench" else ("edge", *argv))
 
 
-def _run(step: Step, number: str, again: str, environment: dict[str, str]) -> None:
+def _run(step: Step, number: str, again: str, environment: dict[str, str], *, quiet: bool) -> None:
+    """Runs a step; `quiet` sends what it prints to standard error, where it is not in the way of a document."""
     click.secho(f"[{number}] {step.why}", bold=True, err=True)
     click.secho(f"      {_shown(step.argv)}", dim=True, err=True)
     sys.stderr.flush()
     interrupted = False
-    with subprocess.Popen(edge_command(step.argv), env=environment) as child:
+    out = sys.stderr.fileno() if quiet else None
+    with subprocess.Popen(edge_command(step.argv), env=environment, stdout=out) as child:
         while True:
             try:
                 code = child.wait()
@@ -140,8 +151,7 @@ def _run(step: Step, number: str, again: str, environment: dict[str, str]) -> No
         raise error
 
 
-def _finish(answers: Answers, began: float) -> None:
-    reports = [path for path in Path("out", answers.device).glob("*/report.html") if path.stat().st_mtime >= began - 1]
-    if reports:
-        click.echo(f"\nYour first report: {max(reports, key=lambda path: path.stat().st_mtime)}")
-    click.echo(f"next: bench run --device {answers.device} --plan default; edge run --device {answers.device} PHOTO")
+def _report_since(device: str, began: float) -> Path | None:
+    """The newest report of the device that was written since then."""
+    times = {path: path.stat().st_mtime for path in Path("out", device).glob("*/report.html")}
+    return max((path for path, time_ in times.items() if time_ >= began - 1), key=times.__getitem__, default=None)

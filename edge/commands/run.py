@@ -16,7 +16,17 @@ import click
 
 from edge.board import Device, find_device
 from edge.commandline import command
-from edge.commands.options import complete_devices, examples, inventory_option, json_option, recursive_option
+from edge.commands.options import (
+    device_option,
+    examples,
+    force_option,
+    inventory_option,
+    json_option,
+    one_model_options,
+    photos_option,
+    recursive_option,
+    settings_option,
+)
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
 from edge.photolist import SAMPLES, distinct_names, list_photos
@@ -36,26 +46,24 @@ _DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
     "edge run --set decode=plate --json photo.jpg",
 ))
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
-@click.option("--device", default="local", show_default=True, metavar="NAME", shell_complete=complete_devices,
-              help="A device of your inventory.")  # fmt: skip
-@click.option("--models", metavar="SET", help="Model set, such as plate-v1. [default: the kit's best]")
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True,
-              help="Precision of the models.")  # fmt: skip
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
-              help="A setting of plate.conf, for this run; may be repeated.")  # fmt: skip
+@photos_option("Photos or folders, as the arguments are.", name="more")
+@device_option
+@one_model_options()
+@settings_option("A setting of plate.conf, for this run.")
 @recursive_option
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write copies with the plates drawn to this folder.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Overwrite copies that are there.")
+@force_option("Replace copies that are there.")
 @click.option("--soc-alias", is_flag=True, help="Tell the runtime it is on a chip whose int8 dot product it uses.")
 @json_option
 @inventory_option
 def run(
     photos: tuple[Path, ...],
+    more: tuple[Path, ...],
     device: str,
     models: str | None,
     precision: str,
-    pairs: tuple[str, ...],
+    settings: tuple[str, ...],
     recursive: bool,
     draw: Path | None,
     force: bool,
@@ -73,9 +81,9 @@ def run(
     from edge.install import parse_settings
     from edge.prepare import model_sets
 
-    settings = parse_settings(pairs)
-    check_settings(settings)
-    listed = list_photos(photos or (SAMPLES,), recursive=recursive)
+    asked = parse_settings(settings)
+    check_settings(asked)
+    listed = list_photos((*photos, *more) or (SAMPLES,), recursive=recursive)
     chosen = listed.photos
     copies = plan_copies(chosen, draw, force) if draw else {}
     found = find_device(device, inventory)
@@ -95,7 +103,7 @@ def run(
                     report(f"read {next(numbers)} of {len(chosen)} photos with {variant}")
 
             local = found.transport == "local"
-            read = partial(read_on_board, release=release, variant=variant, photos=chosen, settings=settings, local=local)
+            read = partial(read_on_board, release=release, variant=variant, photos=chosen, settings=asked, local=local)
             answers = read(transport, on_answer=count)
             if alias is not None:
                 report(f"reading them again under the name {ALIAS}")
@@ -111,7 +119,7 @@ def run(
         if soc_alias:
             head["soc_alias"] = ALIAS
         found_here = {"photos": answers, **listed.document()}
-        click.echo(json.dumps({**head, "settings": settings, **found_here}, ensure_ascii=False))
+        click.echo(json.dumps({**head, "settings": asked, **found_here}, ensure_ascii=False))
     else:
         show(answers, f"{variant} on {found.name}", timed=not emulated)
     if soc_alias:

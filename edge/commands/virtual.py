@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from edge.board import inventory_path, load_inventory
 from edge.commandline import group
 from edge.commands.options import inventory_option, json_option
 from edge.commands.steps import steps
@@ -69,15 +70,21 @@ def down(name: str, remove: bool, as_json: bool, inventory: Path | None) -> None
 
 @virtual.command("status")
 @json_option
-def status(as_json: bool) -> None:
+@inventory_option
+def status(as_json: bool, inventory: Path | None) -> None:
     """List the virtual boards."""
     boards = list_boards()
+    path = inventory_path(inventory)
+    known = load_inventory(inventory) if path.exists() else {}
     if as_json:
-        click.echo(json.dumps([_document(board) for board in boards]))
+        click.echo(json.dumps([{**_document(board), "device": board.name in known} for board in boards]))
         return
     for board in boards:
         state = f"on, ssh port {board.port}, process {board.pid}" if board.running else "off"
-        click.echo(f"{board.name:<16} {board.arch:<6} {state}")
+        # A board that is switched off is taken out of the inventory.
+        missing = board.running and board.name not in known
+        lost = f"; not in {path}: `edge virtual up {board.name}` adds it" if missing else ""
+        click.echo(f"{board.name:<16} {board.arch:<6} {state}{lost}")
     if not boards:
         click.echo("There is no virtual board yet: edge virtual up")
 

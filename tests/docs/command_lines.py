@@ -121,9 +121,7 @@ def _check_values(command: click.Command, context: click.Context, values: dict[s
         if parameter.required and not given:
             return f"{context.info_name}: {parameter.get_error_hint(context)} is missing"
         if given and isinstance(parameter.type, (click.Choice, click.types.IntParamType, click.types.FloatParamType)):
-            for item in value if isinstance(value, (list, tuple)) else [value]:
-                if isinstance(item, str):
-                    parameter.type.convert(item, parameter, context)
+            parameter.type_cast_value(context, value)
     return ""
 
 

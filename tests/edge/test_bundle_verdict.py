@@ -57,7 +57,7 @@ def test_others_need_force_and_the_manifest_says_so(
 ) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         _bundle(tmp_path, checks)
-    assert "--force" in caught.value.hint
+    assert "--accept-failed" in caught.value.hint
     bundle = _bundle(tmp_path / "again", checks, force=True)
     assert _verdicts(bundle) == [verdict, verdict]
     (variant,) = bundle.manifest.variants.values()

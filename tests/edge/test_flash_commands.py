@@ -58,7 +58,7 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
     [
         (["flash", "--device", "nowhere"], 2, "no device 'nowhere'"),
         (["flash", "--det", "."], 2, "--det and --rec belong together"),
-        (["flash", "--precision", "fp12"], 2, "'fp12' is not a precision"),
+        (["flash", "--precision", "fp12"], 2, "'fp12' is not one of 'fp32', 'int8'"),
         (["flash", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["flash", "--models", "nonsense"], 2, "no model set 'nonsense'"),
         (["clean", "--keep", "0"], 2, "the current release always stays"),

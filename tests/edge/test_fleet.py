@@ -34,15 +34,16 @@ def boards(count: int) -> list[Device]:
 
 
 def test_devices_by_name_and_group(inventory: Path) -> None:
-    assert [device.name for device in select_devices("c,a,c, local", None, inventory)] == ["c", "a", "local"]
-    assert [device.name for device in select_devices(None, "lab", inventory)] == ["a", "b"]
-    assert [device.name for device in select_devices(None, None, inventory)] == ["local"]
-    for names, group in (("a", "lab"), ("", None), (None, "nope"), ("nope", None)):
+    assert [device.name for device in select_devices(("c", "a", "c", "local"), (), inventory)] == ["c", "a", "local"]
+    assert [device.name for device in select_devices((), ("lab",), inventory)] == ["a", "b"]
+    assert [device.name for device in select_devices((), ("lab", "yard"), inventory)] == ["a", "b", "c"]
+    assert [device.name for device in select_devices((), (), inventory)] == ["local"]
+    for names, groups in ((("a",), ("lab",)), ((), ("nope",)), (("nope",), ())):
         with pytest.raises(UsageError) as refusal:
-            select_devices(names, group, inventory)
+            select_devices(names, groups, inventory)
         assert refusal.value.hint
     with pytest.raises(UsageError, match="Groups: lab, yard"):
-        select_devices(None, "nope", inventory)
+        select_devices((), ("nope",), inventory)
 
 
 def test_boards_work_side_by_side_and_answers_keep_their_order() -> None:

@@ -17,6 +17,7 @@ from edge.photokinds import HEIC, TIFF, FileKind, file_kind, kind_of
 from edge.photolist import PhotoList, check_photo, distinct_names, list_photos, photo_problem
 
 PICTURE = np.random.default_rng(7).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+MP4 = b"\0\0\0\x18ftypmp42"
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 
 
@@ -119,7 +120,7 @@ def test_a_folder_says_in_one_line_what_was_left_out(tmp_path: Path, no_extra: N
     [
         ({}, "holds no photos; it is empty"),
         ({"a.heic": HEIC_HEAD}, r"holds no photos, but HEIC \(a.heic: install pillow-heif"),
-        ({"a.mp4": b"\0\0\0\x18ftypmp42", "b.mp4": b"\0\0\0\x18ftypmp42"}, r"2 files that cannot be read: a video \(a.mp4 and 1"),
+        ({"a.mp4": MP4, "b.mp4": MP4}, r"2 files that cannot be read: a video \(a.mp4 and 1"),
         ({".a.jpg": b"\xff\xd8\xff"}, r"1 hidden file \(.a.jpg\)"),
         ({"2026/a.jpg": b"\xff\xd8\xff"}, "holds no photos itself, but 1 photo in 2026"),
     ],
@@ -196,8 +197,8 @@ def test_a_damaged_picture_is_said_to_be_damaged(tmp_path: Path) -> None:
         path.write_bytes(data[: len(data) // 3])
         with pytest.raises(InputError, match="cannot be decoded"):
             load_image(path)
-    huge = struct.pack("<2sIHHI", b"BM", 60, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 30000, -30000, 1, 24, 0, 0, 0, 0, 0, 0)
-    (tmp_path / "huge.bmp").write_bytes(huge)
+    head = struct.pack("<2sIHHI", b"BM", 60, 0, 0, 54)
+    (tmp_path / "huge.bmp").write_bytes(head + struct.pack("<IiiHH6I", 40, 30000, -30000, 1, 24, 0, 0, 0, 0, 0, 0))
     with pytest.raises(InputError, match="30000x30000 pixels"):
         load_image(tmp_path / "huge.bmp")
 

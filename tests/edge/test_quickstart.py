@@ -81,7 +81,7 @@ def typed(argv: list[str], answers: list[tuple[str, str]], patience: float = 600
         (
             [("Number or name", "2"), ("address", "me@10.0.0.9:22"), ("Name", "rk3399"), ("Plan", "")],
             [
-                "edge doctor --no-devices --brief --for ssh --for arm64",
+                "edge doctor --no-devices --brief --for ssh,arm64",
                 "edge device add rk3399 --board rk3399 --ssh me@10.0.0.9:22",
                 "edge device trust rk3399",
                 "edge runtime get rk3399",
