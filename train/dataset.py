@@ -13,17 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.ccpd import parse_name, sort_vertices
+from edge.ccpd import parse_name
 from edge.errors import InputError
+from edge.ocr.corners import FARTHEST, CornerError, plate_corners
+from edge.ocr.image import image_size
+from edge.ocr.text import is_ignored, is_unread
 from edge.photolist import PHOTO_SUFFIXES, is_hidden
-from train.labels_journal import find_image, label_roots
-from train.metrics import IGNORED
+from train.label_lines import LabelLine, read_lines
+from train.label_notes import LabelNotes, Note, tell
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
-FARTHEST = 32767.0
-"""Pixels, either way, beyond which OpenCV's warps cannot reach; no photo is larger, and no corner farther out."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,42 @@ class Plate:
 
     @property
     def ignored(self) -> bool:
-        """Whether the annotator could not read it (`###` or `*`, as in PP-OCR's labels): neither right nor wrong."""
-        return self.text in IGNORED
+        """Whether it does not count (`###` or `*`, as in PP-OCR's labels): neither right nor wrong, box and text."""
+        return is_ignored(self.text)
+
+    @property
+    def unread(self) -> bool:
+        """Whether its text is not known: it is ignored, or nobody has typed the text; then its box counts."""
+        return is_unread(self.text)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and what is on it; a crop has one plate that fills it and no corners."""
+    """One image and what is on it; a crop has one plate that fills it and no corners.
+
+    Attributes:
+        path: The image.
+        plates: Those on a photo.
+        text: Of a crop, in normal form.
+        where: File and line of the label, or the name of a CCPD photo, for messages.
+    """
 
     path: Path
     plates: tuple[Plate, ...] = ()
     text: str = ""
+    where: str = ""
 
     @property
     def legible(self) -> Plate | None:
         """The first plate that can be read, None when there is none."""
-        return next((plate for plate in self.plates if not plate.ignored), None)
+        return next((plate for plate in self.plates if not plate.unread), None)
 
     @property
     def plate_text(self) -> str:
         """Text of the crop, or of the first plate that can be read; empty when there is none."""
-        return self.text or (self.legible.text if self.legible else "")
+        if self.text:
+            return "" if is_unread(self.text) else self.text
+        return self.legible.text if self.legible else ""
 
     @property
     def key(self) -> str:
@@ -84,44 +100,97 @@ def read_image(path: Path) -> Image:
     return np.asarray(image)
 
 
-def read_crops(labels: Path) -> list[Sample]:
-    """Reads a recognition label file: `path<TAB>text` a line, paths relative to the file's folder.
+def read_crops(labels: Path, note: Note = tell) -> list[Sample]:
+    """Reads a recognition label file: `path<TAB>text` a line; see `train.label_lines` and `train.label_notes`.
+
+    Args:
+        labels: The file.
+        note: Told what is odd about the labels.
 
     Raises:
-        InputError: Missing or empty file, a malformed line, or an image that does not exist.
+        InputError: Missing or empty file, a malformed line, or a picture that does not exist.
     """
-    samples = [Sample(path, text=text) for path, text in _lines(labels)]
-    if not samples:
-        raise InputError(f"{labels} lists nothing.", "Lines are `path<TAB>text`.")
-    return samples
+    return _from_lines(labels, read_lines(labels), False, note)
 
 
-def read_photos(source: Path) -> list[Sample]:
+def read_photos(source: Path, note: Note = tell) -> list[Sample]:
     """Reads a folder of CCPD photos, or a detection label file: `path<TAB>[{"points": ..., "transcription": ...}]`.
 
     Hidden files (such as the `._photo.jpg` that macOS writes beside each photo on foreign disks) are passed over.
 
+    Args:
+        source: Folder or file.
+        note: Told what is odd about the labels.
+
     Raises:
-        InputError: Missing or empty source, a malformed line or name, or an image that does not exist.
+        InputError: Missing or empty source, a malformed line or name, or a picture that does not exist.
     """
-    if source.is_dir():
-        samples = []
-        for path in sorted(find_photos(source)):
-            try:
-                name = parse_name(path)
-            except InputError as error:
-                hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
-                raise InputError(f"{path.parent}: {error.message}", hint) from error
-            quad = np.array(name.vertices, np.float64)
-            if np.abs(quad).max() > FARTHEST:
-                raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
-            samples.append(Sample(path, (Plate(quad, name.text),)))
-    else:
-        samples = [Sample(path, _plates(text, f"{source}, {path.name}")) for path, text in _lines(source)]
+    return _from_names(source) if source.is_dir() else _from_lines(source, read_lines(source), True, note)
+
+
+def read_labels(labels: Path, note: Note = tell, missing: bool = False) -> list[Sample]:
+    """Reads a label file of either kind; see `read_crops` and `read_photos`.
+
+    Args:
+        labels: The file.
+        note: Told what is odd about the labels.
+        missing: Whether pictures may be missing; they are noted.
+    """
+    lines = read_lines(labels, note if missing else None)
+    return _from_lines(labels, lines, lines[0].is_photo, note)
+
+
+def note_held_out(held_out: int, samples: int, holdout: float, note: Note) -> None:
+    """Notes that nothing is held out of the labelled samples, so that nothing will be measured while training."""
+    if not held_out:
+        why = f": data.holdout {holdout:g} of {samples} samples, chosen by their texts, is none" if samples else ""
+        note(f"nothing is held out{why}; validation measures nothing, and the last weights count as the best.")
+
+
+def _from_names(source: Path) -> list[Sample]:
+    samples, foreign = [], []
+    for path in sorted(find_photos(source)):
+        try:
+            name = parse_name(path)
+        except InputError as error:
+            foreign.append((path, error))
+            continue
+        quad = np.array(name.vertices, np.float64)
+        if np.abs(quad).max() > FARTHEST:
+            raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
+        samples.append(Sample(path, (Plate(quad, name.text),), where=path.name))
+    if foreign:
+        path, error = foreign[0]
+        also = f" Nor are {len(foreign) - 1} more names there." if len(foreign) > 1 else ""
+        hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
+        raise InputError(f"{path.parent}: {error.message}{also}", hint) from error
     if not samples:
         raise InputError(
             f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`."
         )
+    return samples
+
+
+def _from_lines(labels: Path, lines: list[LabelLine], photos: bool, note: Note) -> list[Sample]:
+    found = LabelNotes(labels)
+    samples = []
+    for line in lines:
+        if photos:
+            found.picture(line.image, line.label, line.where)
+            plates = _plates(line, found)
+            samples.append(Sample(line.image, plates, where=line.where))
+            _check_inside(plates, line, found)
+        elif line.is_photo:
+            raise InputError(
+                f"{line.where}: this is a list of plates on a photo, not the text of a crop.",
+                "A file lists crops or photos; a recipe takes photos as data.photos.",
+            )
+        else:
+            text = found.text(line.label, line.where)
+            found.picture(line.image, text, line.where)
+            samples.append(Sample(line.image, text=text, where=line.where))
+    for sentence in found.sentences():
+        note(sentence)
     return samples
 
 
@@ -152,45 +221,48 @@ def split(samples: list[Sample], holdout: float, salt: int) -> tuple[list[Sample
     return train, validation
 
 
-def _lines(labels: Path) -> list[tuple[Path, str]]:
-    if not labels.is_file():
-        raise InputError(f"{labels} is not a label file.", "Make labels with `edge train labels --ccpd DIR --out DIR`.")
-    found = []
-    roots = label_roots(labels)
+def _plates(line: LabelLine, found: LabelNotes) -> tuple[Plate, ...]:
     try:
-        lines = labels.read_text(encoding="utf-8-sig").split("\n")  # Editors on Windows put a mark before it.
-    except UnicodeDecodeError as error:
-        raise InputError(f"{labels} is not UTF-8: {error}.", "Convert it: iconv -f GBK -t UTF-8 OLD > NEW.") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, tab, text = line.rstrip("\r").partition("\t")
-        if not tab or not text:
-            raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
-        path = find_image(roots, name)
-        if not path.is_file():
-            raise InputError(
-                f"{labels}, line {number}: {path} is missing.",
-                f"Paths may be relative to: {', '.join(str(root) for root in roots)}.",
-            )
-        found.append((path, text))
-    return found
-
-
-def _plates(text: str, where: str) -> tuple[Plate, ...]:
-    try:
-        items: Any = json.loads(text)
-        return tuple(_plate(item) for item in items)
+        items: Any = json.loads(line.label)
+        return tuple(_plate(item, line.where, found) for item in items)
+    except CornerError as error:
+        raise InputError(f"{line.where}: {error}.") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError(f"{where}: {text[:60]!r} is not a list of points and transcription: {error}.") from error
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        if isinstance(error, json.JSONDecodeError):
+            why = f"{error.msg} at character {error.pos + 1}"
+        shown = line.label.strip()[:60]
+        raise InputError(f"{line.where}: not a list of points and transcription: {why}: {shown!r}.") from error
 
 
-def _plate(item: Any) -> Plate:
-    points = np.array(item["points"], np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
-        raise ValueError("points must be at least three x, y pairs")
-    if np.abs(points).max() > FARTHEST:
-        raise ValueError(f"a point lies at {np.abs(points).max():.3g}, outside of any photo")
-    if len(points) != 4:
-        points = cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))).astype(np.float64)
-    return Plate(np.array(sort_vertices([(x, y) for x, y in points.tolist()]), np.float64), str(item["transcription"]))
+def _plate(item: Any, where: str, found: LabelNotes) -> Plate:
+    quad = plate_corners(item["points"])
+    return Plate(quad, found.text(item["transcription"], where, item.get("difficult") in (True, "true")))
+
+
+def _check_inside(plates: tuple[Plate, ...], line: LabelLine, found: LabelNotes) -> None:
+    """Notes plates with a corner outside of their photo."""
+    size = _size(line.image) if plates else None
+    if size is None or not any(_outside(plate, size) for plate in plates):
+        return
+    height, width = read_image(line.image).shape[:2]  # EXIF may turn what the header says.
+    for plate in plates:
+        if corners := _outside(plate, (width, height)):
+            found.outside(corners[0], (width, height), line.where)
+
+
+def _outside(plate: Plate, size: tuple[int, int]) -> list[tuple[float, float]]:
+    corners = [(float(x), float(y)) for x, y in plate.quad]
+    return [(x, y) for x, y in corners if not (-1 <= x <= size[0] + 1 and -1 <= y <= size[1] + 1)]
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+            size = image_size(head)
+            if size == (0, 0):  # A header longer than most.
+                size = image_size(head + stream.read())
+    except OSError:
+        return None
+    return None if size == (0, 0) else size

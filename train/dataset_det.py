@@ -15,9 +15,10 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
 from train.augment import colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
 from train.augment_scene import square_crop
-from train.dataset import Image, Points, Random, read_image, read_photos, split
+from train.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
 from train.dataset_maps import target_maps
 from train.fit.recipe import Recipe
+from train.label_notes import Note, tell
 
 RENDERED = 160
 """Different rendered scenes; each is kept after it was drawn once."""
@@ -49,15 +50,16 @@ class DetData:
 
     Args:
         recipe: Its `data` part.
+        note: Told what is odd about the labels, and when nothing is held out.
 
     Raises:
         InputError: A source is missing or malformed, or nothing is left to train on.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, note: Note = tell) -> None:
         data = recipe.data
         self.data = data
-        photos = [sample for name in data.photos for sample in read_photos(Path(data.root) / name)]
+        photos = [sample for name in data.photos for sample in read_photos(Path(data.root) / name, note)]
         self.photos, self.validation = split(photos, data.holdout, data.holdout_seed)
         self.green = [sample for sample in self.photos if sample.green]
         self.share = data.synth_share / max(data.synth_share + data.photos_share, 1e-9)
@@ -65,6 +67,12 @@ class DetData:
             self.share = 1.0 if data.synth_share > 0 else 0.0
         if not self.photos and not self.share:
             raise InputError("The recipe leaves nothing to train on.", "Give data.photos, or data.synth_share.")
+        if self.share < 1 and all(plate.ignored for sample in self.photos for plate in sample.plates):
+            message = f"None of the {len(self.photos)} photos to train on has a plate that counts"
+            if not self.share:
+                raise InputError(f"{message}.", "Label plates, or give data.synth_share.")
+            note(f"{message}; only rendered scenes have.")
+        note_held_out(len(self.validation), len(photos), data.holdout, note)
         self.config = PipelineConfig()
 
     def batch(self, seed: int, step: int, size: int) -> DetBatch:

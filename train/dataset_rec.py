@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -15,12 +14,12 @@ import numpy.typing as npt
 from edge.errors import InputError
 from train.augment import photometric
 from train.augment_geometry import cut_box, jittered_box, moved_corners, whole
-from train.dataset import Image, Points, Random, Sample, read_crops, read_image, read_photos, split
+from train.dataset import Image, Points, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
+from train.dataset_writable import STRIDE, Writable, steps_needed
 from train.fit.recipe import DataPart, Recipe
+from train.label_notes import Note, tell
 
 HEIGHT = 48
-STRIDE = 8
-"""Pixels of width for each CTC step of PP-OCRv3's recogniser."""
 _DRAWS = 20  # Attempts to find a sample whose text the charset can write.
 
 
@@ -47,22 +46,29 @@ class RecData:
     Args:
         recipe: Its `data` and `model` parts.
         characters: Of classes 1, 2, ...
+        note: Told what is odd about the labels, what is left out, and when nothing is held out.
 
     Raises:
         InputError: A source is missing or malformed, or nothing is left to train on.
     """
 
-    def __init__(self, recipe: Recipe, characters: Sequence[str]) -> None:
+    def __init__(self, recipe: Recipe, characters: Sequence[str], note: Note = tell) -> None:
         data = recipe.data
         root = Path(data.root)
         self.data = data
         self.width = recipe.model.width
         self.classes = {character: index for index, character in enumerate(characters, 1)}
-        crops = [sample for name in data.crops for sample in read_crops(root / name)]
-        photos = [sample for name in data.photos for sample in _readable(read_photos(root / name))]
+        told: list[str] = []
+        writable = Writable(self.classes, self.width // STRIDE, recipe.model.charset)
+        crops = writable.crops([sample for name in data.crops for sample in read_crops(root / name, told.append)])
+        photos = writable.photos([sample for name in data.photos for sample in read_photos(root / name, told.append)])
+        for text in told:
+            note(text)
+        writable.tell(told, data.synth_share > 0, note)
         self.crops, crops_out = split(crops, data.holdout, data.holdout_seed)
         self.photos, photos_out = split(photos, data.holdout, data.holdout_seed)
         self.validation = crops_out + photos_out
+        note_held_out(len(self.validation), len(crops) + len(photos), data.holdout, note)
         self.green = [sample for sample in self.photos if sample.green]
         self.sources = [
             (share, draw)
@@ -88,7 +94,7 @@ class RecData:
         shares = np.array([share for share, _ in self.sources])
         for _ in range(_DRAWS):
             image, text = self.sources[int(rng.choice(len(shares), p=shares / shares.sum()))][1](rng)
-            # Of a text that the steps cannot hold the loss is 0: it would be drawn in vain.
+            # A text of a swapped or rendered plate. Of one that the steps cannot hold the loss is 0: drawn in vain.
             if text and all(mark in self.classes for mark in text) and steps_needed(text) <= self.width // STRIDE:
                 return image, text
         raise InputError(
@@ -120,7 +126,7 @@ class RecData:
     def _photo(self, rng: Random) -> tuple[Image, str]:
         pool = self.green if self.green and rng.random() < self.data.green_share else self.photos
         sample = pool[int(rng.integers(len(pool)))]
-        plates = [plate for plate in sample.plates if not plate.ignored]
+        plates = [plate for plate in sample.plates if not plate.unread]
         plate = plates[int(rng.integers(len(plates)))]
         image, text = _cached(sample.path), plate.text
         if rng.random() < self.data.swap:
@@ -137,11 +143,6 @@ class RecData:
         return photometric(cut_box(image, box, (self.width, HEIGHT)), rng, self.data.strength)
 
 
-def steps_needed(text: str) -> int:
-    """Returns the CTC steps that a text takes at least: one a character, and a blank between equal neighbours."""
-    return len(text) + sum(one == other for one, other in pairwise(text))
-
-
 def rec_shares(data: DataPart) -> str:
     """Returns one line for the log: which sources are drawn how often."""
     return f"crops {data.crops_share:g} : photos {data.photos_share:g} : rendered {data.synth_share:g}"
@@ -151,10 +152,6 @@ def _swapped(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None
     from train.augment_swap import swap_plate
 
     return swap_plate(image, quad, rng)
-
-
-def _readable(samples: list[Sample]) -> list[Sample]:
-    return [sample for sample in samples if sample.legible]
 
 
 def _plain(sample: Sample, width: int) -> Image:

@@ -148,7 +148,7 @@ def crop_outputs(
 
     Args:
         sources: `rec`.
-        samples: Crops or photos; illegible plates are left out.
+        samples: Crops or photos; plates without a text that counts are left out.
         configs: Settings.
         jobs: Processes.
         progress: Called with crops done and crops in all.
@@ -159,11 +159,11 @@ def crop_outputs(
     items: list[tuple[Path, np.ndarray | None]] = []
     texts = []
     for sample in samples:
-        if not sample.plates:
+        if sample.plate_text and not sample.plates:
             items.append((sample.path, np.zeros(0)))
             texts.append(sample.text)
         for plate in sample.plates:
-            if not plate.ignored:
+            if not plate.unread:
                 items.append((sample.path, plate.quad))
                 texts.append(plate.text)
     return texts, list(_spread(sources, items, configs, jobs, progress))
@@ -278,7 +278,7 @@ def e2e_figures(
         for kind in kinds(sample):
             metrics.setdefault(kind, EndToEndMetric()).add(found, truth)
         hits = metrics["all"].add(found, truth)
-        wanted = [plate.text for plate in sample.plates if not plate.ignored]
+        wanted = [plate.text for plate in sample.plates if not plate.unread]
         if mistakes is not None and (hits < len(wanted) or len(found) > hits):
             read = [{"text": plate.text, "score": round(plate.score, 4)} for plate in output.plates]
             mistakes.append({"image": str(sample.path), "truth": wanted, "read": read})
@@ -307,7 +307,7 @@ def crop_kinds(samples: Sequence[Sample], kinds: Kinds) -> list[list[str]]:
     """Returns the kinds of every text that `crop_outputs` gives for samples; of a bare crop those of its text."""
     found: list[list[str]] = []
     for sample in samples:
-        if not sample.plates:
+        if sample.plate_text and not sample.plates:
             found.append([PLATES[len(sample.text)]] if len(sample.text) in PLATES else [])
-        found += [list(kinds(sample)) for plate in sample.plates if not plate.ignored]
+        found += [list(kinds(sample)) for plate in sample.plates if not plate.unread]
     return found

@@ -29,7 +29,7 @@ DARK = 60
 
 def plate_kinds(sample: Sample) -> list[str]:
     """Returns `blue` or `green` when every legible plate is of that kind, else nothing."""
-    lengths = {len(plate.text) for plate in sample.plates if not plate.ignored}
+    lengths = {len(plate.text) for plate in sample.plates if not plate.unread}
     return [PLATES[length] for length in lengths if length in PLATES] if len(lengths) == 1 else []
 
 

@@ -153,6 +153,18 @@ def _guess_task(weights: dict[str, np.ndarray], path: Path) -> str:
     raise InputError(f"{path} is neither a detector's nor a recogniser's checkpoint.")
 
 
+def source_characters(source: Source) -> list[str]:
+    """Returns the characters of a recogniser's classes 1, 2, ... without opening it.
+
+    Raises:
+        EdgeError: What its card, its dictionary or its checkpoint says.
+    """
+    if source.kind == "checkpoint":
+        return _characters(source.path)
+    dictionary = load_model(source.path).dictionary
+    return read_dictionary(dictionary) if dictionary else []
+
+
 def open_source(source: Source, threads: int = 1) -> Opened:
     """Opens a model on the runtime that fits it.
 

@@ -10,10 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from edge.ocr.polygon import Polygon, intersection_areas, overlap
-from edge.ocr.text import edit_distance
-
-IGNORED = ("###", "*")
-"""Transcriptions of text that is illegible: finding it is neither right nor wrong."""
+from edge.ocr.text import edit_distance, half_width, is_unread
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ class EndToEndMetric:
 
         Args:
             found: Polygons [n, 2] with their texts.
-            truth: Likewise; a text of `IGNORED` marks illegible text.
+            truth: Likewise; a text that `is_unread` counts neither as right nor as wrong.
 
         Returns:
             The photo's hits.
@@ -195,7 +192,7 @@ class EndToEndMetric:
                 continue
             open_truth.remove(i)
             open_found.remove(j)
-            if truth[i][1] in IGNORED:
+            if is_unread(truth[i][1]):
                 continue
             wanted, got = half_width(truth[i][1]), half_width(found[j][1])
             hits += wanted == got
@@ -203,7 +200,7 @@ class EndToEndMetric:
             self.characters += len(wanted)
             self.truth += 1
             self.found += 1
-        missed = [truth[i][1] for i in open_truth if truth[i][1] not in IGNORED]
+        missed = [truth[i][1] for i in open_truth if not is_unread(truth[i][1])]
         invented = [found[j][1] for j in open_found]
         self.hits += hits
         self.truth += len(missed)
@@ -228,12 +225,6 @@ class EndToEndMetric:
             truth=self.truth,
             images=self.images,
         )
-
-
-def half_width(text: str) -> str:
-    """Replaces full-width forms (U+FF01 to U+FF5E, U+3000) by their half-width ones."""
-    table = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-    return text.translate({**table, 0x3000: 0x20})
 
 
 def _covered(box: Polygon, polygon: Polygon) -> float:

@@ -7,22 +7,23 @@ a `rec.txt`.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from edge.errors import InputError
-from train.dataset import find_photos
+from train.dataset import Sample, find_photos, read_labels
+from train.label_notes import Note, tell
 from train.labels_journal import find_image, label_roots
-from train.metrics import IGNORED
 
 SCHEMA = "plate-edge/stats/1"
 MEASURES = ("width", "height", "tilt_horizontal", "tilt_vertical", "brightness", "blur", "grey", "sharpness")
+NAMED = 5
+"""Files or lines that are named for each reason to leave them out; more are only counted."""
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 
@@ -31,7 +32,7 @@ class Plate:
     """One plate of a data set.
 
     Attributes:
-        text: As labelled.
+        text: In normal form; empty when nobody has typed it.
         image: File that shows it.
         box: Corners in the file, clockwise from top left; None when the file is a crop.
         values: Those of `MEASURES` that are known: plate width and height in pixels; tilt, brightness and blur as
@@ -46,32 +47,41 @@ class Plate:
 
 @dataclass(frozen=True)
 class Collection:
-    """The plates of a source, and the files that could not be used, by reason."""
+    """The plates of a source, and what was left out.
+
+    Attributes:
+        source: Where they are from.
+        plates: Those that count.
+        skipped: How many were left out, by reason.
+        places: The first `NAMED` lines or files of each reason.
+    """
 
     source: Path
     plates: list[Plate]
     skipped: dict[str, int]
+    places: dict[str, list[str]] = field(default_factory=dict)
 
 
-def collect(source: Path) -> Collection:
+def collect(source: Path, note: Note = tell) -> Collection:
     """Reads the plates of a data set.
 
     Args:
         source: See the module.
+        note: Told what is odd about the labels.
 
     Raises:
         InputError: Nothing there, or a malformed line, named.
     """
-    skipped: Counter[str] = Counter()
+    skipped = _Skipped()
     if source.is_file():
-        plates = list(_from_file(source, skipped))
+        plates = list(_from_file(source, skipped, note))
     elif source.is_dir():
         tables = sorted(source.rglob("table.csv"))
         lists = sorted(source.rglob("rec.txt"))
         if tables:
             plates = [plate for table in tables for plate in _from_table(table)]
         elif lists:
-            plates = [plate for file in lists for plate in _from_file(file, skipped)]
+            plates = [plate for file in lists for plate in _from_file(file, skipped, note)]
         else:
             plates = list(_from_names(source, skipped))
     else:
@@ -79,21 +89,35 @@ def collect(source: Path) -> Collection:
             f"{source} does not exist.", "Give a folder of CCPD photos, a folder of labels, or a label file."
         )
     if not plates:
-        why = ", ".join(f"{reason} ({count})" for reason, count in sorted(skipped.items()))
+        why = ", ".join(f"{reason} ({count})" for reason, count in sorted(skipped.counts.items()))
         raise InputError(f"No plates in {source}{': ' + why if why else ''}.", "See `edge train labels --help`.")
-    return Collection(source, plates, dict(skipped))
+    return Collection(source, plates, dict(skipped.counts), skipped.places)
+
+
+class _Skipped:
+    """What is left out: counts by reason, and the first places."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.places: dict[str, list[str]] = {}
+
+    def add(self, reason: str, place: str) -> None:
+        self.counts[reason] += 1
+        places = self.places.setdefault(reason, [])
+        if len(places) < NAMED:
+            places.append(place)
 
 
 def summarise(collection: Collection) -> dict[str, Any]:
     """Counts a data set.
 
     Returns:
-        A JSON-ready dict: `plates`, `skipped`, `lengths`, `provinces` and `characters` (those of CCPD's tables in
+        A JSON-ready dict: `plates`, `skipped`, `places`, `lengths`, `provinces` and `characters` (those of CCPD's tables in
         their order, with zeros, then any others), `letters` (second characters), `missing_provinces`, `distinct`,
         and quantiles for each known measure.
     """
     plates = collection.plates
-    texts = [plate.text for plate in plates]
+    texts = [plate.text for plate in plates if plate.text]
     provinces = Counter(text[:1] for text in texts)
     characters = Counter(mark for text in texts for mark in text)
     values: dict[str, list[float]] = {name: [] for name in MEASURES}
@@ -106,6 +130,7 @@ def summarise(collection: Collection) -> dict[str, Any]:
         "plates": len(plates),
         "distinct": len(set(texts)),
         "skipped": collection.skipped,
+        "places": collection.places,
         "lengths": {str(length): count for length, count in sorted(Counter(map(len, texts)).items())},
         "provinces": _ordered(provinces, PROVINCES[:31]),
         "missing_provinces": [province for province in PROVINCES[:31] if not provinces[province]],
@@ -132,12 +157,12 @@ def _ordered(counts: Counter[str], known: tuple[str, ...]) -> dict[str, int]:
     return {mark: counts[mark] for mark in (*known, *others)}
 
 
-def _from_names(folder: Path, skipped: Counter[str]) -> Iterator[Plate]:
+def _from_names(folder: Path, skipped: _Skipped) -> Iterator[Plate]:
     for path in sorted(find_photos(folder)):
         try:
             name = parse_name(path)
         except InputError:
-            skipped["not a CCPD name"] += 1
+            skipped.add("not a CCPD name", str(path.relative_to(folder)))
             continue
         values = {
             "tilt_horizontal": float(name.tilt[0]),
@@ -160,40 +185,28 @@ def _from_table(table: Path) -> Iterator[Plate]:
                 raise InputError(f"{table}, line {number}: not a line of `edge train labels`.") from None
 
 
-def _from_file(labels: Path, skipped: Counter[str]) -> Iterator[Plate]:
-    roots = label_roots(labels)
-    try:
-        lines = labels.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise InputError(f"{labels} is not a text file.", "Label files have lines of `path<TAB>label`.") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, tab, label = line.rstrip("\r").partition("\t")
-        if not tab or not label:
-            raise InputError(f"{labels}, line {number}: not `path<TAB>label`.")
-        image = find_image(roots, name)
-        if label.startswith("["):
-            yield from _from_det(f"{labels}, line {number}", image, label, skipped)
+def _from_file(labels: Path, skipped: _Skipped, note: Note) -> Iterator[Plate]:
+    for sample in read_labels(labels, note, missing=True):
+        place = sample.where.removeprefix(f"{labels}, ")
+        if not sample.text:
+            if not sample.plates:
+                skipped.add("photo without plates", place)
+            yield from _from_photo(sample, place, skipped)
+        elif not sample.plate_text:
+            skipped.add("crop without a text, or to be ignored", place)
+        elif (measured := _measure(sample.path)) is None:
+            skipped.add("image missing or unreadable", f"{place}: {sample.path.name}")
         else:
-            measured = _measure(image)
-            if measured is None:
-                skipped["image missing or unreadable"] += 1
-            else:
-                yield Plate(label, image, None, measured)
+            yield Plate(sample.text, sample.path, None, measured)
 
 
-def _from_det(where: str, image: Path, label: str, skipped: Counter[str]) -> Iterator[Plate]:
-    try:
-        for item in json.loads(label):
-            text = str(item["transcription"])
-            points = tuple((float(x), float(y)) for x, y in item["points"])
-            if text in IGNORED or len(points) != 4:
-                skipped["marked as unreadable" if text in IGNORED else "not four corners"] += 1
-                continue
-            yield Plate(text, image, points, _sized(points))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise InputError(f"{where}: not a list of points and transcription.") from None
+def _from_photo(sample: Sample, place: str, skipped: _Skipped) -> Iterator[Plate]:
+    for plate in sample.plates:
+        if plate.ignored:
+            skipped.add("plate to be ignored (### or difficult)", place)
+            continue
+        box = tuple((float(x), float(y)) for x, y in plate.quad)
+        yield Plate("" if plate.unread else plate.text, sample.path, box, _sized(box))
 
 
 def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:
@@ -206,6 +219,8 @@ def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:
 def _measure(image: Path) -> dict[str, float] | None:
     import cv2
 
+    if not image.is_file():
+        return None
     try:
         grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     except (cv2.error, UnicodeError, SystemError):  # See `train.dataset.read_image`.

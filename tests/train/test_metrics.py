@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ocr.text import edit_distance
-from train.metrics import DetMetric, EndToEndMetric, RecMetric, half_width
+from edge.ocr.text import edit_distance, half_width
+from train.metrics import DetMetric, EndToEndMetric, RecMetric
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
 

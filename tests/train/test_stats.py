@@ -83,8 +83,9 @@ def test_unreadable_files_are_counted_and_malformed_ones_named(tmp_path):
     labels.write_text('a.jpg\t[{"points": [[1, 2], [3]], "transcription": "x"}]\n', encoding="utf-8")
     with pytest.raises(InputError, match="line 1: not a list of points"):
         collect(labels)
-    labels.write_text('a.jpg\t[{"points": [[1, 2]], "transcription": "###"}]\n', encoding="utf-8")
-    with pytest.raises(InputError, match="marked as unreadable"):
+    box = [[1, 2], [9, 2], [9, 5], [1, 5]]
+    labels.write_text("a.jpg\t" + json.dumps([{"points": box, "transcription": "###"}]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"to be ignored \(### or difficult\)"):
         collect(labels)
     for source in (tmp_path / "none", tmp_path / "a.jpg"):
         with pytest.raises(InputError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 )
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
-@click.option("--jobs", type=click.IntRange(1), help="Number of processes. [default: one per core]")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Number of processes. [default: 0, one per core]")
 @click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
 @click.option(
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
@@ -51,7 +51,7 @@ def evaluate(
     labels: Path,
     pairs: tuple[str, ...],
     first: int | None,
-    jobs: int | None,
+    jobs: int,
     by_kind: bool,
     kinds_file: Path | None,
     mistakes: bool,
@@ -66,11 +66,17 @@ def evaluate(
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
     from train.evaluate_kinds import all_kinds, plate_kinds, read_kinds
-    from train.evaluate_models import find_sources, source_settings
+    from train.evaluate_models import find_sources, source_characters, source_settings
+    from train.evaluate_truth import check_measurable, note_unreadable
+    from train.label_notes import Notes
 
+    notes = Notes()
     sources = find_sources(models, TASKS[task])
     config = override(source_settings(PipelineConfig(), sources), parse_settings(pairs))
-    samples = load_samples(task, labels)[:first]
+    samples = load_samples(task, labels, notes)[:first]
+    check_measurable(task, samples, labels, notes)
+    if "rec" in sources:
+        note_unreadable(samples, set(source_characters(sources["rec"])), config, sources["rec"].name, notes)
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     more = read_kinds(kinds_file) if kinds_file else {}
@@ -93,6 +99,7 @@ def evaluate(
             "settings": asdict(config),
             "figures": {kind: asdict(value) for kind, value in figures.items()},
             **extra,
+            "notes": notes,
             **({"mistakes": wrong} if mistakes else {}),
         }
         click.echo(json.dumps(document, ensure_ascii=False))
@@ -105,20 +112,23 @@ def evaluate(
         click.echo(json.dumps(item, ensure_ascii=False))
 
 
-def load_samples(task: str, labels: Path) -> list[Any]:
+def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = None) -> list[Any]:
     """Reads what is evaluated: photos, or for `rec` also a label file of crops.
+
+    Args:
+        task: `det`, `rec` or `e2e`.
+        labels: Label file or folder of CCPD photos.
+        note: Told what is odd about the labels; None for standard error.
 
     Raises:
         InputError: See `train.dataset`.
     """
-    from train.dataset import read_crops, read_photos
+    from train.dataset import read_labels, read_photos
+    from train.label_notes import tell
 
     if task == "rec" and labels.is_file():
-        with labels.open(encoding="utf-8", errors="replace") as stream:
-            head = stream.readline()
-        if not head.rstrip().endswith("]"):
-            return read_crops(labels)
-    return read_photos(labels)
+        return read_labels(labels, note or tell)
+    return read_photos(labels, note or tell)
 
 
 def _photos(
@@ -173,6 +183,11 @@ _PLAIN = {
 }
 
 
+def _nothing(value: Figures, key: str) -> bool:
+    """Whether a ratio is of nothing: there is no truth, and for the precision nothing was found either."""
+    return not isinstance(value, RecFigures) and not value.truth and not (key == "precision" and value.found)
+
+
 def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
     """Prints figures as a table, a row for each name."""
     from rich.table import Table
@@ -185,7 +200,7 @@ def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
     for name in (*_PERCENT[kind], *_PLAIN[kind]):
         table.add_column(name.replace("_", " "), justify="right")
     for name, value in figures.items():
-        percent = [f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
+        percent = ["-" if _nothing(value, key) else f"{getattr(value, key) * 100:.2f} %" for key in _PERCENT[kind]]
         plain = [f"{getattr(value, key):.2f}".removesuffix(".00") for key in _PLAIN[kind]]
         table.add_row(name, *percent, *plain)
     PlainConsole(width=None if sys.stdout.isatty() else 120).print(table)

@@ -59,7 +59,9 @@ def export(
     prepare_process()
     from train.commands.evaluate import load_samples
     from train.delivery import deliver
+    from train.evaluate_truth import check_measurable
     from train.fit.recipe import changed, load_recipe
+    from train.label_notes import tell
     from train.trained import read_trained
 
     trained = read_trained(sources, last=last, task=task, dictionary=dictionary)
@@ -74,6 +76,8 @@ def export(
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {trained.task}.")
     # Read before the work: a fault in them would leave a model that is in the way of the next try.
     samples = load_samples(trained.task, labels) if labels is not None else []
+    if labels is not None:
+        check_measurable(trained.task, samples, labels, tell)
     model = deliver(trained, out, name=name, recipe=recipe, settings=parse_settings(pairs), force=force)
     if labels is not None:
         model = add_figures(model, labels, samples)

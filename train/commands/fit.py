@@ -44,12 +44,16 @@ def fit(
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
     from train.alone import alone_in
     from train.fit.start import start_fit
+    from train.label_notes import Notes
 
+    notes = Notes()
     with alone_in(out, "edge train fit"), Progress(visualdl, quiet=as_json) as progress:
-        run = start_fit(recipe, out, progress.row)
+        run = start_fit(recipe, out, progress.row, notes)
         best = run.run(stop)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "step": run.step, "best": best}))
+        click.echo(json.dumps({"out": str(out), "step": run.step, "best": best, "notes": notes}, ensure_ascii=False))
+    elif best and not best["samples"]:
+        click.echo(f"nothing was held out to measure; the weights of step {best['step']} of {run.step} are in {out}")
     else:
         click.echo(f"best of {run.step} steps: {yaml.safe_dump(best, default_flow_style=True).strip()} in {out}")
 

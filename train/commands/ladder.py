@@ -30,7 +30,7 @@ MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--fine-tuned", type=MODELS, help="Likewise. [default: the kit's own set, when it ships one]")
 @click.option("--quantised", type=MODELS, help="Likewise.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
-@click.option("--jobs", type=click.IntRange(1), help="Number of processes. [default: one per core]")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Number of processes. [default: 0, one per core]")
 @json_option
 def ladder(
     labels: Path,
@@ -39,7 +39,7 @@ def ladder(
     fine_tuned: Path | None,
     quantised: Path | None,
     first: int | None,
-    jobs: int | None,
+    jobs: int,
     as_json: bool,
 ) -> None:
     """Print the application note's ladder, ours beside the note's.
@@ -49,10 +49,14 @@ def ladder(
     """
     from train.dataset import read_photos
     from train.evaluate_ladder import climb
+    from train.evaluate_truth import check_measurable
+    from train.label_notes import Notes
     from train.progress import bars
 
     kind, side = parse_limit(limit)
-    samples = read_photos(labels)[:first]
+    notes = Notes()
+    samples = read_photos(labels, notes)[:first]
+    check_measurable("e2e", samples, labels, notes)
     folders = {"published": published, "fine-tuned": fine_tuned, "quantised": quantised}
     models = find_models(folders)
     with bars() as show:
@@ -65,6 +69,7 @@ def ladder(
             "limit": {"type": kind, "side": side},
             "models": {name: [source.as_json() for source in pair.values()] for name, pair in models.items()},
             "rows": [row.as_json() for row in rows],
+            "notes": notes,
         }
         click.echo(json.dumps(document, ensure_ascii=False))
         return

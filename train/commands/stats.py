@@ -25,11 +25,13 @@ def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
     SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
     rec.txt.
     """
+    from train.label_notes import Notes
     from train.stats import collect, summarise
 
     if png is not None and png.exists() and not force:
         raise UsageError(f"{png} exists.", "Use --force to replace it.")
-    collection = collect(source)
+    notes = Notes()
+    collection = collect(source, notes)
     summary = summarise(collection)
     if png is not None:
         import cv2
@@ -38,7 +40,7 @@ def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
 
         write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary))[1].tobytes())
     if as_json:
-        click.echo(json.dumps(summary | ({"png": str(png)} if png else {}), ensure_ascii=False))
+        click.echo(json.dumps(summary | {"notes": notes, **({"png": str(png)} if png else {})}, ensure_ascii=False))
         return
     _print(summary)
     if png is not None:
@@ -52,12 +54,15 @@ def _print(summary: dict[str, Any]) -> None:
     from edge.console import PlainConsole
 
     console = PlainConsole(highlight=False)
-    lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
+    lengths = "; " + ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
+    lengths = lengths if summary["lengths"] else ", none with a text"
     console.print(
-        f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct; {lengths}", soft_wrap=True
+        f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct{lengths}", soft_wrap=True
     )
     for reason, count in summary["skipped"].items():
-        console.print(f"skipped: {count} x {reason}", soft_wrap=True)
+        places = summary["places"].get(reason, [])
+        named = ", ".join([*places, *(["..."] if count > len(places) else [])])
+        console.print(f"skipped: {count} x {reason} ({named})", soft_wrap=True)
     for title, key, known in (("provinces", "provinces", ()), ("characters", "characters", summary["provinces"])):
         counts = {mark: count for mark, count in summary[key].items() if mark not in known}
         ranked = sorted(counts.items(), key=lambda item: -item[1])

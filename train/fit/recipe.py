@@ -290,7 +290,7 @@ def _override(document: dict[str, Any], text: str) -> None:
         if not isinstance(place, dict):
             raise InputError(f"unknown key {key.strip()!r} in -o {text}.")
     try:
-        place[last] = yaml.safe_load(value)
+        place[last] = yaml.safe_load(value) if value.strip() else ""
     except yaml.YAMLError as error:
         raise UsageError(f"-o {text}: the value is not YAML: {error}.") from error
 

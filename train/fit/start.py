@@ -10,9 +10,10 @@ from train.accel.native import prepare_process
 from train.checkpoint import begin_run
 from train.fit.loop import Fit, Report
 from train.fit.recipe import Recipe, recipe_document
+from train.label_notes import Note, tell
 
 
-def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> Fit:
+def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note: Note = tell) -> Fit:
     """Makes a run ready to be started or resumed.
 
     Under `paddle.distributed.launch` every process trains on its own batches; the first one writes.
@@ -21,6 +22,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
         recipe: Its settings.
         out: Its folder; `recipe.yml` and a recogniser's `dict.txt` are written at once.
         report: Called with each logged row.
+        note: Told what is odd about the data.
 
     Raises:
         UsageError: Mixed precision where there is none.
@@ -41,14 +43,15 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None) -> F
     if world > 1:
         paddle.distributed.init_parallel_env()
     net, characters = start_network(recipe)
+    heard = note if rank == 0 else lambda text: None  # Every process reads the same labels.
     task: Task
     if recipe.task == "rec":
         assert characters is not None
-        task = RecTask(recipe, characters, (rank, world))
+        task = RecTask(recipe, characters, (rank, world), heard)
     else:
         from train.fit.tasks_det import DetTask
 
-        task = DetTask(recipe, (rank, world))
+        task = DetTask(recipe, (rank, world), heard)
     accelerate(net)
     if rank == 0:
         begin_run(out, recipe_document(recipe), characters)

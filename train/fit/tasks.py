@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from train.fit.recipe import Recipe
+from train.label_notes import Note, tell
 
 
 class Task(Protocol):
@@ -22,7 +23,10 @@ class Task(Protocol):
         ...
 
     def validate(self, net: Any) -> dict[str, float]:
-        """Measures a network in evaluation mode on the held-out samples; the greatest `score` is best."""
+        """Measures a network in evaluation mode on the held-out samples; the greatest `score` is best.
+
+        Without any, `samples` is 0, the score too, and there are no other figures.
+        """
         ...
 
     def arrays(self, batch: Any) -> dict[str, np.ndarray]:
@@ -33,13 +37,15 @@ class Task(Protocol):
 class RecTask:
     """The recogniser: CTC loss, accuracy of whole texts by greedy decoding."""
 
-    def __init__(self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1)) -> None:
+    def __init__(
+        self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1), note: Note = tell
+    ) -> None:
         from train.dataset_rec import RecData
 
         self.recipe = recipe
         self.characters = characters
         self.rank, self.world = ranks
-        self.data = RecData(recipe, characters)
+        self.data = RecData(recipe, characters, note)
 
     def batch(self, step: int) -> Any:
         """See `Task`."""
@@ -57,7 +63,8 @@ class RecTask:
     def validate(self, net: Any) -> dict[str, float]:
         """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can rule that).
 
-        The loss of a text that the steps cannot hold is infinite; the mean is of the others.
+        The loss of a text that the steps cannot hold is infinite; the mean is of the others. Without a held-out sample
+        there is neither.
         """
         import paddle
 
@@ -72,7 +79,9 @@ class RecTask:
                 right += ctc_greedy(row, self.characters)[0] == text
                 losses.append(path_loss(row, labels[:length]))
                 count += 1
-        accuracy = right / max(1, count)
+        if not count:
+            return {"samples": 0, "score": 0.0}
+        accuracy = right / count
         finite = [loss for loss in losses if math.isfinite(loss)]
         mean = sum(finite) / max(1, len(finite))
         return {"accuracy": accuracy, "val_loss": mean, "samples": count, "score": accuracy}

@@ -9,17 +9,18 @@ import numpy as np
 
 from edge.ocr.config import PipelineConfig
 from train.fit.recipe import Recipe
+from train.label_notes import Note, tell
 
 
 class DetTask:
     """See the module and `train.fit.tasks.Task`."""
 
-    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1)) -> None:
+    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1), note: Note = tell) -> None:
         from train.dataset_det import DetData
 
         self.recipe = recipe
         self.rank, self.world = ranks
-        self.data = DetData(recipe)
+        self.data = DetData(recipe, note)
 
     def batch(self, step: int) -> Any:
         """See `Task`."""
@@ -34,7 +35,10 @@ class DetTask:
         return db_loss(net(paddle.to_tensor(batch.images)), paddle.to_tensor(batch.targets), DBWeights())
 
     def validate(self, net: Any) -> dict[str, float]:
-        """Precision, recall and hmean at IoU 0.5, and the mean IoU of what was found, which tells equals apart."""
+        """Precision, recall and hmean at IoU 0.5, and the mean IoU of what was found, which tells equals apart.
+
+        Where no photo is held out, or only ones without a plate that counts, there are no such figures.
+        """
         import paddle
 
         from edge.ocr.detect import det_post, det_pre
@@ -60,6 +64,8 @@ class DetTask:
             metric.add(boxes, truth, [plate.ignored for plate in sample.plates])
             overlaps += [max((overlap(quad, box) for box in boxes), default=0.0) for quad in truth]
         figures = metric.result()
+        if not figures.truth:
+            return {"samples": 0, "score": 0.0}
         mean = float(np.mean(overlaps)) if overlaps else 0.0
         return {
             "precision": figures.precision,
