@@ -34,6 +34,9 @@ SLOWED = {"det_pre": "kDetPre", "det_infer": "kDetInfer"}
 # the interval of nine stages together wider than 15 %; among twenty it does not.
 SLOWER_PROCESSES, SLOWER_MS = 20, 1500.0
 
+# Folders of the sessions below the outcome's.
+SESSIONS = ("aa-*", "slow-*", "overhead")
+
 Say = Callable[[str], None]
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 
-PICTURES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 # A comma before `KEY=` begins another setting; one within a value (`text_lengths=7,8`) does not.
 _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z][\w.-]*=)")
 
@@ -160,10 +159,12 @@ class _Line(click.Command):
 
     def _left_over(self, ctx: click.Context, rest: Sequence[str]) -> click.UsageError:
         """What to say of words that are no option and for which there is no argument."""
+        from edge.photolist import PHOTO_SUFFIXES
+
         options = {name: item for item in self.get_params(ctx) for name in item.opts if isinstance(item, click.Option)}
         word = str(rest[0])
         advice = ""
-        if "--photos" in options and (Path(word).suffix.lower() in PICTURES or Path(word).exists()):
+        if "--photos" in options and (Path(word).suffix.lower() in PHOTO_SUFFIXES or Path(word).exists()):
             advice = f" Photos are given by --photos: --photos {word}"
         elif "--device" in options and re.fullmatch(r"[\w-]+", word) and not Path(word).exists():
             advice = f" A device is given by --device: --device {word}"

@@ -30,6 +30,7 @@ from edge.suggest import did_you_mean
 Report = Callable[[str], None]
 
 PUBLISHED = "ppocrv3"
+PRECISIONS = ("fp32", "int8")
 SHIPPED = Path(__file__).resolve().parent / "zoo"
 # What decides about a model's bytes: these modules of the packages that make it.
 MAKERS = {
@@ -70,6 +71,21 @@ def check_sets(names: Iterable[str]) -> None:
         if name not in known:
             guess = did_you_mean(name, known)
             raise UsageError(f"there is no model set {name!r}.{guess}", f"Sets: {', '.join(known)}.")
+
+
+def check_precisions(sets: Iterable[str], precisions: Iterable[str]) -> None:
+    """Refuses a precision that the kit's sets do not have; a board's release may hold models of your own that do.
+
+    Raises:
+        UsageError: Says what there is.
+    """
+    known = set(model_sets())
+    wrong = [name for name in precisions if name not in PRECISIONS]
+    if wrong and any(name in known for name in sets):
+        raise UsageError(
+            f"the kit's models are {' or '.join(PRECISIONS)}, not {wrong[0]}.",
+            "fp16 is for your own: `edge convert nb MODEL --fp16`, then `edge flash --det FOLDER --rec FOLDER`.",
+        )
 
 
 def detector_limit(set_name: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, json_option, renamed
 from edge.errors import InputError, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--fail-if", metavar="5%", help="Exit with 10 on a regression larger than this.")
 @click.option("--confirm", is_flag=True, help="Measure B's release again on its device; only what shows twice counts.")
-@click.option("--force", is_flag=True, help="Compare although the results are of different kinds.")
+@renamed("--across-kinds", old=("--force",), changed="It never replaced files.", is_flag=True,
+         help="Compare although the results are of different kinds.")  # fmt: skip
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
@@ -38,7 +39,7 @@ def compare(
     b: Path,
     fail_if: str | None,
     confirm: bool,
-    force: bool,
+    across_kinds: bool,
     junit_file: Path | None,
     markdown_file: Path | None,
     as_json: bool,
@@ -58,7 +59,7 @@ def compare(
 
     threshold = parse_limit(fail_if) if fail_if else DEFAULT_THRESHOLD
     baseline, candidate = load_result(a), load_result(b)
-    found = compare_results(baseline, candidate, threshold=threshold, force=force)
+    found = compare_results(baseline, candidate, threshold=threshold, force=across_kinds)
     if confirm and found.regressions:
         found = _confirmed(found, baseline, candidate, b if b.is_dir() else b.parent, threshold)
     if junit_file:
@@ -72,7 +73,7 @@ def compare(
     if found.obstacles and not found.changes:
         raise InputError(
             f"{a} and {b} cannot be compared: {found.obstacles[0]}.",
-            "Measure both on the same board with the same photos and settings; --force compares all the same.",
+            "Measure both on the same board with the same photos and settings; --across-kinds compares all the same.",
         )
     if fail_if and found.regressions:
         raise NotValidError(sentence(found), "The baseline stays as it is; see the table for every stage.")

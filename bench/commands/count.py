@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import (
+    board_option,
+    det_side_option,
+    examples,
+    inventory_option,
+    json_option,
+    model_options,
+    photos_option,
+)
 from edge.errors import NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -20,23 +29,20 @@ if TYPE_CHECKING:
 
 
 @command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
-@click.option("--device", default="virtual", show_default=True, metavar="NAME", help="A board profile or device.")
+@board_option("virtual", " Only ARM is counted.")
 @click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
-@click.option("--models", "sets", multiple=True, default=("ppocrv3",), show_default=True, metavar="SET",
-              help="Model set; may be repeated.")  # fmt: skip
-@click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True,
-              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
-@click.option("--det-side", "sides", multiple=True, default=("min:736", "max:640"), show_default=True,
-              metavar="SIDE", help="Detector input size: 736, min:736, max:640, or own; may be repeated.")  # fmt: skip
-@click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="DIR",
+@model_options(models="ppocrv3", precisions=("fp32",))
+@det_side_option(("min:736", "max:640"))
+@click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="PATH",
               help="Folder or archive with Paddle Lite's library for the ABI. [default: the board's]")  # fmt: skip
-@click.option("--photo", type=click.Path(path_type=Path), help="Photo to read. [default: one of the samples]")
+@photos_option("Photos or folders. [default: one of the samples]", old=("--photo",))
 @click.option("--fail-above", metavar="COUNT",
               help="Exit with 10 when the kit's own stages need more instructions, such as 60M.")  # fmt: skip
 @json_option
+@inventory_option
 def count(
-    device: str, cpu: str, sets: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
-    library: Path | None, photo: Path | None, fail_above: str | None, as_json: bool,
+    device: str, cpu: str, models: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
+    library: Path | None, photos: tuple[Path, ...], fail_above: str | None, as_json: bool, inventory: Path | None,
 ) -> None:  # fmt: skip
     """Count ARM instructions of each stage under emulation.
 
@@ -48,21 +54,21 @@ def count(
     from edge.board import find_device, list_profiles, load_profile
     from edge.bundle import elf_abi
     from edge.install import build_bundle
-    from edge.photodecode import to_png
-    from edge.photolist import SAMPLES, check_photo
+    from edge.photolist import SAMPLES, list_photos
+    from edge.prepare import check_sets
 
     limit = parse_count(fail_above) if fail_above else None
-    board = load_profile(device) if device in list_profiles() else find_device(device).board
+    board = load_profile(device) if device in list_profiles() else find_device(device, inventory).board
     abi = elf_abi(board)
     if abi not in ("arm64", "armhf"):
         raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")
-    picture = photo or SAMPLES / "blue-day.jpg"
-    kind = check_photo(picture)
-    if kind.reader != "board":
-        scratch = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="plate-edge-"))
-        picture = Path(scratch) / f"{picture.name}.png"
-        picture.write_bytes(to_png(photo or picture, kind))
-        click.echo(f"note: {kind.name} was converted to PNG for the board's program; `decode` is the PNG's", err=True)
+    sets = models or ("ppocrv3",)
+    check_sets(sets)
+    listed = list_photos(photos or (SAMPLES / "blue-day.jpg",))
+    if listed.note:
+        click.echo(f"note: {listed.note}", err=True)
+    scratch = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="plate-edge-")))
+    pictures = {str(path): decodable(path, scratch / f"{number}") for number, path in enumerate(listed.photos)}
     runtime = None
     if library is not None:
         from edge.runtime import add_runtime
@@ -74,17 +80,17 @@ def count(
     rows: list[dict[str, Any]] = []
     cells = [Cell(name, precision, 1, "none", side_of(side, name))
              for name in sets for side in sides for precision in precisions]  # fmt: skip
-    for cell in dict.fromkeys(cells):
+    for cell, (name, picture) in itertools.product(dict.fromkeys(cells), pictures.items()):
         config = folder / str(bundle.manifest.variants[cell.variant]["config"])
         words = ["bench", "--config", str(config), *cell.options(), "--warmup", "1", "--repeats", "2"]
         found = run_counted(
             abi, cpu, folder / "bin" / "plate_ocr", folder / "lib", [*words, str(picture.resolve())], timeout=1800
         )
-        head = {"models": cell.model, "precision": cell.precision, "side": str(cell.side), "cpu": cpu}
+        head = {"models": cell.model, "precision": cell.precision, "side": str(cell.side), "cpu": cpu, "file": name}
         rows.append({**head, **document(found, replay=replay)})
     if as_json:
-        named = {"photo": picture.name, "runtime": bundle.manifest.runtime.get("version"), "replay": replay}
-        click.echo(json.dumps({"device": device, "abi": abi, **named, "rows": rows}))
+        facts = {"runtime": bundle.manifest.runtime.get("version"), "replay": replay}
+        click.echo(json.dumps({"device": device, "abi": abi, "photos": list(pictures), **facts, "rows": rows}))
     else:
         _print(rows, replay)
     worst = max(row["ours"] for row in rows)
@@ -105,6 +111,21 @@ def parse_count(text: str) -> float:
     if not match:
         raise UsageError(f"--fail-above {text!r} is no count.", "Write 60M or 60000000.")
     return float(match[1]) * {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+
+
+def decodable(photo: Path, folder: Path) -> Path:
+    """Returns a photo that the board's program decodes: itself, or a PNG made of it in `folder`."""
+    from edge.photodecode import to_png
+    from edge.photolist import check_photo
+
+    kind = check_photo(photo)
+    if kind.reader == "board":
+        return photo
+    folder.mkdir()
+    made = folder / f"{photo.name}.png"
+    made.write_bytes(to_png(photo, kind))
+    click.echo(f"note: {photo}: {kind.name} was converted to PNG for the board's program; `decode` is the PNG's", err=True)
+    return made
 
 
 def unpack(bundle: Bundle) -> Path:
@@ -131,8 +152,10 @@ def _print(rows: list[dict[str, Any]], replay: bool) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, title="million instructions, first photo / steady", title_justify="left")
     table.add_column("")
+    several = len({row["file"] for row in rows}) > 1
     for row in rows:
-        table.add_column(f"{row['models']} {row['precision']}\n{row['side']}\n{row['cpu']}", justify="right")
+        name = f"\n{Path(row['file']).name}" if several else ""
+        table.add_column(f"{row['models']} {row['precision']}\n{row['side']}\n{row['cpu']}{name}", justify="right")
     for stage in STAGES:
         table.add_row(STAGE_TITLES[stage], *(_pair(row["first"][stage], row["steady"][stage]) for row in rows))
     table.add_row("ours (steady)", *(f"{row['ours'] / 1e6:.2f}" for row in rows), style="bold")

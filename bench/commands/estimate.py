@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import (
+    board_option,
+    det_side_option,
+    examples,
+    inventory_option,
+    json_option,
+    model_options,
+    renamed,
+)
 from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -18,21 +27,20 @@ if TYPE_CHECKING:
 
 @command(epilog=examples(
     "bench estimate --device rk3399",
-    "bench estimate --device rpi4 --photo 1920x1080 --det-side max:640",
+    "bench estimate --device rpi4 --photo-size 1920x1080 --det-side max:640",
 ))
-@click.option("--device", required=True, metavar="NAME", help="A board profile such as rk3399, or one of your devices.")
-@click.option("--models", "sets", multiple=True, metavar="SET", help="Model set; may be repeated. [default: all sets]")
-@click.option("--det-side", "sides", multiple=True, default=("own",), show_default=True, metavar="SIDE",
-              help="Detector input size: 736, min:736, max:640, or own; may be repeated.")  # fmt: skip
-@click.option("--photo", default="720x1160", show_default=True, metavar="WxH", help="Size of the photos in pixels.")
+@board_option()
+@model_options(models="all sets", precisions=("fp32", "int8"))
+@det_side_option(("own",))
+@renamed("--photo-size", old=("--photo",), default="720x1160", show_default=True, metavar="WxH",
+         help="Size of the photos in pixels.")  # fmt: skip
 @click.option("--rec-width", type=click.IntRange(8, 4096), help="Recogniser's input width in pixels. [default: the set's]")
 @click.option("--classes", type=click.IntRange(2, 100_000), help="Classes of the recogniser. [default: the set's]")
-@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True,
-              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
 @json_option
+@inventory_option
 def estimate(
-    device: str, sets: tuple[str, ...], sides: tuple[str, ...], photo: str, rec_width: int | None, classes: int | None,
-    precisions: tuple[str, ...], as_json: bool,
+    device: str, models: tuple[str, ...], sides: tuple[str, ...], photo_size: str, rec_width: int | None,
+    classes: int | None, precisions: tuple[str, ...], as_json: bool, inventory: Path | None,
 ) -> None:  # fmt: skip
     """Estimate detector and recogniser on a board that is not at hand.
 
@@ -43,19 +51,16 @@ def estimate(
     from bench.plan import side_of
     from edge.prepare import check_sets, model_sets
 
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo)
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo_size)
     if not match:
-        raise UsageError(f"--photo {photo!r} is not WIDTHxHEIGHT.", "For example 720x1160.")
-    wrong = [name for name in precisions if name not in ("fp32", "int8")]
-    if wrong:
-        raise UsageError(f"there is no table for {wrong[0]!r}.", "Use fp32 or int8.")
-    check_sets(sets)
-    board = _board(device)
+        raise UsageError(f"--photo-size {photo_size!r} is not WIDTHxHEIGHT.", "For example 720x1160.")
+    check_sets(models)
+    board = _board(device, inventory)
     size = (int(match[1]), int(match[2]))
     dots = {"fp32": (False,), "int8": (True, False) if "asimddp" in board.clusters[0].features else (False,)}
     rows = [
         _row(board, name, precision, dot, str(side_of(side, name)), size, rec_width, classes)
-        for name in sets or model_sets()
+        for name in models or model_sets()
         for side in sides
         for precision in precisions
         for dot in dots[precision]
@@ -85,14 +90,14 @@ def estimate(
     )
 
 
-def _board(name: str) -> Board:
+def _board(name: str, inventory: Path | None) -> Board:
     from edge.board import find_device, list_profiles, load_profile
 
-    board = load_profile(name) if name in list_profiles() else find_device(name).board
+    board = load_profile(name) if name in list_profiles() else find_device(name, inventory).board
     if not board.clusters or not board.clusters[0].max_mhz:
         raise InputError(
             f"the profile {board.name} names no cores and clock, so there is nothing to estimate from.",
-            "Use the profile of a board, such as rk3399; this host can be measured.",
+            "Name a kind of board: --device rk3399. What is at hand is measured: `bench run --device local`.",
         )
     return board
 

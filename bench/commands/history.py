@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commandline import group
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,9 +108,10 @@ def trend(
 @history.command()
 @click.argument("identity")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
-@click.option("--force", is_flag=True, help="Replace the file.")
+@force_option("Replace the file.")
+@json_option
 @click.pass_context
-def export(context: click.Context, identity: str, out: Path, force: bool) -> None:
+def export(context: click.Context, identity: str, out: Path, force: bool, as_json: bool) -> None:
     """Write the result whose id begins with IDENTITY as result.json; `bench history add` takes it back."""
     from bench.result import save_result
     from bench.summary import summarise_result
@@ -119,15 +120,17 @@ def export(context: click.Context, identity: str, out: Path, force: bool) -> Non
     if out.exists() and not force:
         raise UsageError(f"{out} exists.", "Give another file, or --force to replace it.")
     save_result(out, result, summary=summarise_result(result).document())
-    click.echo(str(out))
+    click.echo(json.dumps({"id": result.identity, "file": str(out)}) if as_json else str(out))
 
 
 @history.command()
 @click.argument("identity")
+@json_option
 @click.pass_context
-def remove(context: click.Context, identity: str) -> None:
+def remove(context: click.Context, identity: str, as_json: bool) -> None:
     """Remove the result whose id begins with IDENTITY."""
-    click.echo(_open(context).remove(identity))
+    gone = _open(context).remove(identity)
+    click.echo(json.dumps({"removed": gone}) if as_json else gone)
 
 
 def _print_trend(item: Trend) -> None:

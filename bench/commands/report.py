@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, force_option, json_option
 from edge.errors import UsageError
 
 
@@ -16,7 +16,7 @@ from edge.errors import UsageError
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the reports. [default: beside the result]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace reports that are there.")
+@force_option("Replace reports that are there.")
 @json_option
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, fleet_options, inventory_option, json_option, recursive_option
+from edge.commands.options import (
+    det_side_option,
+    examples,
+    fleet_options,
+    force_option,
+    inventory_option,
+    json_option,
+    model_options,
+    photos_option,
+    recursive_option,
+    settings_option,
+    several,
+    threads_option,
+)
 from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
@@ -25,39 +38,32 @@ if TYPE_CHECKING:
 
 @command(epilog=examples(
     "bench run --device local --plan quick",
-    "bench run --device gate --threads 1 --threads 2 --det-side max:512 --det-side min:736",
+    "bench run --device gate --threads 1,2 --det-side max:512,min:736",
     "bench run --group lab --require-valid",
 ))
 @fleet_options
 @inventory_option
-@click.option("--models", multiple=True, metavar="SET", help="Model set; may be repeated. [default: the kit's best]")
-@click.option("--precision", "precisions", multiple=True, metavar="NAME",
-              help="fp32 or int8; may be repeated. [default: both]")  # fmt: skip
-@click.option("--threads", multiple=True, type=int, help="Number of threads; may be repeated. [default: the board's]")
-@click.option("--power-mode", "power_modes", multiple=True, metavar="MODE",
-              help="high, low, full or none; may be repeated. [default: the board's]")  # fmt: skip
-@click.option("--det-side", "det_sides", multiple=True, metavar="SIDE",
-              help="Detector input size in pixels: min:736 (shorter side), max:640 (longer side), or own, the models' own; "
-              "may be repeated. [default: own]")  # fmt: skip
+@model_options(text="the plan's: both", own=True)
+@threads_option("the board's")
+@several("--power-mode", "power_modes", metavar="MODE", help="high, low, full or none. [default: the board's]")
+@det_side_option(text="own", name="det_sides")
 @click.option("--plan", "plan_name", default="default", show_default=True, metavar="PLAN",
               help="How long to measure: quick (25 s), default, publish, or a YAML file.")  # fmt: skip
-@click.option("--photos", multiple=True, type=click.Path(path_type=Path),
-              help="Photo or folder; may be repeated. [default: the kit's samples]")  # fmt: skip
+@photos_option("Photos or folders. [default: the kit's samples]")
 @recursive_option
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf; may be repeated.")
+@settings_option()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for result and report. [default: out/NAME/TIME]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the session in the folder; refuse to begin a new one.")
-@click.option("--force", is_flag=True, help="Replace a finished result in the folder.")
+@force_option("Replace a finished result in the folder.")
 @click.option("--installed", is_flag=True, help="Measure the release that is on the board; build and send nothing.")
 @click.option("--dry-run", is_flag=True, help="Print plan and duration; measure nothing.")
 @click.option("--require-valid", is_flag=True, help="Exit with 10 unless the verdict is VALID.")
 @click.option("--sample-every", type=click.FloatRange(0, 3600), default=2.0, show_default=True, metavar="SECONDS",
               help="How often to read temperature, clock and load while a process runs; 0: never.")  # fmt: skip
 @click.option("--tune-board", is_flag=True, help="Set the board's knobs (--knob) for the run, and put them back.")
-@click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE",
-              help="With --tune-board: governor, max_mhz, min_mhz, boost or cpus; may be repeated. "
-              "[default: governor=performance]")  # fmt: skip
+@several("--knob", "knobs", pairs=True, metavar="NAME=VALUE",
+         help="With --tune-board: governor, max_mhz, min_mhz, boost or cpus. [default: governor=performance]")  # fmt: skip
 @click.option("--soc-alias", is_flag=True, help="Tell the runtime it is on a chip whose int8 dot product it uses.")
 @click.option("--compare-host/--no-compare-host", default=None,
               help="Read the photos on this host too and compare. [default: for real boards]")  # fmt: skip
@@ -68,8 +74,9 @@ if TYPE_CHECKING:
 def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.
 
-    Every combination of the repeatable options is measured, and their processes take turns. What was measured is kept
-    whatever happens; the same command goes on from there. If one of several boards fails, the others go on.
+    Where an option has several values, every combination is measured, and their processes take turns. What was
+    measured is kept whatever happens; the same command goes on from there. If one of several boards fails, the others
+    go on.
     """
     from bench.folder import choose_folder
     from bench.opening import resolve_plan
@@ -146,7 +153,7 @@ def _plan(options: dict[str, Any]) -> Plan:
     from bench.plan import OWN_KEYS, PRESETS, load_plan, with_options
     from edge.install import parse_settings
     from edge.photos import check_settings
-    from edge.prepare import check_sets, model_sets
+    from edge.prepare import check_precisions, check_sets, model_sets
 
     plan = load_plan(options["plan_name"])
     if options["plan_name"] in PRESETS:
@@ -155,6 +162,7 @@ def _plan(options: dict[str, Any]) -> Plan:
     plan = with_options(plan, **{key: options[key] for key in keys})
     if not options["installed"]:  # A board's release may hold sets that this host has not.
         check_sets(plan.models)
+        check_precisions(plan.models, plan.precisions)
     extra = parse_settings(options["settings"])
     check_settings(extra)
     taken = set(OWN_KEYS) & set(extra)
@@ -167,7 +175,7 @@ def _knobs(options: dict[str, Any]) -> dict[str, str] | None:
     from bench.knobs import parse_knobs
 
     if options["knobs"] and not options["tune_board"]:
-        raise UsageError("--knob changes the board.", "Say so with --tune-board, or leave it away.")
+        raise UsageError("--knob changes the board.", "Say so with --tune-board, or leave --knob out.")
     return parse_knobs(options["knobs"]) if options["tune_board"] else None
 
 

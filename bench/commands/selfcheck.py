@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 import time
 from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commandline import OneName, command
+from edge.commands.options import (
+    device_option,
+    force_option,
+    inventory_option,
+    json_option,
+    one_model_options,
+    renamed,
+)
 from edge.errors import NotValidError
 
 
 @command(name="self")
-@click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
-@click.option("--models", default="plate-v1", show_default=True, metavar="SET", help="Model set.")
-@click.option("--det-side", "side", default="own", show_default=True, metavar="SIDE",
+@device_option
+@one_model_options()
+@click.option("--det-side", "side", default="own", show_default=True, type=OneName("size"), metavar="SIDE",
               help="Detector input size: 736, min:736, max:640, or own.")  # fmt: skip
 @click.option("--pairs", default=10, show_default=True, type=click.IntRange(0, 1000),
               help="Pairs of equal builds to compare.")  # fmt: skip
 @click.option("--plan", "plan_name", default="default", show_default=True, help="Plan of every session.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the outcome. [default: out/NAME/self]")  # fmt: skip
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Also write the outcome to this file.")
+@force_option("Measure again what is in the folder.")
+@renamed("--copy", old=("--record",), type=click.Path(path_type=Path, dir_okay=False),
+         help="Also write the outcome to this file.")  # fmt: skip
 @json_option
+@inventory_option
 def selfcheck(
-    device: str, models: str, side: str, pairs: int, plan_name: str, out: Path | None, record: Path | None, as_json: bool
-) -> None:
+    device: str, models: str | None, precision: str, side: str, pairs: int, plan_name: str, out: Path | None,
+    force: bool, copy: Path | None, as_json: bool, inventory: Path | None,
+) -> None:  # fmt: skip
     """Measure the measuring: overhead, equal builds that must look equal, and slower ones that must not.
 
     Takes about a minute a pair. Run it where nothing else runs; what was measured in the folder is not measured again.
@@ -37,17 +50,22 @@ def selfcheck(
 
     from bench.opening import close_target, kit_facts, open_target, resolve_plan
     from bench.plan import load_plan
-    from bench.selfcheck import SLOWED, document, run_checks, with_program
+    from bench.selfcheck import SESSIONS, SLOWED, document, run_checks, with_program
     from edge.board import find_device
     from edge.paths import write_atomic
+    from edge.prepare import model_sets
     from edge.runtime import runtime_for
     from edge.toolchain import build_program
     from edge.transport import device_root
 
-    found = find_device(device)
-    small = replace(load_plan(plan_name), models=(models,), precisions=("fp32",), det_sides=(side,), box_s=0)
+    found = find_device(device, inventory)
+    sets = (models or model_sets()[0],)
+    small = replace(load_plan(plan_name), models=sets, precisions=(precision,), det_sides=(side,), box_s=0)
     plan = resolve_plan(small, found)
     folder = out or Path("out") / device / "self"
+    if force:
+        for session in itertools.chain.from_iterable(folder.glob(name) for name in SESSIONS):
+            shutil.rmtree(session)
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -68,7 +86,7 @@ def selfcheck(
     finally:
         close_target(target)
     stamp = {"created": datetime.now(timezone.utc).isoformat(timespec="seconds"), "kit": kit_facts()}
-    for path in filter(None, (folder / "self.json", record)):
+    for path in filter(None, (folder / "self.json", copy)):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps({**found_all, **stamp}, ensure_ascii=False, indent=1) + "\n")
     if as_json:

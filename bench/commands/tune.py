@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option, recursive_option
+from edge.commands.options import (
+    det_side_option,
+    device_option,
+    examples,
+    force_option,
+    inventory_option,
+    json_option,
+    model_options,
+    photos_option,
+    recursive_option,
+    several,
+    threads_option,
+)
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,32 +32,28 @@ if TYPE_CHECKING:
     "bench tune --device gate --photos photos --min-f 0.97",
     "bench tune --device gate --photos photos --apply",
 ))
-@click.option("--device", required=True, metavar="NAME", help="A device of your inventory, or `local`.")
+@device_option
 @click.option("--min-f", default=0.95, show_default=True, type=click.FloatRange(0, 1), help="Least end-to-end F to accept.")
-@click.option("--models", multiple=True, metavar="SET", help="Model set; may be repeated. [default: the kit's best]")
-@click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True,
-              metavar="NAME", help="Precision of the models; may be repeated.")  # fmt: skip
-@click.option("--threads", multiple=True, type=int, help="Number of threads; may be repeated. [default: 1 and the board's]")
-@click.option("--power-mode", "power_modes", multiple=True, metavar="MODE",
-              help="high, low, full or none; may be repeated. [default: the board's]")  # fmt: skip
-@click.option("--det-side", "sides", multiple=True, metavar="SIDE",
-              help="Detector input size, such as max:512; may be repeated. [default: six sizes]")  # fmt: skip
-@click.option("--decode", "decodes", multiple=True, metavar="NAME",
-              help="greedy or plate; may be repeated. [default: the set's own]")  # fmt: skip
-@click.option("--photos", multiple=True, type=click.Path(path_type=Path),
-              help="Folder of photos with a labels.json; may be repeated. [default: the kit's samples]")  # fmt: skip
+@model_options(precisions=("fp32", "int8"))
+@threads_option("1 and the board's")
+@several("--power-mode", "power_modes", metavar="MODE", help="high, low, full or none. [default: the board's]")
+@det_side_option(text="six sizes")
+@several("--decode", "decodes", type=click.Choice(["greedy", "plate"]), help="Way of decoding. [default: the set's own]")
+@photos_option("Folders of photos with a labels.json. [default: the kit's samples]")
 @recursive_option
 @click.option("--budget", default=600.0, show_default=True, type=click.FloatRange(1, 86400), metavar="SECONDS",
               help="Time for measuring on the board.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the outcome. [default: out/NAME/tune]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Begin anew, and replace an outcome that is there.")
+@force_option("Begin anew, and replace an outcome that is there.")
 @click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
 @json_option
+@inventory_option
 def tune(
     device: str, min_f: float, models: tuple[str, ...], precisions: tuple[str, ...], threads: tuple[int, ...],
     power_modes: tuple[str, ...], sides: tuple[str, ...], decodes: tuple[str, ...], photos: tuple[Path, ...],
     recursive: bool, budget: float, out: Path | None, force: bool, apply_it: bool, as_json: bool,
+    inventory: Path | None,
 ) -> None:  # fmt: skip
     """Search the settings that are fast and still read the plates.
 
@@ -63,13 +71,11 @@ def tune(
     from bench.tune import tune as search
     from edge.board import find_device
     from edge.paths import write_atomic
-    from edge.prepare import model_sets
+    from edge.prepare import check_sets, model_sets
 
-    unknown = [name for name in decodes if name not in ("greedy", "plate")]
-    if unknown:
-        raise UsageError(f"--decode {unknown[0]!r} is neither greedy nor plate.")
     models = models or tuple(model_sets()[:1])
-    found = find_device(device)
+    check_sets(models)
+    found = find_device(device, inventory)
     board = found.board
     plan = resolve_plan(
         replace(

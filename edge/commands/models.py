@@ -14,10 +14,9 @@ from edge.bundle import Bundle, make_bundle
 from edge.commands.options import accept_failed_option, model_options, settings_option
 from edge.errors import ModelError, UsageError
 from edge.models import load_model
-from edge.prepare import ModelPair
+from edge.prepare import PRECISIONS, ModelPair
 
 F = TypeVar("F", bound=Callable[..., Any])
-PRECISIONS = ("fp32", "int8")
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def test_our_own_stages_stay_within_their_budget(tmp_path: Path, monkeypatch: py
         options = ("--det-limit-type", kind, "--det-limit-side", pixels)
         runs = record(build_program("host").program, config, [photo], tmp_path / f"runs-{kind}", *options)
         replay = build_replay("arm64", {pair.det.file(".nb"): runs["det"], pair.rec.file(".nb"): runs["rec"]})
-        words = ["count", "--det-side", side, "--photo", str(photo), "--runtime", str(replay), "--json"]
+        words = ["count", "--det-side", side, "--photos", str(photo), "--runtime", str(replay), "--json"]
         answer = CliRunner().invoke(bench, [*words, "--fail-above", str(int(limit))], catch_exceptions=False)
         (row,) = json.loads(answer.stdout)["rows"]
         print(side, {stage: row["steady"][stage] for stage in STAGES}, "ours", row["ours"])

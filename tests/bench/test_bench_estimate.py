@@ -109,8 +109,7 @@ def test_each_set_is_estimated_at_its_own_size_unless_asked_otherwise() -> None:
     [
         ["--device", "local"],
         ["--device", "rk3399", "--models", "resnet"],
-        ["--device", "rk3399", "--photo", "big"],
-        ["--device", "rk3399", "--precision", "fp16"],
+        ["--device", "rk3399", "--photo-size", "big"],
     ],
 )
 def test_what_cannot_be_estimated_says_why(words: list[str]) -> None:

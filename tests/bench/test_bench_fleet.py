@@ -84,7 +84,10 @@ def test_what_is_asked_for_must_be_clear(command: Any, tmp_path: Path) -> None:
         answer = command(*words)
         assert isinstance(answer.exception, UsageError), words
         assert answer.exception.hint
-    for words in (["--threads", "0"], ["--det-side", "abc"], ["--precision", "int4"], ["--set", "det_thresh=abc"]):
+    for words in (["--threads", "0"], ["--precision", "int4"]):
+        refused = command("--dry-run", *words)
+        assert refused.exit_code == ExitCode.USAGE and f"Invalid value for '{words[0]}'" in refused.stderr
+    for words in (["--det-side", "abc"], ["--set", "det_thresh=abc"], ["--precision", "fp16"]):
         refusal = command("--dry-run", *words).exception
         assert isinstance(refusal, EdgeError) and refusal.hint, words
     # As `edge flash` and its kin: nothing asked for is this computer.
