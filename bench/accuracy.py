@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.result import Photo, Result
 from edge.ocr.polygon import overlap
+from edge.ocr.text import is_unread
 
 MIN_IOU = 0.5
 
@@ -62,6 +63,8 @@ def answers_of(result: Result, key: str) -> dict[int, list[dict[str, Any]]]:
 def accuracy(photos: Sequence[Photo], answers: Mapping[int, Sequence[Mapping[str, Any]]]) -> Accuracy | None:
     """Counts plates read right.
 
+    A plate whose text is not known (`edge.ocr.text.is_unread`) is neither right nor wrong, nor is an answer there.
+
     Args:
         photos: With their ground truth.
         answers: Photo index to the plates read.
@@ -75,17 +78,25 @@ def accuracy(photos: Sequence[Photo], answers: Mapping[int, Sequence[Mapping[str
         if photo.truth is None or index not in answers:
             continue
         count += 1
-        open_plates = list(photo.truth)
-        hits = 0
+        wanted = [item for item in photo.truth if not is_unread(item["text"])]
+        unread = [item for item in photo.truth if is_unread(item["text"])]
+        open_plates = list(wanted)
+        hits = aside = 0
         for plate in answers[index]:
             match = next((item for item in open_plates if _same_plate(item, plate)), None)
             if match is not None:
                 open_plates.remove(match)
                 hits += 1
+                continue
+            covered = next((item for item in unread if _same_place(item, plate)), None)
+            if covered is not None:
+                unread.remove(covered)
+                aside += 1
+        counted = len(answers[index]) - aside
         right += hits
-        found += len(answers[index])
-        truth += len(photo.truth)
-        if hits != len(photo.truth) or hits != len(answers[index]):
+        found += counted
+        truth += len(wanted)
+        if hits != len(wanted) or hits != counted:
             wrong.append(index)
     return Accuracy(right, found, truth, count, tuple(wrong)) if count else None
 
@@ -100,8 +111,10 @@ def agreement(
 
 
 def _same_plate(truth: Mapping[str, Any], plate: Mapping[str, Any]) -> bool:
-    if truth["text"] != plate.get("text"):
-        return False
+    return bool(truth["text"] == plate.get("text")) and _same_place(truth, plate)
+
+
+def _same_place(truth: Mapping[str, Any], plate: Mapping[str, Any]) -> bool:
     box = plate.get("box")
     return isinstance(box, list) and len(box) == 4 and overlap(truth["box"], box) >= MIN_IOU
 

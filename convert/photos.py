@@ -18,6 +18,7 @@ from edge.ocr.detect import det_pre
 from edge.ocr.image import load_image
 from edge.ocr.recognise import rec_pre
 from edge.ocr.settings import fit_cards
+from edge.ocr.text import is_unread
 from edge.photolabels import LABELS_NAME, read_labels
 from edge.photolist import SAMPLES, list_photos
 
@@ -71,7 +72,7 @@ def _from_labels(labels: Path) -> tuple[_Found, str]:
     found = [
         (labels.parent / name, str(plate["text"]), np.asarray(plate["box"], np.float64))
         for name, plates in read_labels(labels).items()
-        for plate in plates[:1]
+        for plate in [plate for plate in plates if not is_unread(plate["text"])][:1]
     ]
     return found, ""
 

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from edge.ccpd import parse_name
 from edge.errors import InputError
+from edge.labelnotes import LabelNotes, Note, tell
 from edge.ocr.corners import FARTHEST, CornerError, plate_corners
 from edge.ocr.image import image_size
 from edge.ocr.text import is_ignored, is_unread
 from edge.photolist import PHOTO_SUFFIXES, is_hidden
 from train.label_lines import LabelLine, read_lines
-from train.label_notes import LabelNotes, Note, tell
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -101,7 +101,7 @@ def read_image(path: Path) -> Image:
 
 
 def read_crops(labels: Path, note: Note = tell) -> list[Sample]:
-    """Reads a recognition label file: `path<TAB>text` a line; see `train.label_lines` and `train.label_notes`.
+    """Reads a recognition label file: `path<TAB>text` a line; see `train.label_lines` and `edge.labelnotes`.
 
     Args:
         labels: The file.

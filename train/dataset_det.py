@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import InputError
+from edge.labelnotes import Note, tell
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
 from train.augment import colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
@@ -18,7 +19,6 @@ from train.augment_scene import square_crop
 from train.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
 from train.dataset_maps import target_maps
 from train.fit.recipe import Recipe
-from train.label_notes import Note, tell
 
 RENDERED = 160
 """Different rendered scenes; each is kept after it was drawn once."""

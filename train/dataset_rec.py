@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import InputError
+from edge.labelnotes import Note, tell
 from train.augment import photometric
 from train.augment_geometry import cut_box, jittered_box, moved_corners, whole
 from train.dataset import Image, Points, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
 from train.dataset_writable import STRIDE, Writable, steps_needed
 from train.fit.recipe import DataPart, Recipe
-from train.label_notes import Note, tell
 
 HEIGHT = 48
 _DRAWS = 20  # Attempts to find a sample whose text the charset can write.

@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from edge.errors import InputError
+from edge.labelnotes import Note
 from edge.ocr.text import SEPARATOR
 from train.dataset import Sample
-from train.label_notes import Note
 
 STRIDE = 8
 """Pixels of width for each CTC step of PP-OCRv3's recogniser."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge.ccpd import parse_name
 from edge.errors import InputError
+from edge.utf8 import read_utf8
 from train.dataset import Sample
 
 PLATES = {7: "blue", 8: "green"}
@@ -59,10 +60,7 @@ def read_kinds(path: Path) -> dict[str, list[str]]:
         InputError: Not a file, not UTF-8, a line of another form, or nothing in it.
     """
     found: dict[str, list[str]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+    lines = read_utf8(path, "Lines are `file name<TAB>kind`.").splitlines()
     for number, line in enumerate(lines, 1):
         name, _, kind = line.partition("\t")
         if line.strip() and not (name and kind.strip()):

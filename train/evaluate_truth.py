@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edge.errors import InputError
+from edge.labelnotes import Note
 from edge.ocr.config import PipelineConfig
 from edge.ocr.grammar import plate_kind
 from edge.ocr.text import is_unread
 from train.dataset import Sample
-from train.label_notes import Note
 
 
 def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: Note) -> None:

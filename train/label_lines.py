@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import InputError
+from edge.utf8 import read_utf8
 from train.labels_journal import find_image, label_roots
 
 FORM = "Lines are `path<TAB>text` for crops, `path<TAB>[{\"points\": ..., \"transcription\": ...}]` for photos."
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_lines(labels: Path, note: Callable[[str], None] | None = None) -> list[
     if not labels.is_file():
         raise InputError(f"{labels} is not a label file.", "Make labels with `edge train labels --ccpd DIR --out DIR`.")
     roots = label_roots(labels)
-    text = _decode(labels)
+    text = read_utf8(labels, FORM)
     lines, missing = [], []
     for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
         if not line.strip():
@@ -68,37 +68,6 @@ def read_lines(labels: Path, note: Callable[[str], None] | None = None) -> list[
     if not lines:
         raise InputError(f"{labels} lists nothing: it is empty.", FORM)
     return lines
-
-
-def _decode(labels: Path) -> str:
-    data = labels.read_bytes()
-    name = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "")
-    if name:
-        raise InputError(f"{labels} is not UTF-8: it is {name}.", f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW.")
-    if b"\0" in data[:4096]:
-        for name, zeros in (("UTF-16LE", data[1:4096:2]), ("UTF-16BE", data[:4096:2])):
-            if zeros.count(0) * 2 > len(zeros):
-                hint = f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW."
-                raise InputError(f"{labels} is not UTF-8: it looks like {name}.", hint)
-        raise InputError(f"{labels} is not a text file.", FORM)
-    try:
-        return data.decode("utf-8-sig")  # Editors on Windows put a mark before it.
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        for name in ("gbk", "gb18030", "big5"):
-            if _reads_as(data, name):
-                message = f"{labels} is not UTF-8 (line {line}); its bytes can be read as {name.upper()}."
-                hint = f"Convert it: iconv -f {name.upper()} -t UTF-8 OLD > NEW."
-                raise InputError(message, hint) from error
-        raise InputError(f"{labels} is not UTF-8 (line {line}), and no text in GBK either.", FORM) from error
-
-
-def _reads_as(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _parse(where: str, line: str, roots: list[Path]) -> LabelLine:

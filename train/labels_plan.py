@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.photolist import PHOTO_SUFFIXES, is_hidden
+from edge.utf8 import read_utf8
 
 SPLITS = "splits"
 
@@ -77,10 +78,7 @@ def _from_folders(root: Path, out: Path) -> dict[str, list[str]]:
 def _from_splits(root: Path) -> dict[str, list[str]]:
     groups = {}
     for file in sorted((root / SPLITS).glob("*.txt")):
-        try:
-            lines = file.read_text(encoding="utf-8").split("\n")
-        except UnicodeDecodeError:
-            raise InputError(f"{file} is not a text file.", "A split lists one photo a line.") from None
+        lines = read_utf8(file, "A split lists one photo a line.").split("\n")
         photos = sorted({line.strip() for line in lines} - {""})
         for photo in photos:
             if Path(photo).is_absolute() or ".." in Path(photo).parts:

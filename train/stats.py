@@ -16,8 +16,8 @@ from typing import Any
 
 from edge.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
 from edge.errors import InputError
+from edge.labelnotes import Note, tell
 from train.dataset import Sample, find_photos, read_labels
-from train.label_notes import Note, tell
 from train.labels_journal import find_image, label_roots
 
 SCHEMA = "plate-edge/stats/1"

@@ -63,12 +63,12 @@ def evaluate(
     of photos by their labels. e2e: the application note's figures, as PaddleOCR's tools/end2end counts them.
     """
     from edge.install import parse_settings
+    from edge.labelnotes import Notes
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
     from train.evaluate_kinds import all_kinds, plate_kinds, read_kinds
     from train.evaluate_models import find_sources, source_characters, source_settings
     from train.evaluate_truth import check_measurable, note_unreadable
-    from train.label_notes import Notes
 
     notes = Notes()
     sources = find_sources(models, TASKS[task])
@@ -123,8 +123,8 @@ def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = N
     Raises:
         InputError: See `train.dataset`.
     """
+    from edge.labelnotes import tell
     from train.dataset import read_labels, read_photos
-    from train.label_notes import tell
 
     if task == "rec" and labels.is_file():
         return read_labels(labels, note or tell)

@@ -57,11 +57,11 @@ def export(
     from train.accel.native import prepare_process
 
     prepare_process()
+    from edge.labelnotes import tell
     from train.commands.evaluate import load_samples
     from train.delivery import deliver
     from train.evaluate_truth import check_measurable
     from train.fit.recipe import changed, load_recipe
-    from train.label_notes import tell
     from train.trained import read_trained
 
     trained = read_trained(sources, last=last, task=task, dictionary=dictionary)

@@ -42,9 +42,9 @@ def fit(
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
+    from edge.labelnotes import Notes
     from train.alone import alone_in
     from train.fit.start import start_fit
-    from train.label_notes import Notes
 
     notes = Notes()
     with alone_in(out, "edge train fit"), Progress(visualdl, quiet=as_json) as progress:

@@ -47,10 +47,10 @@ def ladder(
     Rows: the published models raw, with '·' removed, with all separators removed, with the plate grammar, fine-tuned,
     quantised. Columns: base, A (keep 7 or 8 characters), B (dilation), C (box flip and grow), all three. F in percent.
     """
+    from edge.labelnotes import Notes
     from train.dataset import read_photos
     from train.evaluate_ladder import climb
     from train.evaluate_truth import check_measurable
-    from train.label_notes import Notes
     from train.progress import bars
 
     kind, side = parse_limit(limit)

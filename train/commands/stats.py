@@ -25,7 +25,7 @@ def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
     SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
     rec.txt.
     """
-    from train.label_notes import Notes
+    from edge.labelnotes import Notes
     from train.stats import collect, summarise
 
     if png is not None and png.exists() and not force:

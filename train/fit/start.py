@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from edge.errors import UsageError
+from edge.labelnotes import Note, tell
 from train.accel.native import prepare_process
 from train.checkpoint import begin_run
 from train.fit.loop import Fit, Report
 from train.fit.recipe import Recipe, recipe_document
-from train.label_notes import Note, tell
 
 
 def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note: Note = tell) -> Fit:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edge.labelnotes import Note, tell
 from train.fit.recipe import Recipe
-from train.label_notes import Note, tell
 
 
 class Task(Protocol):

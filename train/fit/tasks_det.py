@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from edge.labelnotes import Note, tell
 from edge.ocr.config import PipelineConfig
 from train.fit.recipe import Recipe
-from train.label_notes import Note, tell
 
 
 class DetTask:
