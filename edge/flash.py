@@ -145,7 +145,7 @@ class _Flash:
         state = parse_look(lock.seen)
         self.result.previous = state.current
         installed = self.name in state.releases
-        folder = self.result.release.path if installed else f"{self.root}/staging/{self.name}"
+        folder = self.result.release.path if installed else f"{self.root}/staging/{self.name}.{lock.token}"
         missing: list[BundleFile] = []
         if not installed:
             self._step("reuse what the board has")
@@ -169,7 +169,7 @@ class _Flash:
         trial = Release(folder, self.manifest)
         self.result.smoke = smoke(self.transport, trial, expected, timeout=smoke_timeout, force=force)
         self._step("publish: write everything to the disk")
-        lock.run(PUBLISH, "publish", self.name, lease=300, timeout=300)
+        lock.run(PUBLISH, "publish", self.name, folder, lease=300, timeout=300)
         self._step("switch")
         lock.run(SWITCH, "switch", self.name)
         self._step("sweep what earlier attempts left")
@@ -192,7 +192,8 @@ class _Flash:
             pack = self._pack(Path(scratch) / PACK_NAME, small)
             self.transport.put(pack, f"{folder}/{PACK_NAME}")
             try:
-                lock.run(UNPACK, "push", folder, PACK_NAME, lease=self.lease + 120)
+                inside = [SUMS_NAME, MANIFEST_NAME, *(item.path for item in small)]
+                lock.run(UNPACK, "push", folder, PACK_NAME, *inside, lease=self.lease + 120)
             except CommandError:  # no tar on this board
                 self.transport.run_check(["rm", "-f", f"{folder}/{PACK_NAME}"], timeout=60)
                 self._push_notes(folder, Path(scratch))
@@ -247,7 +248,7 @@ class _Flash:
         wanted: list[str] = []
         for item in self.manifest.files:
             wanted += [item.sha256, f"{item.mode:o}", item.path]
-        lines = lock.run(REUSE, "reuse", folder, *wanted, lease=300, timeout=300)
+        lines = lock.run(REUSE, "reuse", self.name, folder, *wanted, lease=300, timeout=300)
         return {line[8:] for line in lines if line.startswith("missing ")}
 
     def _verify(self, lock: Lock, folder: str) -> None:

@@ -81,7 +81,7 @@ else
     echo "owner $(cat "$root/lock/owner" 2>/dev/null)"
     echo "beat $(cat "$root/lock/beat" 2>/dev/null)"
     echo "clock $boot ${up%%.*}"
-    ls -lR "$root/staging" 2>/dev/null | while read -r line; do echo "file $line"; done
+    ls -laR "$root/staging" 2>/dev/null | while read -r line; do echo "file $line"; done
 fi
 """
 )
@@ -98,23 +98,44 @@ else
 fi
 """
 
-RELEASE = """
+# Renamed first: a script that froze after its look at the token must not remove the lock of somebody else.
+_GIVE_BACK = """
+if [ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] && mv "$root/lock" "$root/lock.$token" 2>/dev/null; then
+    if [ "$(cat "$root/lock.$token/token" 2>/dev/null)" = "$token" ] || [ -e "$root/lock" ]; then
+        rm -rf "$root/lock.$token"
+    else
+        mv "$root/lock.$token" "$root/lock"
+    fi
+fi
+"""
+
+RELEASE = (
+    """
 root=$1 token=$2
-[ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] && rm -rf "$root/lock"
+"""
+    + _GIVE_BACK
+    + """
 exit 0
 """
+)
 
 BEAT = _HOLD
 
+# Every attempt has a staging folder of its own name, and takes over what an earlier one of the same release left by
+# renaming it. What an earlier attempt, on a link that froze, still has to do there it can then not find any more.
 # Files of earlier releases and of broken-off attempts are linked (or copied) instead of sent again. They are found by
 # their SHA-256 in SHA256SUMS; whether they still have it is seen when everything is verified.
 REUSE = (
     _HOLD
     + """
-stage=$1; shift
+name=$1 stage=$2; shift 2
+for old in "$root/staging/$name".*; do
+    [ -d "$old" ] && [ ! -e "$stage" ] && mv "$old" "$stage"
+done
 while [ $# -gt 2 ]; do
     sum=$1 mode=$2 path=$3; shift 3
     to=$stage/$path
+    copy=${to%/*}/.copy.$token.part
     [ -f "$to" ] && continue
     mkdir -p "${to%/*}" || exit 73
     found=
@@ -123,7 +144,7 @@ while [ $# -gt 2 ]; do
         while read -r other name; do
             from=${list%/SHA256SUMS}/$name
             [ "$other" = "$sum" ] && [ -f "$from" ] && [ "$from" != "$to" ] || continue
-            if ln "$from" "$to" 2>/dev/null || { cp "$from" "$to.part" && mv "$to.part" "$to"; }; then
+            if ln "$from" "$to" 2>/dev/null || { cp "$from" "$copy" && mv "$copy" "$to"; }; then
                 chmod "$mode" "$to" && found=1 && break 2
             fi
         done < "$list"
@@ -134,11 +155,18 @@ exit 0
 """
 )
 
-# What comes out is verified with everything else.
+# Unpacked aside, since a `tar` that froze goes on where it was; what comes out is verified with everything else.
 UNPACK = (
     _HOLD
     + """
-cd "$1" && tar xf "$2" && rm -f "$2"
+stage=$1 pack=$2; shift 2
+aside=$stage/.unpack.$token
+mkdir -p "$aside" && ( cd "$aside" && tar xf "$stage/$pack" ) || exit 1
+for path in "$@"; do
+    to=$stage/$path
+    mkdir -p "${to%/*}" && mv -f "$aside/$path" "$to" || exit 1
+done
+rm -rf "$aside" "$stage/$pack"
 """
 )
 
@@ -163,12 +191,16 @@ exit 0
 PUBLISH = (
     _HOLD
     + """
-name=$1
-if [ -d "$root/staging/$name" ]; then
-    find "$root/staging/$name" -type f -exec sync {} + >/dev/null 2>&1 || sync
+name=$1 stage=$2
+if [ "$stage" != "$root/releases/$name" ]; then
+    rm -rf "$stage"/.unpack.*
+    find "$stage" -name '.*.part*' -exec rm -f {} + 2>/dev/null
+    find "$stage" -type f -exec sync {} + >/dev/null 2>&1 || sync
     # One without a manifest is no release, but would be in the way.
-    [ -f "$root/releases/$name/manifest.json" ] || rm -rf "$root/releases/$name"
-    mv "$root/staging/$name" "$root/releases/$name" || exit 73
+    if [ -e "$root/releases/$name" ] && [ ! -f "$root/releases/$name/manifest.json" ]; then
+        mv "$root/releases/$name" "$root/staging/.old.$token" || exit 73
+    fi
+    [ ! -e "$root/releases/$name" ] && mv "$stage" "$root/releases/$name" || exit 73
 else
     find "$root/releases/$name" -type f -exec sync {} + >/dev/null 2>&1 || sync
 fi
@@ -177,17 +209,19 @@ exit 0
 """
 )
 
-# `mv -T` is rename(2). Toyboxes before 0.8.3 lack it: there, `ln -sfn` leaves a moment without `current`, and
-# `history` still names the release that was running.
+# `mv -T` is rename(2). The new link lies in the lock's folder: who lost the lock has nothing left to rename, even when
+# it froze after its look at the token. Toyboxes before 0.8.3 lack `mv -T`: there, `ln -sfn` leaves a moment without
+# `current`, and `history` still names the release that was running.
 SWITCH = (
     _HOLD
     + """
 name=$1
 [ -f "$root/releases/$name/manifest.json" ] || exit 73
-next=$root/current.$token
+next=$root/lock/current.$token
 rm -f "$next"
 ln -s "releases/$name" "$next" || exit 73
 if ! mv -T "$next" "$root/current" 2>/dev/null; then
+    [ "$(cat "$root/lock/token" 2>/dev/null)" = "$token" ] || { echo "the lock is gone" >&2; exit 75; }
     rm -f "$next" "$root/current/current.$token"
     ln -sfn "releases/$name" "$root/current" || exit 73
 fi
@@ -204,6 +238,8 @@ REMOVE = (
 for name in "$@"; do
     [ "$(readlink "$root/current")" = "releases/$name" ] && continue
     mv "$root/releases/$name" "$root/staging/.old.$name" 2>/dev/null
+    # Switched on since the look above, by whoever took the lock while this froze.
+    [ "$(readlink "$root/current")" = "releases/$name" ] && mv "$root/staging/.old.$name" "$root/releases/$name" && continue
     rm -rf "$root/staging/.old.$name"
 done
 exit 0
@@ -219,12 +255,18 @@ exit 0
 """
 )
 
-# The last of a holder's scripts: it gives the lock back.
+# The last of a holder's scripts: it gives the lock back. Removing takes long, renaming does not: one that froze while
+# it removed does not go on in a folder which a later attempt took over.
 SWEEP = (
     _HOLD
     + """
-rm -rf "$root"/staging/* "$root"/staging/.old.*
-rm -rf "$root"/lock.* "$root"/current.* "$root/lock"
+for old in "$root"/staging/*; do
+    [ -e "$old" ] && mv "$old" "$root/staging/.old.${old##*/}" 2>/dev/null
+done
+rm -rf "$root"/staging/.old.* "$root"/lock.* "$root"/current.*
+"""
+    + _GIVE_BACK
+    + """
 exit 0
 """
 )

@@ -157,8 +157,10 @@ class SshTransport(Transport):
         Raises:
             DeadlinePassed: The deadline passed.
             OutputOverflow: Too much output.
+            LinkError: The server does not answer any more.
         """
         readable = channel.fileno()
+        heard = time.monotonic()
         while True:
             more = False
             if channel.recv_ready():
@@ -172,7 +174,11 @@ class SshTransport(Transport):
             if deadline is not None and time.monotonic() >= deadline:
                 raise DeadlinePassed
             if more:
+                heard = time.monotonic()
                 continue
+            if time.monotonic() - heard > DEAD_AFTER:
+                self._check_alive()
+                heard = time.monotonic()
             if channel.closed or channel.eof_received:
                 # What arrived between the two looks above and the end is still to be read.
                 if channel.recv_ready() or channel.recv_stderr_ready():
@@ -180,6 +186,23 @@ class SshTransport(Transport):
                 return
             wait = 1.0 if deadline is None else min(1.0, max(0.0, deadline - time.monotonic()))
             select.select([readable], [], [], wait)
+
+    def _check_alive(self) -> None:
+        """Makes sure that the server still answers; a silent program and a frozen link look the same from here.
+
+        Raises:
+            LinkError: It does not.
+        """
+        try:
+            self._open().transport.open_session(timeout=CONNECT_TIMEOUT).close()
+        except paramiko.ChannelException:
+            pass  # it refuses another channel, so it is there
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self.close()
+            raise LinkError(
+                f"{self.name} does not answer any more.",
+                "Is it switched on and on the network? Then run the same command again.",
+            ) from error
 
     def _await_append(self, channel: paramiko.Channel) -> None:
         errors = b""

@@ -1,7 +1,11 @@
 """Files to and from a board: verified there, atomic, skipped when already there, resumed after a break.
 
 The steps are the same over ssh and adb: ask the board what it has, bring the missing bytes into a hidden neighbour of
-the target that is named after the content, let the board check it, and rename. Only a rename touches the target.
+the target, let the board check it, and rename. Only a rename touches the target.
+
+A link that froze may wake up: what ran over it on the board then goes on. So every attempt writes to a file of its
+own; what an earlier one brought is copied into it, since the earlier writer may still append. Before the last check
+all other such files of the target are removed: an earlier attempt then has nothing left that it could rename.
 """
 
 from __future__ import annotations
@@ -9,8 +13,10 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
+import secrets
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,30 +29,61 @@ LOG = logging.getLogger(__name__)
 # A transfer whose link breaks is taken up again, until this many tries in a row brought it no further.
 STALLS = 3
 SCRIPT_TIMEOUT = 600.0
+# What arrived is taken over in whole blocks of this many bytes, so that `dd` can do it where there is no `head -c`.
+BLOCK = 4096
+# Defines `first SIZE FILE`, which prints so many bytes, a multiple of the block.
+_FIRST = """
+first() { head -c "$1" "$2" 2>/dev/null || dd if="$2" bs=4096 count=$(($1 / 4096)) 2>/dev/null; }
+"""
 
-# $1 target, $2 part, $3 size, $4 mode, $5 expected digest or empty.
+# $1 target, $2 size, $3 mode, $4 beginning of the names of parts of this content, $5 of parts of the target.
 LOOK = (
     FUNCTION
+    + _FIRST
     + """
 d=${1%/*}/
 mkdir -p "$d" || exit 71
 if [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 72; fi
-if [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$3" ]; then
-  chmod "$4" "$1" 2>/dev/null
-  echo "target $(digest "$3" <"$1")"
+if [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$2" ]; then
+  chmod "$3" "$1" 2>/dev/null
+  echo "target $(digest "$2" <"$1")"
 fi
-if [ -f "$2" ]; then echo "part $(wc -c <"$2") $(digest "$3" <"$2")"; fi
+for p in "$4".????????.part; do
+  [ -f "$p" ] || continue
+  n=$(wc -c <"$p") && name=${p%.part} || continue
+  echo "part ${name##*.} $n $(first $((n / 4096 * 4096)) "$p" | digest "$2")"
+done
+for p in "$5".????????????????.????????.part*; do [ -e "$p" ] && echo stray; done
 exit 0
 """
 )
-# $1 target, $2 part, $3 size, $4 mode. Prints the digest when the part is whole; the caller decides on the rename.
+# $1 part of an earlier attempt, $2 part of this one, $3 bytes. Without room for both, nothing is kept.
+TAKE = (
+    _FIRST
+    + """
+if first "$3" "$1" >"$2"; then rm -f "$1"; else : >"$1"; rm -f "$1" "$2"; fi
+[ -f "$2" ] && wc -c <"$2" || echo 0
+"""
+)
+# $1 beginning of the names of parts, $2 the part to keep.
+_FENCE = """
+fence() {
+  for p in "$1".????????????????.????????.part*; do [ "$p" = "$2" ] || rm -f "$p"; done
+}
+"""
+FENCE = _FENCE + 'fence "$1" ""'
+# $1 part, $2 size, $3 beginning of the names of parts of the target. Prints the digest of a part that is whole; the
+# caller decides on the rename.
 WHOLE = (
     FUNCTION
+    + _FENCE
     + """
-n=$(wc -c <"$2") || exit 73
-if [ "$n" -ne "$3" ]; then echo "short $n"; exit 0; fi
-{ sync "$2" 2>/dev/null || sync; } &
-echo "whole $(digest "$3" <"$2")"
+fence "$3" "$1"
+[ -f "$1" ] || { echo "short 0"; exit 0; }
+n=$(wc -c <"$1") || exit 73
+if [ "$n" -ne "$2" ]; then echo "short $n"; exit 0; fi
+{ sync "$1" 2>/dev/null || sync; } &
+echo "whole $(digest "$2" <"$1")"
 wait
 """
 )
@@ -96,69 +133,100 @@ class Carrier(Protocol):
         """Appends the bytes of the board's file `remote` from `offset` on to `local`, which has `offset` bytes."""
 
 
+@dataclass(frozen=True)
+class _Arrived:
+    """What an earlier attempt left on the board: the name of its part, and the bytes of it that are right."""
+
+    part: str = ""
+    size: int = 0
+
+
 def put(board: Carrier, local: Path, remote: str, mode: int, progress: Progress | None) -> bool:
     """Brings one file to a board; see `Transport.put`."""
     if not local.is_file():
         raise InputError(f"{local} is not a file.")
     target = check_remote_path(remote)
     want = sha256_file(local)
-    part = part_name(target, want)
-    offset = _look(board, local, target, part, want, mode)
-    if offset is None:
+    arrived = _look(board, local, target, want, mode)
+    if arrived is None:
         return False
     stalls = 0
     while True:
+        part = part_name(target, want, secrets.token_hex(4))
         try:
-            _bring(board, local, target, part, offset, mode, progress)
+            _bring(board, local, target, part, _take(board, arrived, part), mode, progress)
             return True
         except LinkError as error:
             if not error.transient or stalls == STALLS:
                 raise
             broken = error
         try:
-            reached = _look(board, local, target, part, want, mode)
+            again = _look(board, local, target, want, mode)
         except LinkError:
             raise broken from None
-        if reached is None:
+        if again is None:
             return True  # all of it had arrived; only the answer was lost
-        stalls = stalls + 1 if reached <= offset else 0
-        offset = reached
+        stalls = stalls + 1 if again.size <= arrived.size else 0
+        arrived = again
 
 
-def part_name(target: str, digest: str) -> str:
-    """Returns the hidden neighbour of a target in which its content is gathered."""
+def part_name(target: str, digest: str, attempt: str) -> str:
+    """Returns the hidden neighbour of a target in which one attempt (eight characters) gathers its content."""
+    return f"{_stem(target)}.{digest[:16]}.{attempt}.part"
+
+
+def _stem(target: str) -> str:
+    """Returns how the names of all parts of a target begin."""
     folder, name = posixpath.split(target)
     # 255 bytes are a file name's most on every file system that matters.
-    stem = name.encode()[:180].decode("utf-8", "ignore")
-    return posixpath.join(folder, f".{stem}.{digest[:16]}.part")
+    return posixpath.join(folder, "." + name.encode()[:180].decode("utf-8", "ignore"))
 
 
 def _script(board: Carrier, script: str, *args: str) -> Result:
     return board.run(["sh", "-c", script, "sh", *args], timeout=SCRIPT_TIMEOUT)
 
 
-def _look(board: Carrier, local: Path, target: str, part: str, want: str, mode: int) -> int | None:
-    """Returns how many bytes of the file the board has already in its part; None when the target is right."""
+def _look(board: Carrier, local: Path, target: str, want: str, mode: int) -> _Arrived | None:
+    """Returns what the board has of the file; None when the target is right and no earlier attempt can change it."""
     size = local.stat().st_size
-    answer = _script(board, LOOK, target, part, str(size), f"{mode:04o}")
+    stem = _stem(target)
+    answer = _script(board, LOOK, target, str(size), f"{mode:04o}", f"{stem}.{want[:16]}", stem)
     if answer.code != 0:
         raise _refused(board, answer, posixpath.dirname(target) or "/")
-    offset = 0
-    for line in answer.stdout.splitlines():
+    best = _Arrived()
+    lines = answer.stdout.splitlines()
+    for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "target":
             have = parse_digest(rest)
             if have == digest_like(local, have):
-                return None
+                if "stray" not in lines:
+                    return None
+                _script(board, FENCE, stem)
+                return _look(board, local, target, want, mode)
         if kind == "part":
+            attempt, _, rest = rest.partition(" ")
             count, _, rest = rest.strip().partition(" ")
             have = parse_digest(rest)
-            arrived = _count(board, count)
-            if arrived <= size and have == digest_like(local, have, arrived):
-                offset = arrived
-            else:
+            there = _count(board, count)
+            whole_blocks = there // BLOCK * BLOCK
+            part = part_name(target, want, attempt)
+            if there > size or have != digest_like(local, have, whole_blocks):
                 _script(board, 'rm -f "$1"', part)
-    return offset
+            elif whole_blocks > best.size:
+                best = _Arrived(part, whole_blocks)
+    return best
+
+
+def _take(board: Carrier, arrived: _Arrived, part: str) -> int:
+    """Copies what an earlier attempt brought into this one's part; returns how many bytes that has now."""
+    if not arrived.size:
+        return 0
+    answer = _script(board, TAKE, arrived.part, part, str(arrived.size))
+    if answer.code == 0 and _count(board, answer.stdout) == arrived.size:
+        return arrived.size
+    _script(board, 'rm -f "$1"', part)
+    return 0
 
 
 def _bring(
@@ -169,14 +237,12 @@ def _bring(
         progress(offset, size)
     if offset < size or size == 0:
         board.send(local, offset, part, progress)
-    answer = _script(board, WHOLE, target, part, str(size))
+    answer = _script(board, WHOLE, part, str(size), _stem(target))
     kind, _, rest = answer.stdout.strip().partition(" ")
     if answer.code != 0 or kind not in ("whole", "short"):
         raise _refused(board, answer, part)
     if kind == "short":
-        if _count(board, rest) > size:
-            # An earlier transfer's last bytes came in after ours began; nothing of the part can be trusted.
-            _script(board, 'rm -f "$1"', part)
+        _count(board, rest)
         message = f"{rest.strip()} instead of {size} bytes of {target} arrived on {board.name}."
         raise LinkError(message, "Run the same command again.")
     have = parse_digest(rest)

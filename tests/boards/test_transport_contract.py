@@ -215,7 +215,7 @@ def test_empty_file(way: Way, tmp_path: Path) -> None:
 @over_a_link
 def test_broken_push_is_taken_up_where_it_stopped(way: Way, tmp_path: Path) -> None:
     source = write(tmp_path / "source", 9 << 20)
-    part = part_name("/file", sha256_file(source))[1:]
+    part = part_name("/file", sha256_file(source), "12345678")[1:]
     (way.here / part).write_bytes(source.read_bytes()[: 8 << 20])
     steps: list[int] = []
     assert way.transport.put(source, f"{way.root}/file", progress=lambda done, total: steps.append(done)) is True
@@ -227,7 +227,7 @@ def test_broken_push_is_taken_up_where_it_stopped(way: Way, tmp_path: Path) -> N
 @over_a_link
 def test_part_with_other_bytes_is_not_trusted(way: Way, tmp_path: Path) -> None:
     source = write(tmp_path / "source", 100_000)
-    (way.here / part_name("/file", sha256_file(source))[1:]).write_bytes(b"x" * 50_000)
+    (way.here / part_name("/file", sha256_file(source), "12345678")[1:]).write_bytes(b"x" * 50_000)
     assert way.transport.put(source, f"{way.root}/file") is True
     assert (way.here / "file").read_bytes() == source.read_bytes()
     assert way.listing() == ["file"]

@@ -94,29 +94,57 @@ def test_link_that_freezes_does_not_hold_us_for_ever(
     source = tmp_path / "model.nb"
     source.write_bytes(os.urandom(8 << 20))
     transport = connect(ssh_board.device())
-    assert ssh_board.process is not None
     frozen: list[int] = []
 
     def progress(done: int, total: int) -> None:
         if done > total // 4 and not frozen:
-            children = subprocess.run(
-                ["pgrep", "-P", str(ssh_board.process.pid)], capture_output=True, text=True, check=False
-            )
-            frozen.extend(int(pid) for pid in children.stdout.split())
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
+            frozen.extend(freeze(ssh_board))
 
-    started = time.monotonic()
     try:
         # The frozen server answers nothing; a new connection to it works, and the rest is sent over that.
         assert transport.put(source, str(ssh_board.home / "frozen"), progress=progress) is True
     finally:
-        for pid in frozen:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-    assert frozen and time.monotonic() - started < 120
+        wake(frozen)
+    assert frozen
     assert (ssh_board.home / "frozen").read_bytes() == source.read_bytes()
     transport.close()
+
+
+def freeze(server: SshServer) -> list[int]:
+    """Stops the server's processes of all connections."""
+    assert server.process is not None
+    listing = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False)
+    pids = [int(pid) for pid in listing.stdout.split()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def wake(pids: list[int]) -> None:
+    """Lets the servers of frozen connections go on, and waits for their end: nobody is there any more."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.01)
+
+
+def test_program_on_a_link_that_froze_is_not_waited_for(
+    ssh_board: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence alone is no sign of it: a server that answers is asked again and again."""
+    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 0.3)
+    monkeypatch.setattr("edge.transport.ssh.CONNECT_TIMEOUT", 1.0)
+    transport = connect(ssh_board.device())
+    assert transport.run(["sh", "-c", "sleep 1.5; echo done"]).stdout == "done\n"
+    frozen: list[int] = []
+    try:
+        with pytest.raises(LinkError, match="does not answer any more"):
+            transport.run(["sh", "-c", "echo begun; sleep 60"], on_stdout=lambda line: frozen.extend(freeze(ssh_board)))
+        assert frozen
+    finally:
+        transport.close()
+        wake(frozen)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +207,7 @@ def test_board_whose_wc_prints_no_number(says: str, tmp_path: Path) -> None:
     (tmp_path / "wc").chmod(0o755)
     local, target = tmp_path / "here", tmp_path / "there"
     local.write_bytes(b"content")
-    Path(transfer.part_name(str(target), sha256_file(local))).write_bytes(b"con")
+    Path(transfer.part_name(str(target), sha256_file(local), "12345678")).write_bytes(b"con")
     with pytest.raises(DeviceError, match="wc -c"):
         transfer.put(OddBoard(), local, str(target), 0o644, None)  # type: ignore[arg-type]
     with pytest.raises(DeviceError, match="wc -c"):
