@@ -142,15 +142,9 @@ def _open(job: dict[str, Any]) -> Any:
 
 
 def _open_all_outputs(program: Path, parameters: Path) -> Any:
-    import zlib  # noqa: F401  (before Paddle, whose library brings one of its own)
+    from edge.ocr.backends import open_predictor
 
-    from paddle import inference
-
-    config = inference.Config(str(program), str(parameters))
-    config.disable_gpu()
-    config.disable_glog_info()
-    config.switch_ir_optim(False)
-    predictor = inference.create_predictor(config)
+    predictor = open_predictor(program, parameters, optimised=False)
     source = predictor.get_input_handle(predictor.get_input_names()[0])
     results = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
 

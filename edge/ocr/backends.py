@@ -17,6 +17,9 @@ from edge.ocr.detect import Tensor
 from edge.ocr.reader import Backend, Network
 from edge.process import prepare_process
 
+# Passes of Paddle 2.6.2 that execute AVX-512 without asking whether the processor has it (PaddleOCR #11597, mended by
+# Paddle #64132 after 2.6): on one that has not, every network with attention ends by SIGILL.
+UNGUARDED_PASSES = ("self_attention_fuse_pass",)
 _TRIAL = """
 import sys
 from paddlelite import lite
@@ -89,23 +92,7 @@ class InferenceNetwork:
 
     def __init__(self, program: Path, weights: Path, threads: int = 1) -> None:
         prepare_process()
-        # libpaddle.so brings a zlib of its own; Python's must be there first.
-        import zlib  # noqa: F401
-
-        try:
-            from paddle import inference
-        except ImportError as error:
-            hint = "Install the extra: `pip install plate-edge-kit[train]`."
-            raise HostError("Paddle is not installed.", hint) from error
-        config = inference.Config(str(program), str(weights))
-        config.disable_gpu()
-        config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(threads)
-        config.enable_memory_optim()
-        try:
-            self._predictor: Any = inference.create_predictor(config)
-        except Exception as error:
-            raise ModelError(f"Paddle cannot load {program}: {str(error).strip().splitlines()[-1][:200]}") from error
+        self._predictor = open_predictor(program, weights, threads)
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
 
@@ -114,6 +101,43 @@ class InferenceNetwork:
         self._input.copy_from_cpu(np.ascontiguousarray(tensor, np.float32))
         self._predictor.run()
         return np.asarray(self._output.copy_to_cpu(), np.float32)
+
+
+def open_predictor(program: Path, weights: Path, threads: int = 1, *, optimised: bool = True) -> Any:
+    """Makes a predictor of Paddle Inference, on the CPU.
+
+    Args:
+        program: The `.pdmodel` file.
+        weights: The `.pdiparams` file.
+        threads: CPU threads.
+        optimised: Let Paddle fuse operators; False keeps every variable of the program, so that each can be fetched.
+
+    Raises:
+        HostError: Paddle is not installed.
+        ModelError: It refuses the files.
+    """
+    # libpaddle.so brings a zlib of its own; Python's must be there first.
+    import zlib  # noqa: F401
+
+    try:
+        from paddle import inference
+    except ImportError as error:
+        hint = "Install the extra: `pip install plate-edge-kit[train]`."
+        raise HostError("Paddle is not installed.", hint) from error
+    config = inference.Config(str(program), str(weights))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(threads)
+    if optimised:
+        config.enable_memory_optim()
+        for name in UNGUARDED_PASSES:
+            config.delete_pass(name)
+    else:
+        config.switch_ir_optim(False)
+    try:
+        return inference.create_predictor(config)
+    except Exception as error:
+        raise ModelError(f"Paddle cannot load {program}: {str(error).strip().splitlines()[-1][:200]}") from error
 
 
 def open_network(model: Model, threads: int = 1) -> Network:
