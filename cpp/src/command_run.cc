@@ -20,6 +20,8 @@ ExitCode command_run(const Words& words) {
         json.open_object().item("image", path);
         try {
             pipeline.read(path, result);
+            write_size("size", result.photo, json);
+            write_size("det_input", result.det_input, json);
             write_plates(result.plates, json);
             write_times(result.ms, json);
         } catch (const ImageError& error) {

@@ -22,6 +22,10 @@ void write_times(const std::array<double, kStages>& ms, Json& json) {
     json.close_object();
 }
 
+void write_size(const char* key, Size size, Json& json) {
+    json.key(key).open_array().integer(size.width).integer(size.height).close_array();
+}
+
 void write_plates(const std::vector<PlateText>& plates, Json& json) {
     json.key("plates").open_array();
     for (const PlateText& plate : plates) {

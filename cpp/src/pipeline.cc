@@ -205,6 +205,9 @@ void Pipeline::read(const std::string& path, Result& result) {
     result.plates.clear();
     decoder_.read(path, photo_);
     clock.add(kDecode);
+    result.photo = {photo_.height(), photo_.width()};
+    result.det_input =
+        detector_size(result.photo.height, result.photo.width, config_.det_limit_type, config_.det_limit_side);
     detect(path, clock);
     result.boxes = boxes_.size();
     Reading reading;

@@ -29,6 +29,7 @@ from edge.commands.options import (
 )
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
+from edge.hints import hints, with_scale
 from edge.photolist import SAMPLES, distinct_names, list_photos
 from edge.photos import Answer, check_settings, read_on_board
 from edge.release import Release, current_release
@@ -110,20 +111,21 @@ def run(
                 answers = accept_answers(answers, read(alias), found.name)
     finally:
         transport.close()
-    notes = [*conversions(answers), *draw_copies(answers, copies)]
+    answers = [with_scale(answer) for answer in answers]
+    notes = [*hints(answers, variant.rpartition("-")[0]), *conversions(answers), *draw_copies(answers, copies)]
     if precision == "int8" and local:
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
+    if soc_alias:
+        notes.append(f"read under the chip's name {ALIAS}; the answers are those of the plain run, the times are not")
     if as_json:
         head = {"schema": SCHEMA, "device": found.name, "release": release.hash, "variant": variant}
         head["times"] = "emulated" if emulated else "host" if local else "board"
         if soc_alias:
             head["soc_alias"] = ALIAS
-        found_here = {"photos": answers, **listed.document()}
+        found_here = {"photos": answers, **listed.document(), "notes": notes}
         click.echo(json.dumps({**head, "settings": asked, **found_here}, ensure_ascii=False))
     else:
         show(answers, f"{variant} on {found.name}", timed=not emulated)
-    if soc_alias:
-        notes.append(f"read under the chip's name {ALIAS}; the answers are those of the plain run, the times are not")
     for note in [*notes, *filter(None, [listed.note])]:
         click.echo(f"note: {note}", err=True)
     unread = sum("error" in answer for answer in answers)

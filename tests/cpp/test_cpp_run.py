@@ -18,7 +18,7 @@ from edge.errors import InputError
 from edge.models import load_model
 from edge.ocr.backends import LiteNetwork
 from edge.ocr.config import PipelineConfig
-from edge.ocr.detect import det_pre
+from edge.ocr.detect import det_pre, det_size
 from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
 from edge.prepare import ModelPair
@@ -37,6 +37,9 @@ def test_samples_are_read(program: Path, conf: Path) -> None:
     )
     assert right >= len(PHOTOS) - 1
     for answer in answers:
+        image = load_image(Path(answer["image"]))
+        assert answer["size"] == [image.shape[1], image.shape[0]]
+        assert answer["det_input"] == list(reversed(det_size(*image.shape[:2], "max", 640)))
         assert list(answer["ms"]) == [*STAGES, "total"]
         stages = sum(answer["ms"][stage] for stage in STAGES)
         assert stages == pytest.approx(answer["ms"]["total"], rel=0.02, abs=0.5)

@@ -129,6 +129,31 @@ def test_photos_are_brought_to_a_board_and_removed_again(tmp_path: Path, photos:
     assert list((tmp_path / "board" / "inbox").iterdir()) == []
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_what_the_program_does_not_read_is_converted_or_named(
+    local: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program sees PNG files, and the answers name the user's; a batch of converted photos at a time."""
+    monkeypatch.setattr("edge.photos.MOST_CONVERTED", 1)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.bmp", "b.jpg", "c.webp", "d.tiff"):
+        cv2.imwrite(str(folder / name), np.full((8, 8, 3), 10 * len(name), np.uint8))
+    (folder / "e.jpg").write_text("<!doctype html>")
+    (folder / "f.png").write_bytes(b"")
+    (folder / "g.jpg").symlink_to(folder / "b.jpg")
+    seen = "head -c 4 \"$photo\" | tr -dc A-Z >> SEEN; echo >> SEEN; ".replace("SEEN", str(tmp_path / "seen"))
+    script = READ_ALL.replace("do printf", f"do {seen}printf")
+    photos = list_photos([folder]).photos
+    answers = read_on_board(LocalTransport(), program(tmp_path / "board", script), "ppocrv3-fp32", photos, local=local)
+    assert [Path(answer["image"]).name for answer in answers] == [photo.name for photo in photos]
+    converted = {Path(answer["image"]).suffix: answer.get("converted") for answer in answers if "plates" in answer}
+    assert converted == {".bmp": "BMP", ".jpg": None, ".webp": "WebP", ".tiff": "TIFF"}
+    errors = [answer["error"] for answer in answers if "error" in answer]
+    assert "an HTML page" in errors[0] and errors[1] == "the file is empty" and len(errors) == 2
+    assert (tmp_path / "seen").read_text().split() == ["PNG", "PNG", "PNG"]
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [

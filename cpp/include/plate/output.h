@@ -12,6 +12,9 @@ void print_line(const Json& json);
 // Members `"ms": {...}` of the object that is open.
 void write_times(const std::array<double, kStages>& ms, Json& json);
 
+// Member `key: [width, height]` of the object that is open.
+void write_size(const char* key, Size size, Json& json);
+
 // Member `"plates": [{"box": ..., "text": ..., "score": ...}]` of the object that is open.
 void write_plates(const std::vector<PlateText>& plates, Json& json);
 

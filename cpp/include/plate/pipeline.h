@@ -43,18 +43,21 @@ struct PlateText {
     double score = 0;
 };
 
+struct Size {
+    int height;
+    int width;
+};
+
 struct Result {
     std::vector<PlateText> plates;
+    Size photo{};                         // upright
+    Size det_input{};                     // of the detector's network
     std::size_t boxes = 0;                // found by the detector, before the recogniser and its filters
     std::array<double, kStages> ms{};     // of the recogniser: sums over the boxes
     std::array<long, kStages> peak_kb{};  // VmHWM when a stage had ended; only while the pipeline watches memory
 };
 
-// Height and width of the detector's input for a photo: sides scaled by the limit, rounded to multiples of 32.
-struct Size {
-    int height;
-    int width;
-};
+// Sides scaled by the limit, rounded to multiples of 32: the detector's input for a photo.
 Size detector_size(int height, int width, const std::string& limit_type, int limit_side);
 
 class Pipeline {
