@@ -16,6 +16,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from convert.foreign import what_it_is
 from convert.program import TensorDesc
 from edge.errors import InputError, ModelError
 
@@ -60,6 +61,9 @@ def load_params(path: Path, names: list[str]) -> dict[str, Array]:
         for name in names:
             values[name], offset = _read(raw, offset)
     except (struct.error, ValueError, KeyError, OverflowError, DecodeError) as error:
+        known = what_it_is(raw) if offset == 0 else None
+        if known:
+            raise ModelError(f"{path} {known[0]}.", known[1]) from error
         raise ModelError(
             f"{path} ends or breaks at byte {offset}, in {name!r}, tensor {len(values) + 1} of {len(names)}.",
             "Is it complete, and does it belong to this program?",

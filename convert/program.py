@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from convert.foreign import PADDLE3_HINT, cut_program, what_it_is
 from edge.errors import InputError, ModelError
 
 _PACKAGE = "plate_edge.paddle"
@@ -44,11 +45,6 @@ _MESSAGES: dict[str, str] = {
 }
 _LABELS = {"o": 1, "q": 2, "r": 3}
 _TYPES = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9}
-# AttrType number to the field that holds the value.
-_ATTRIBUTE_FIELDS = {
-    0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools", 8: "block_idx", 9: "l",
-    10: "blocks_idx", 11: "longs", 12: "float64s", 13: "var_name", 14: "vars_name", 15: "float64",
-}  # fmt: skip
 FLOAT, INT32, INT64 = 5, 2, 3  # VarType.Type of tensors
 
 
@@ -99,9 +95,13 @@ def load_program(path: Path) -> Any:
     try:
         program.ParseFromString(raw)
     except DecodeError as error:
+        what, hint = what_it_is(raw) or (cut_program(raw), "Copy, download or export it again.")
+        if what:
+            raise ModelError(f"{path} {what}.", hint) from error
         raise ModelError(f"{path} is not a Paddle program: {error}.", "Is the file complete?") from error
     if not program.blocks or not program.blocks[0].ops:
-        raise ModelError(f"{path} holds no operators.", "Is it a `.pdmodel` file?")
+        what, hint = what_it_is(raw) or ("holds no operators", "Is it a `.pdmodel` file?")
+        raise ModelError(f"{path} {what}.", hint)
     fault = _fault(program)
     if fault:
         raise ModelError(f"{path} is damaged: {fault}.", "Is the file complete? Export the model again.")
@@ -145,12 +145,6 @@ def _slots(kind: str) -> tuple[str, ...]:
         return ("X", "Scale", "Y")
     fake = kind.startswith("fake_") and "quantize" in kind
     return ("X", "Out") if kind in _SINGLES or fake or kind == "moving_average_abs_max_scale" else ()
-
-
-PADDLE3_HINT = (
-    "Export it again with the old program format: set FLAGS_enable_pir_api=0 before the export "
-    "(PaddleOCR: `FLAGS_enable_pir_api=0 python tools/export_model.py ...`), or use paddlepaddle 2.6."
-)
 
 
 def save_program(program: Any, path: Path) -> None:
