@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from convert.fuse import fuse_pieces
-from convert.graph import Graph, all_arguments, attribute
+from convert.graph import Graph, all_arguments, arguments, attribute
 from convert.opt import model_operators
 from convert.opt_environment import DEFAULT_VERSION
 from convert.quantised import is_quantised
 from convert.rewrite import rewrite
+from convert.scalars import bare_constants
 from convert.source import find_files
+from convert.task import NAMES, check_card, check_finite, check_input, signature
+from edge.errors import ModelError
+from edge.models import CARD_NAME, load_model
 
 # Severity, gravest first: what stops the conversion, what costs speed or care, what is only said.
 SEVERITIES = ("error", "warning", "note")
@@ -61,14 +66,59 @@ def check_model(path: Path, target: str, version: str = DEFAULT_VERSION) -> list
     """
     program, parameters = find_files(path)
     graph = Graph.load(program, parameters)
-    findings = [*_attributes(graph), *_training_leftovers(graph), *_shapes(graph), *_quantisation(graph, target)]
+    findings = [*_network(graph, path), *_scalars(graph)]
+    findings += [*_attributes(graph), *_training_leftovers(graph), *_shapes(graph), *_quantisation(graph, target)]
     findings += _pieces(Graph.load(program, parameters))
     findings += _kernels(graph, target, version)
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
+def _network(graph: Graph, path: Path) -> list[Finding]:
+    """What the program cannot feed or read."""
+    found = signature(graph)
+    folder = path if path.is_dir() else path.parent
+    findings = []
+    what = "the network"
+    checks: list[Callable[[], None]] = [lambda: check_input(found, what), lambda: check_finite(graph, what)]
+    if (folder / CARD_NAME).is_file():
+        card = load_model(folder, verify=False).card
+        checks.append(lambda: check_card(found, card, what))
+    for check in checks:
+        try:
+            check()
+        except ModelError as error:
+            findings.append(Finding("error", "not-fit", error.message.rstrip("."), error.hint))
+    if found.task is None:
+        message = f"its task cannot be told: {found.described()}"
+        fix = "A detector gives one map, [N, 1, H, W], a recogniser a softmax over classes, [N, T, C]; --task says which."
+        findings.append(Finding("warning", "unknown-task", message, fix))
+    else:
+        message = f"it is {NAMES[found.task]}: {found.described()}"
+        findings.append(Finding("note", "task", message, "`edge convert nb` takes it so."))
+    return list({finding.message: finding for finding in findings}.values())
+
+
+def _scalars(graph: Graph) -> list[Finding]:
+    """Constants without dimensions, on which Paddle Lite aborts when the model runs."""
+    mendable, stuck = bare_constants(graph)
+    findings = []
+    if mendable:
+        message = f"{len(mendable)} fill_constant without dimensions (shape []), on which Paddle Lite aborts when it runs"
+        findings.append(Finding("warning", "scalar-constant", message, "`edge convert nb` gives it the shape [1]."))
+    for item in stuck:
+        message = f"{item}: Paddle Lite aborts on it when it runs"
+        fix = f"Export it as paddle.full([1], value); {item.reader} gives another shape then, so it is not changed here."
+        findings.append(Finding("error", "scalar-constant", message, fix))
+    return findings
+
+
 def _attributes(graph: Graph) -> list[Finding]:
     findings = []
+    flattens = graph.of_type("flatten2", "flatten_contiguous_range")
+    bare = [operator for operator in flattens if not arguments(operator.outputs, "XShape")]
+    if bare:
+        message = f"{len(bare)} {bare[0].type} without the output XShape, on which opt ends by a signal"
+        findings.append(Finding("warning", "missing-output", message, "`edge convert nb` adds it."))
     for kind, name, value in NEEDED:
         bare = [operator for operator in graph.of_type(kind) if attribute(operator, name) is None]
         if bare:

@@ -138,9 +138,13 @@ class Graph:
         """Declares a variable with the type of another one, unless it is declared."""
         if any(variable.name == name for variable in self.block.vars):
             return
-        source = next(variable for variable in self.block.vars if variable.name == model)
+        source = next((variable for variable in self.block.vars if variable.name == model), None)
         added = self.block.vars.add()
-        added.CopyFrom(source)
+        if source is None:
+            added.type.type = _LOD_TENSOR
+            added.type.lod_tensor.tensor.data_type = FLOAT
+        else:
+            added.CopyFrom(source)
         added.name = name
         added.persistable = False
 

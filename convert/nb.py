@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from convert.graph import Graph
 from convert.opt import OptResult, run_opt
 from convert.opt_environment import DEFAULT_VERSION, version_for_runtime
+from convert.opt_failures import OptEnded
 from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
 from convert.shrink import Step, shrink
+from convert.trace import first_refused
 from edge.board import Board, load_profile
 from edge.errors import EdgeError, InputError, ModelError, UsageError
 from edge.models import CARD_NAME, Card, Model, load_model, new_folder, save_model
@@ -106,7 +110,12 @@ def _runtime_version(profile: Board) -> str:
         return RELEASE
 
 
-def convert_model(model: Model, out: Path, options: Options, *, force: bool = False) -> Model:
+Trial = Callable[[Model, Path, Options], dict[str, Any]]
+
+
+def convert_model(
+    model: Model, out: Path, options: Options, *, force: bool = False, trial: Trial | None = None
+) -> Model:
     """Converts an inference model into a Paddle Lite model folder: `<task>.nb`, dictionary, card.
 
     Args:
@@ -114,6 +123,8 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
         out: Folder to make.
         options: See `Options`.
         force: Replace a model that is there.
+        trial: Called with the model, the new `.nb` and the options before the folder takes its place; gives a check for
+            the card, or raises (`convert.trial.try_model`).
 
     Returns:
         The new model. The same input and options give the same bytes.
@@ -137,6 +148,8 @@ def convert_model(model: Model, out: Path, options: Options, *, force: bool = Fa
         for name, text in result.tailoring.items():
             (folder / name).write_text(text)
         made = _card(model, nb, options, result, changes, steps)
+        if trial is not None:
+            made = replace(made, checks=(*made.checks, trial(model, nb, options)))
         saved = save_model(folder, made, [nb.name, *sorted(result.tailoring)])
     return Model(out, saved.card)
 
@@ -153,16 +166,23 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
             changes = rewrite(graph, options.target, options.version, integers=integers)
             source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
             graph.save(source, parameters)
-        result = run_opt(
-            source,
-            parameters,
-            nb,
-            options.target,
-            fp16=options.fp16,
-            int8_weights=int8_weights,
-            tailor=options.tailor,
-            version=options.version,
-        )
+        try:
+            result = run_opt(
+                source,
+                parameters,
+                nb,
+                options.target,
+                fp16=options.fp16,
+                int8_weights=int8_weights,
+                tailor=options.tailor,
+                version=options.version,
+            )
+        except OptEnded as error:
+            found = first_refused(source, parameters, options.target, options.version)
+            if found is None:
+                raise
+            message = f"{error.message.rstrip('.')}; the first operator with which it ends so is {found}."
+            raise ModelError(message, "Replace that operator before the export, or try another --opt-version.") from error
     return result, changes
 
 

@@ -49,6 +49,16 @@ class Job:
     every: bool = False
 
 
+class RunError(ModelError):
+    """A network did not load or run.
+
+    Attributes:
+        log: What the library printed to standard error.
+    """
+
+    log: str = ""
+
+
 def paddle_is_here() -> bool:
     """Tells whether Paddle Inference is installed."""
     return importlib.util.find_spec("paddle") is not None
@@ -61,7 +71,7 @@ def run_network(job: Job, inputs: Sequence[Tensor]) -> list[Tensor]:
         The first output for each input; float32.
 
     Raises:
-        ModelError: The network does not load or run; with the library's reason, or the signal that ended it.
+        RunError: The network does not load or run; with the library's reason, or the signal that ended it.
         HostError: The library is not installed.
     """
     return [outputs[0] for outputs in run_outputs(job, inputs)]
@@ -98,7 +108,7 @@ def run_outputs(job: Job, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
     return outputs
 
 
-def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> ModelError:
+def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> RunError:
     library = "Paddle Lite" if job.kind == "lite" else "Paddle Inference"
     if child.returncode < 0:
         reason = f"was ended by {signal.Signals(-child.returncode).name}"
@@ -106,7 +116,9 @@ def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> ModelError:
         lines = [line for line in child.stderr.splitlines() if line.strip()]
         reason = f"failed: {lines[-1][:300]}" if lines else f"ended with code {child.returncode}"
     hint = "Convert the model again; `edge convert check` finds what would go wrong."
-    return ModelError(f"{library} {reason}, with {job.files[0].name}.", hint)
+    failure = RunError(f"{library} {reason}, with {job.files[0].name}.", hint)
+    failure.log = child.stderr
+    return failure
 
 
 def main(folder: Path) -> None:

@@ -55,6 +55,10 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )
 
 
+class OptEnded(ModelError):
+    """opt ended in a way that names no operator."""
+
+
 def explain(log: str, code: int, version: str, target: str) -> ModelError:
     """Turns the output of a failed run into an error.
 
@@ -74,8 +78,8 @@ def explain(log: str, code: int, version: str, target: str) -> ModelError:
             return ModelError(message.format(*groups, version=version, target=target), hint)
     reason = last_reason(log)
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return ModelError(
-        f"opt {version} {ended} without a model" + (f": {reason}" if reason else ".") ,
+    return OptEnded(
+        f"opt {version} {ended} without a model" + (f": {reason}" if reason else "."),
         "Run `edge convert check` on the model; another --opt-version may take it.",
     )
 

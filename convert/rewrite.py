@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from convert.fuse import fuse_pieces
 from convert.graph import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
 from convert.quantised import QUANTISABLE, dequantise, drop_linear, drop_rounding, is_quantised
+from convert.scalars import give_dimension
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = Fa
         ("bias-shape", flatten_bias),
         ("output-scales", drop_output_scales),
         ("swish-beta", add_swish_beta),
-        *([("xshape", add_xshape)] if version == "2.10" else []),
+        ("scalar-shape", give_dimension),
+        ("xshape", partial(add_xshape, every=version == "2.10")),
         *(_x86_steps(graph, integers) if target == "x86" else []),
         ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
@@ -182,10 +185,15 @@ def drop_output_scales(graph: Graph) -> int:
 _WITH_XSHAPE = ("transpose2", "squeeze2", "unsqueeze2", "reshape2", "flatten2", "flatten_contiguous_range")
 
 
-def add_xshape(graph: Graph) -> int:
-    """Gives transposes and reshapes the second output that older opts insist on and newer Paddle leaves out."""
+def add_xshape(graph: Graph, *, every: bool = False) -> int:
+    """Gives reshapes the second output that opt insists on and newer Paddle leaves out.
+
+    Args:
+        graph: The model.
+        every: Transposes and all reshapes, as older opts want it; else flattens, on which each opt ends by a signal.
+    """
     count = 0
-    for operator in graph.of_type(*_WITH_XSHAPE):
+    for operator in graph.of_type(*(_WITH_XSHAPE if every else ("flatten2", "flatten_contiguous_range"))):
         if arguments(operator.outputs, "XShape"):
             continue
         result = arguments(operator.outputs, "Out")[0]

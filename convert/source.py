@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from convert.graph import Graph, all_arguments, arguments
-from convert.program import PADDLE3_HINT
+from convert.foreign import explain_folder
+from convert.graph import Graph, arguments
+from convert.task import NAMES, Signature, check_card, check_finite, check_input, check_task, signature
 from edge.errors import InputError, ModelError
-from edge.models import CARD_NAME, TASKS, Card, Charset, Input, Model, load_model, read_dictionary, save_model
+from edge.models import CARD_NAME, Card, Charset, Input, Model, load_model, read_dictionary, save_model
 from edge.paths import sha256_file
 
 _MEAN = {"det": (0.485, 0.456, 0.406), "rec": (0.5, 0.5, 0.5)}
@@ -19,41 +21,26 @@ def find_files(path: Path) -> tuple[Path, Path]:
     """Finds program and parameters of an inference model.
 
     Args:
-        path: Its folder, or its `.pdmodel` file.
+        path: Its folder, or one of the two files.
 
     Returns:
         `.pdmodel` and `.pdiparams`.
 
     Raises:
-        InputError: They are not there, or there are several.
+        InputError: They are not there (says what is there instead), or there are several.
         ModelError: It is Paddle 3's `inference.json`.
     """
-    if path.is_file() and path.suffix == ".pdmodel":
-        programs = [path]
-    elif path.is_file() and path.suffix == ".nb":
-        raise InputError(f"{path} is converted already.", "Name its inference model; `edge convert inspect` shows a .nb.")
-    elif path.is_file():
-        if path.suffix == ".json" and path.name != CARD_NAME:
-            raise ModelError(f"{path} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
-        programs = sorted(path.parent.glob("*.pdmodel"))
+    if path.is_dir() or path.name == CARD_NAME:
+        programs = sorted((path if path.is_dir() else path.parent).glob("*.pdmodel"))
     else:
-        programs = sorted(path.glob("*.pdmodel")) if path.is_dir() else []
+        programs = [path.with_suffix(".pdmodel")] if path.suffix in (".pdmodel", ".pdiparams") else []
     folder = path if path.is_dir() else path.parent
-    folders = [file for file in programs if not file.is_file()]
+    folders = [file for file in programs if file.is_dir()]
     programs = [file for file in programs if file.is_file()]
     if not programs and folders:
         raise InputError(f"{folders[0]} is a folder, where a Paddle program should be.", "Export the model again.")
     if not programs:
-        modern = sorted(file for file in folder.glob("*.json") if file.with_suffix(".pdiparams").is_file())
-        if modern:
-            raise ModelError(f"{modern[0]} is a Paddle 3 program in JSON, which Paddle Lite cannot read.", PADDLE3_HINT)
-        if any(folder.glob("*.pdparams")):
-            raise InputError(f"{folder} holds a checkpoint, not an inference model.", "Export it first.")
-        if any(folder.glob("*.nb")):
-            raise InputError(
-                f"{folder} is converted already.", "Name its inference model; `edge convert inspect` shows a .nb."
-            )
-        raise InputError(f"{path} holds no inference model.", "It has `inference.pdmodel` and `inference.pdiparams`.")
+        raise explain_folder(path, folder)
     if len(programs) > 1:
         names = ", ".join(file.name for file in programs)
         raise InputError(f"{folder} holds several programs: {names}.", "Name the one to take.")
@@ -67,14 +54,14 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
     """Opens a model folder with a card, or makes a card for a bare inference model.
 
     Args:
-        path: Folder or `.pdmodel` file.
+        path: Folder, `.pdmodel` or `.pdiparams` file.
         work: Folder into which a bare model is copied, with a card.
-        task: Of a bare model: `det` or `rec`; when None a dictionary makes it `rec`.
+        task: Of a bare model: `det` or `rec`; when None the network's output tells.
         dictionary: Of a bare recogniser.
 
     Raises:
         InputError: Nothing there, a bare recogniser without dictionary, a detector with one, or see `find_files`.
-        ModelError: Dictionary and classes do not fit, or see `find_files`.
+        ModelError: Network and task, card or dictionary do not fit, or see `find_files`.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist.", "Name a model folder, or a .pdmodel file.")
@@ -84,21 +71,20 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
             raise InputError(f"{folder} has a card, which says task and dictionary.", "Leave --task and --dict out.")
         model = load_model(folder)
         if model.card.format == "inference":
-            check_classes(model)
+            graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+            check_card(signature(graph), model.card, str(folder))
+            check_finite(graph, str(folder))
+            _check_classes(model, graph)
         return model
     program, parameters = find_files(path)
-    kind = task or ("rec" if dictionary else "det")
-    if kind not in TASKS or (kind == "rec") != (dictionary is not None):
-        raise InputError(
-            f"{path} has no {CARD_NAME}, so its task must be given.", "--task det, or --task rec --dict FILE."
-        )
+    graph = Graph.load(program, parameters)
+    found = signature(graph)
+    check_input(found, str(path))
+    kind = _task(found, path, task, dictionary)
+    check_finite(graph, str(path))
     shutil.copyfile(program, work / "inference.pdmodel")
     shutil.copyfile(parameters, work / "inference.pdiparams")
-    graph = Graph.load(program, parameters)
     charset = _charset(dictionary, work, output_classes(graph)) if dictionary else None
-    fed = [name for operator in graph.of_type("feed") for name in all_arguments(operator.outputs)]
-    if not fed:
-        raise ModelError(f"{program} has no input.", "Is it an inference model, and not a part of one?")
     quantised = any("quantize" in operator.type for operator in graph.block.ops)
     card = Card(
         name=f"{program.resolve().parent.name}-{'int8' if quantised else 'fp32'}",
@@ -106,13 +92,52 @@ def open_source(path: Path, work: Path, task: str | None = None, dictionary: Pat
         architecture="unknown",
         format="inference",
         precision="int8" if quantised else "fp32",
-        input=Input(fed[0], 48 if kind == "rec" else 0, 0, 8 if kind == "rec" else 32, 1 / 255, _MEAN[kind], _STD[kind]),
+        input=_input(found, kind),
         charset=charset,
-        source={"file": program.name, "sha256": sha256_file(program)},
+        source={"file": program.name, "sha256": sha256_file(program), **_taken(found, kind, task or dictionary)},
     )
     model = save_model(work, card, ["inference.pdmodel", "inference.pdiparams"])
-    check_classes(model)
+    _check_classes(model, graph)
     return model
+
+
+def _task(found: Signature, path: Path, task: str | None, dictionary: Path | None) -> str:
+    """Returns the task of a model without card: as given, else as its output tells."""
+    kind = task or ("rec" if dictionary else found.task)
+    if kind is None:
+        raise InputError(
+            f"{path} has no {CARD_NAME}, and its task cannot be told: {found.described()}.",
+            "Where it is one of the two, say so: --task det, or --task rec --dict FILE.",
+        )
+    check_task(found, kind, str(path), by="--task" if task else "--dict" if dictionary else "its output")
+    if kind == "rec" and dictionary is None:
+        raise InputError(
+            f"{path} has no {CARD_NAME} and is {NAMES[kind]} ({found.described()}), so its dictionary must be given.",
+            "--task rec --dict FILE: one character a line, as it was trained with.",
+        )
+    if kind == "det" and dictionary is not None:
+        raise InputError(f"{path} is to be {NAMES[kind]}, which has no dictionary.", "Leave --dict out.")
+    return kind
+
+
+def _input(found: Signature, task: str) -> Input:
+    """A bare model's input: a recogniser's sides as the network fixes them, 48 pixels high where it leaves them open."""
+    height, width = (max(0, side) for side in found.shape[2:]) if len(found.shape) == 4 else (0, 0)
+    if task == "det":
+        return Input(found.name, 0, 0, 32, 1 / 255, _MEAN[task], _STD[task])
+    return Input(found.name, height or 48, width, 8, 1 / 255, _MEAN[task], _STD[task])
+
+
+def _taken(found: Signature, kind: str, said: object) -> dict[str, Any]:
+    """For the card: what the network told or left open of a bare model's task and input."""
+    notes = [] if said else [f"taken as {NAMES[kind]}: {found.described()}"]
+    if len(found.outputs) > 1:
+        notes.append(f"it has {len(found.outputs)} outputs: the program reads the first, {found.outputs[0]}")
+    if kind == "rec" and len(found.shape) == 4:
+        for side, value, taken in (("height", found.shape[2], "48"), ("width", found.shape[3], "the settings' rec_width")):
+            if value <= 0:
+                notes.append(f"input {found.name} leaves the {side} open: {taken} is taken")
+    return {"taken": notes} if notes else {}
 
 
 def _charset(dictionary: Path, work: Path, classes: int | None) -> Charset:
@@ -124,7 +149,7 @@ def _charset(dictionary: Path, work: Path, classes: int | None) -> Charset:
     return Charset("dict.txt", sha256_file(work / "dict.txt"), len(characters) + 1)
 
 
-def check_classes(model: Model) -> None:
+def _check_classes(model: Model, graph: Graph) -> None:
     """Compares a recogniser's dictionary with the classes that its last layer has.
 
     Raises:
@@ -133,7 +158,7 @@ def check_classes(model: Model) -> None:
     charset = model.card.charset
     if charset is None:
         return
-    found = output_classes(Graph.load(model.file(".pdmodel"), model.file(".pdiparams")))
+    found = output_classes(graph)
     if found is not None and found != charset.classes:
         raise ModelError(
             f"The recogniser has {found} classes, but its dictionary has {charset.classes - 1} characters "
@@ -145,8 +170,10 @@ def check_classes(model: Model) -> None:
 def output_classes(graph: Graph) -> int | None:
     """Returns the columns of the last layer's weight on the way to the first output; None where none is seen."""
     producers = graph.producers()
-    fetched = [name for operator in graph.of_type("fetch") for name in all_arguments(operator.inputs)]
-    name = fetched[0] if fetched else ""
+    outputs = signature(graph).outputs
+    if outputs and len(outputs[0].shape) == 3 and outputs[0].shape[2] > 0:
+        return outputs[0].shape[2]
+    name = outputs[0].name if outputs else ""
     for _ in range(30):
         operator = producers.pop(name, None)
         if operator is None:

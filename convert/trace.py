@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from convert.graph import INT, Graph, all_arguments, arguments, set_attribute
 from convert.networks import Job, run_network, run_outputs
 from convert.opt import run_opt
+from convert.opt_failures import OptEnded
+from convert.program import FLOAT
 from convert.quantised import is_quantised
 from convert.rewrite import rewrite
-from edge.errors import ModelError
+from edge.errors import EdgeError, ModelError
 from edge.models import Model
 
 Tensor = NDArray[np.float32]
@@ -25,17 +27,32 @@ _RESULTS = ("Out", "Output", "Y")
 
 
 def first_not_finite(model: Model, x: Tensor, *, rewritten: bool = True) -> str | None:
-    """Names the first operator whose output on x86 is not finite (or beyond 1e20).
+    """Names the first operator whose output on x86 is not finite (or beyond 1e20); see `first_bad`.
+
+    Returns:
+        `type -> variable`, or None when every beginning of the model is finite.
+    """
+    operator = first_bad(model, x, rewritten=rewritten)
+    return None if operator is None else operator_name(operator)
+
+
+def operator_name(operator: Any) -> str:
+    """Returns `type -> variable` of an operator and its first result."""
+    return f"{operator.type} -> {_result(operator)}"
+
+
+def first_bad(model: Model, x: Tensor, *, rewritten: bool = True) -> Any | None:
+    """Finds the first operator with which the model ends the runtime on x86, or gives what is not finite.
 
     Ever shorter beginnings of the model are converted and run.
 
     Args:
         model: Inference model.
-        x: Input on which its `.nb` gives NaN or infinity.
+        x: Input on which its `.nb` fails, or gives NaN or infinity.
         rewritten: Whether that `.nb` was made with the kit's rewrites.
 
     Returns:
-        `type -> variable`, or None when every beginning of the model is finite.
+        The operator, or None when every beginning of the model runs and is finite.
     """
     graph = _graph(model, rewritten)
     low, high = 1, len(graph.block.ops) - 2
@@ -47,8 +64,7 @@ def first_not_finite(model: Model, x: Tensor, *, rewritten: bool = True) -> str 
             low = middle + 1
         else:
             high = middle
-    operator = graph.block.ops[low]
-    return f"{operator.type} -> {_result(operator)}"
+    return graph.block.ops[low]
 
 
 def _graph(model: Model, rewritten: bool) -> Graph:
@@ -59,13 +75,12 @@ def _graph(model: Model, rewritten: bool) -> Graph:
 
 
 def _result(operator: Any) -> str:
-    return next(name for slot in _RESULTS for name in arguments(operator.outputs, slot))
+    named = (name for slot in _RESULTS for name in arguments(operator.outputs, slot))
+    return next(named, next(all_arguments(operator.outputs), "nothing"))
 
 
-def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
-    plain = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
-    int8_weights = rewritten and is_quantised(plain)
-    graph = _graph(model, rewritten)
+def _cut(graph: Graph, last: int) -> None:
+    """Cuts a model behind one of its operators, whose result becomes its output."""
     result = _result(graph.block.ops[last])
     for index in reversed(range(last + 1, len(graph.block.ops))):
         if graph.block.ops[index].type != "fetch":
@@ -74,6 +89,47 @@ def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
         for item in operator.inputs:
             item.arguments[0] = result
     graph.prune()
+
+
+def first_refused(program: Path, parameters: Path, target: str, version: str) -> str | None:
+    """Names the first operator with which opt ends by a signal; found by converting ever shorter beginnings.
+
+    Returns:
+        `type -> variable`, or None when the whole model converts, or a beginning is refused for another reason.
+    """
+
+    def ends(last: int) -> bool:
+        graph = Graph.load(program, parameters)
+        _cut(graph, last)
+        with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
+            cut = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"
+            graph.save(*cut)
+            try:
+                run_opt(*cut, Path(name) / "a.nb", target, version=version)
+            except OptEnded:
+                return True
+            except ModelError:
+                return False
+        return False
+
+    graph = Graph.load(program, parameters)
+    low, high = 1, len(graph.block.ops) - 2
+    if high < low or not ends(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if ends(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return operator_name(graph.block.ops[low])
+
+
+def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
+    plain = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    int8_weights = rewritten and is_quantised(plain)
+    graph = _graph(model, rewritten)
+    _cut(graph, last)
     if not any(list(all_arguments(item.outputs)) for item in graph.of_type("feed")):
         return True
     with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
@@ -90,6 +146,40 @@ def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
         except ModelError:
             # An operator that takes bytes for floats reads four times as many as there are.
             return False
+
+
+def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
+    """Finds the first operator whose float result is not finite, on Paddle Inference, in one run.
+
+    Returns:
+        The operator; None when all results are finite, or the model does not run so.
+    """
+    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    made = [
+        (operator, _result(operator)) for operator in graph.block.ops
+        if operator.type not in ("feed", "fetch") and _is_float(graph, _result(operator))
+    ]  # fmt: skip
+    names = list(dict.fromkeys(name for _, name in made))
+    first = len(graph.of_type("fetch"))
+    _fetch_also(graph, names)
+    with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
+        program, parameters = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"
+        graph.save(program, parameters)
+        try:
+            results = run_outputs(Job("paddle", (program, parameters), every=True), [x])[0][first:]
+        except EdgeError:
+            return None
+    found = dict(zip(names, results, strict=True))
+    broken = (index for index, (_, name) in enumerate(made) if not np.isfinite(found[name]).all())
+    index = next(broken, None)
+    return None if index is None else made[index][0]
+
+
+def _is_float(graph: Graph, name: str) -> bool:
+    for variable in graph.block.vars:
+        if variable.name == name and variable.type.HasField("lod_tensor"):
+            return bool(variable.type.lod_tensor.tensor.data_type == FLOAT)
+    return False
 
 
 @dataclass(frozen=True)

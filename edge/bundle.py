@@ -23,7 +23,7 @@ from edge.board import Board
 from edge.elf import ElfFacts, check_abi, merge_versions, missing_needed, read_elf
 from edge.errors import InputError, ModelError, UsageError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile, Manifest, parse_manifest
-from edge.models import Model, read_dictionary
+from edge.models import Model, check_feed, read_dictionary
 from edge.nbheader import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.ocr.settings import fit_cards, override
@@ -233,6 +233,7 @@ def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, forc
                 f"{card.name} has {card.charset.classes} classes, its dictionary {characters} characters (+ 1 blank).",
                 "Take the dictionary with which the model was trained.",
             )
+    check_feed(card, card.name)
     header = read_nb_header(model.file(".nb"))
     if header.newer_than(runtime.version):
         raise ModelError(

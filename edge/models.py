@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edge.dictionary import read_dictionary as read_dictionary
 from edge.errors import EdgeError, InputError, ModelError, VerifyError
 from edge.paths import sha256_file, write_atomic
 from edge.typed import mistyped
@@ -30,6 +31,8 @@ PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("arm", "x86", "opencl")
 VERIFY_PREFIX = "verify-"
 """Names of the checks that `edge convert verify` writes start so."""
+TRIAL = "trial-run"
+"""Name of the check that `edge convert nb` writes: shapes of the input that was tried and of its output."""
 
 
 @dataclass(frozen=True)
@@ -331,6 +334,35 @@ def validate(card: Card, where: str) -> None:
         raise ModelError(f"{where}: {'; '.join(problems)}.")
 
 
+def check_feed(card: Card, where: str) -> None:
+    """Checks that the program feeds a model what it was tried with (`edge convert nb` runs each new `.nb` once).
+
+    Args:
+        card: Of the model. One that was never tried passes.
+        where: Its name, for the message.
+
+    Raises:
+        ModelError: It takes other channels, or another height, width or number of classes than its card says.
+    """
+    figures: dict[str, Any] = next((check.get("figures", {}) for check in card.checks if check.get("name") == TRIAL), {})
+    shape, output = figures.get("input"), figures.get("output")
+    problems = []
+    if isinstance(shape, list) and len(shape) == 4:
+        if shape[1] != len(card.input.mean):
+            problems.append(f"{shape[1]} channels, but the program feeds {len(card.input.mean)}")
+        if card.task == "rec" and shape[2] != card.input.height:
+            problems.append(f"height {shape[2]}, but its card says {card.input.height}")
+        if card.task == "rec" and card.input.width not in (0, shape[3]):
+            problems.append(f"width {shape[3]}, but its card says {card.input.width}")
+    if problems:
+        raise ModelError(f"{where} was tried with {'; '.join(problems)}.", "Convert it again from its inference model.")
+    if card.charset and isinstance(output, list) and output and output[-1] != card.charset.classes:
+        raise ModelError(
+            f"{where} answers {output[-1]} classes, but its card says {card.charset.classes}.",
+            "Convert it again, with the dictionary that it was trained with.",
+        )
+
+
 def verify_files(model: Model) -> None:
     """Compares every file with the card.
 
@@ -360,27 +392,3 @@ def _remake(model: Model) -> str:
         return "Make the model again, with --force and the command that made it."
     folder = shlex.quote(str(model.folder))
     return f"Make it again: `edge convert nb MODEL --target {model.card.target} --out {folder} --force`."
-
-
-def read_dictionary(path: Path) -> list[str]:
-    """Reads a dictionary: UTF-8, one character a line, a line may be a single space.
-
-    Returns:
-        The characters of classes 1, 2, ...
-
-    Raises:
-        InputError: Not a file, not UTF-8, or an empty or over-long line.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file.", "A dictionary is a text file with one character a line.")
-    try:
-        # Without the byte order mark that some editors put before a text.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: {error}.") from error
-    if lines and lines[-1] == "":
-        lines.pop()
-    for number, line in enumerate(lines, 1):
-        if line == "" or len(line.rstrip("\r")) > 8:
-            raise InputError(f"{path}, line {number}: {line[:20]!r} is not one character.")
-    return [line.rstrip("\r") for line in lines]

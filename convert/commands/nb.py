@@ -11,7 +11,7 @@ import click
 
 from edge.commandline import command
 from edge.commands.options import examples, json_option
-from edge.models import TARGETS, TASKS, Model
+from edge.models import TARGETS, TASKS, TRIAL, Model
 from edge.streams import printable
 
 WEIGHTS = ("keep", "int16", "int8")
@@ -59,6 +59,7 @@ def nb(
     from convert.nb import Options, convert_model, existing, fitting_options, speed_note
     from convert.opt_environment import DEFAULT_VERSION, opt_environment
     from convert.source import open_source
+    from convert.trial import try_model
 
     asked = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION, weights or "", pack)
     options = fitting_options(asked, board)
@@ -71,8 +72,9 @@ def nb(
         made = None if force else existing(source, folder, options)
         if made is None:
             opt_environment(options.version, _report)
-            made = convert_model(source, folder, options, force=force)
-    _show(made, speed_note(made.card.precision, board), as_json)
+            made = convert_model(source, folder, options, force=force, trial=try_model)
+    notes = [*source.card.source.get("taken", []), *_trial_notes(made), speed_note(made.card.precision, board)]
+    _show(made, [note for note in notes if note], as_json)
 
 
 def _report(text: str) -> None:
@@ -80,16 +82,25 @@ def _report(text: str) -> None:
         click.echo(f"{text} ...", err=True)
 
 
-def _show(made: Model, note: str, as_json: bool) -> None:
+def _trial_notes(made: Model) -> list[str]:
+    """What the trial run has to say beyond that it went well."""
+    usual = "the x86 form"
+    return [
+        str(check["note"]) for check in made.card.checks
+        if check.get("name") == TRIAL and check.get("note") and not str(check["note"]).startswith(usual)
+    ]  # fmt: skip
+
+
+def _show(made: Model, notes: list[str], as_json: bool) -> None:
     opt = made.card.opt or {}
     if as_json:
         document = {"folder": str(made.folder), "name": made.card.name, "bytes": made.card.bytes, "opt": opt}
-        document |= {"notes": [note] if note else []}
+        document |= {"notes": notes}
         click.echo(json.dumps(document, ensure_ascii=False))
         return
     click.echo(f"{made.file('.nb')}: {printable(made.card.name)}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
     changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())
     click.echo(f"    opt {opt['version']}; {changes or 'no rewrites'}")
     click.echo("    " + ", ".join(f"{step['name']}: {step['bytes']:,}" for step in opt["steps"]))
-    if note:
-        click.echo(f"note: {note}")
+    for note in notes:
+        click.echo(printable(f"note: {note}"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from edge.commandline import command
 from edge.commands.options import examples, json_option, recursive_option
 from edge.console import PlainConsole
 from edge.errors import ExitCode, UsageError
-from edge.models import load_model
+from edge.models import CARD_NAME, Model, load_model
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -53,10 +55,11 @@ def verify(
     from convert.verify import verify as run
 
     found = load_model(model)
-    origin = load_model(source) if source else None
-    other = load_model(against) if against else None
     chosen = load_photos(photos, first, recursive=recursive, say=lambda line: click.echo(f"note: {line}", err=True))
-    checks = run(found, origin, chosen, other, threads=_counts(threads), report=_report)
+    with ExitStack() as stack:
+        # A folder without a card is opened as `edge convert nb` opened it.
+        origin, other = (_opened(path, found, stack) if path else None for path in (source, against))
+        checks = run(found, origin, chosen, other, threads=_counts(threads), report=_report)
     made = record(found, checks) if recorded else found
     passed = all(check["ok"] for check in checks)
     if as_json:
@@ -68,6 +71,17 @@ def verify(
         click.echo(f"{found.card.name}: {'passed' if passed else 'FAILED'}{where}")
     if not passed:
         context.exit(int(ExitCode.VERIFY))
+
+
+def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
+    """Opens an inference model, where it has no card with the task and the dictionary of what was made of it."""
+    from convert.source import open_source
+
+    folder = path if path.is_dir() else path.parent
+    if (folder / CARD_NAME).is_file() or not path.exists():
+        return load_model(path)
+    work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plate-source-")))
+    return open_source(path, work, made.card.task, made.dictionary)
 
 
 def _counts(text: str) -> list[int]:

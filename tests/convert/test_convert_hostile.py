@@ -18,6 +18,7 @@ from convert.fuse import fuse_pieces
 from convert.graph import Graph
 from convert.rewrite import rewrite
 from convert.source import output_classes
+from convert.task import check_finite, check_input, signature
 from edge.cli import main
 from edge.errors import EdgeError, InputError
 from edge.models import new_folder
@@ -190,6 +191,8 @@ def test_damaged_programs_end_in_a_sentence(tmp_path: Path) -> None:
         try:
             graph = Graph.load(*paths)
             output_classes(graph)
+            check_input(signature(graph), "a")
+            check_finite(graph, "a")
             rewrite(graph, rng.choice(("arm", "x86")), "2.13rc0", integers=True)
         except EdgeError as error:
             assert error.message and "\n" not in error.message
