@@ -15,6 +15,7 @@ CHANGED = "texts were brought into their normal form: {}."
 IGNORED = "plates that do not count, neither right nor wrong, and are not learnt: {}."
 UNREAD = "plates without a text, whose boxes count and whose texts do not: {}."
 OUTSIDE = "plates with corners outside of their photo: {}."
+FLAT = "plates whose corners enclose less than a pixel: {}."
 TWICE = "pictures that are listed more than once, and count each time: {}."
 
 
@@ -75,16 +76,16 @@ class LabelNotes:
         """Counts a plate with a point outside of its photo of width x height pixels."""
         self._add(OUTSIDE, "", f"{self._short(where)}: {point[0]:g}, {point[1]:g} in {size[0]}x{size[1]} pixels")
 
+    def flat(self, where: str) -> None:
+        """Counts a plate without an area."""
+        self._add(FLAT, "", where)
+
     def picture(self, picture: object, label: str, where: str) -> None:
         """Counts a picture that an earlier line has as well."""
         first, known = self._seen.setdefault(picture, (where, label))
         if first != where:
             kind = "with the same label" if known == label else "with another label"
             self._add(TWICE, kind, f"{self._short(where)}, as in {self._short(first)}")
-
-    def count(self, group: str) -> dict[str, int]:
-        """Returns how many of a group (such as `IGNORED`) there are, by kind."""
-        return {kind: found.count for kind, found in self._found.get(group, {}).items()}
 
     def sentences(self) -> list[str]:
         """Returns a sentence for each group of what was found; none for labels as they should be."""

@@ -18,6 +18,8 @@ from edge.errors import InputError
 from edge.labelnotes import LabelNotes, Note, tell
 from edge.ocr.corners import FARTHEST, CornerError, plate_corners
 from edge.ocr.image import image_size
+from edge.ocr.polygon import area as polygon_area
+from edge.ocr.polygon import convex_hull
 from edge.ocr.text import is_ignored, is_unread
 from edge.photolist import PHOTO_SUFFIXES, is_hidden
 from train.label_lines import LabelLine, read_lines
@@ -163,6 +165,8 @@ def _from_names(source: Path) -> list[Sample]:
         path, error = foreign[0]
         also = f" Nor are {len(foreign) - 1} more names there." if len(foreign) > 1 else ""
         hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
+        if (labels := source / "det.txt").is_file():
+            hint = f"This is a folder of labels: give {labels}."
         raise InputError(f"{path.parent}: {error.message}{also}", hint) from error
     if not samples:
         raise InputError(
@@ -175,16 +179,17 @@ def _from_lines(labels: Path, lines: list[LabelLine], photos: bool, note: Note) 
     found = LabelNotes(labels)
     samples = []
     for line in lines:
+        if photos != line.is_photo:
+            kinds = ("the text of a crop", "a list of plates on a photo")
+            raise InputError(
+                f"{line.where}: this is {kinds[line.is_photo]}, not {kinds[photos]}: {line.label.strip()[:60]!r}.",
+                "A file lists photos or crops; a recipe takes them as data.photos and data.crops.",
+            )
         if photos:
             found.picture(line.image, line.label, line.where)
             plates = _plates(line, found)
             samples.append(Sample(line.image, plates, where=line.where))
             _check_inside(plates, line, found)
-        elif line.is_photo:
-            raise InputError(
-                f"{line.where}: this is a list of plates on a photo, not the text of a crop.",
-                "A file lists crops or photos; a recipe takes photos as data.photos.",
-            )
         else:
             text = found.text(line.label, line.where)
             found.picture(line.image, text, line.where)
@@ -237,6 +242,8 @@ def _plates(line: LabelLine, found: LabelNotes) -> tuple[Plate, ...]:
 
 def _plate(item: Any, where: str, found: LabelNotes) -> Plate:
     quad = plate_corners(item["points"])
+    if polygon_area(convex_hull(quad)) < 1:
+        found.flat(where)
     return Plate(quad, found.text(item["transcription"], where, item.get("difficult") in (True, "true")))
 
 

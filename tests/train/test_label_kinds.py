@@ -63,6 +63,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "fit rec": lambda labels: RecData(recipe("rec", labels), CHARACTERS),
 }
 OF_CROPS, OF_PHOTOS = ("stats", "eval rec", "fit rec"), ("stats", "eval det", "eval rec", "fit det")
+"""Which of them take a file of crops, and which one of photos."""
 
 
 def refusals(labels: Path, readers: tuple[str, ...]) -> set[str]:
@@ -146,7 +147,7 @@ def test_a_line_of_another_form_is_named_by_all(folder: Path, line: str, said: s
         (det_line("img/b.jpg", "皖A12345", [[1, 2], [3]]), "not a list of points and transcription"),
         (det_line("img/b.jpg", "皖A12345")[:-30], "not a list of points and transcription"),
         ('img/b.jpg\t[{"points": [[0,0],[9,0],[9,9],[0,9]]}]', "'transcription' is missing"),
-        ("img/b.jpg\t皖A12345", "not a list of points and transcription"),
+        ("img/b.jpg\t皖A12345", "this is the text of a crop, not a list of plates on a photo"),
     ],
 )
 def test_points_of_another_form_are_named_by_all(folder: Path, line: str, said: str) -> None:
@@ -196,7 +197,7 @@ def test_odd_labels_that_are_used_are_told_by_all(folder: Path) -> None:
         det_line("img/d.jpg", ""),
         det_line("img/d.jpg", None),
         det_line("img/d.jpg", PENDING),
-        det_line("img/d.jpg", "###"),
+        det_line("img/d.jpg", "###", [[5, 5]] * 4),
     ]
     labels = written(folder, lines)
     told = []
@@ -214,6 +215,7 @@ def test_odd_labels_that_are_used_are_told_by_all(folder: Path) -> None:
         "1 marked difficult (line 4), 1 marked ### or * (line 8)",
         "2 with an empty text (line 5), 1 with PPOCRLabel's placeholder 待识别 (line 7)",
         "outside of their photo: 1 (line 3: 260, 50 in 240x200 pixels)",
+        "less than a pixel: 1 (line 8)",
         "1 with the same label (line 2, as in line 1), 3 with another label (line 6, as in line 5)",
     ):
         assert part in said, said
