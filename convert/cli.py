@@ -11,11 +11,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("convert.commands.inspect:inspect", "Show what is inside a `.nb` file, or the difference of two."),
     "check": ("convert.commands.check:check", "Find what would stop or slow a conversion, before it starts."),
     "verify": ("convert.commands.verify:verify", "Prove a `.nb` against the model it was made of, on photos."),
-    "prune": ("convert.commands.prune:prune", "Keep only some characters of a recogniser."),
+    "charset": ("convert.commands.charset:charset", "Keep only some characters of a recogniser."),
     "size": ("convert.commands.size:size", "Where the bytes go, and how far it is from the floor."),
 }
 
 
-@click.group(cls=LazyGroup, table=COMMANDS)
+@click.group(cls=LazyGroup, table=COMMANDS, old={"prune": "charset"})
 def convert() -> None:
     """Inference models to `.nb`: convert, inspect, verify, shrink."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,16 @@ class Photo:
     box: NDArray[np.float64]
 
 
+_Found = list[tuple[Path, str, NDArray[np.float64]]]
+
+
 def load_photos(
-    folder: Path | None, most: int, *, recursive: bool = False, say: Callable[[str], None] = lambda line: None
+    paths: Sequence[Path], most: int, *, recursive: bool = False, say: Callable[[str], None] = lambda line: None
 ) -> list[Photo]:
-    """Loads photos from a folder with `labels.json`, or with CCPD names; the kit's own samples when None.
+    """Loads photos from folders with `labels.json`, or with CCPD names; the kit's own samples when none is given.
 
     Args:
-        folder: Of the photos.
+        paths: Photos with CCPD names, and folders of photos.
         most: At most this many, spread over all.
         recursive: Look for CCPD names in subfolders too.
         say: Called with a line about what was left out.
@@ -54,18 +57,17 @@ def load_photos(
     Raises:
         InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` of another form.
     """
-    folder = folder or SAMPLES
-    labels = folder / LABELS_NAME
-    found, note = _from_labels(labels) if labels.is_file() else _from_names(folder, recursive)
-    if not found:
-        raise InputError(f"{folder} holds no photo with a known plate.", "Give CCPD photos, or a labels.json.")
-    if note:
-        say(note)
+    found: _Found = []
+    for path in paths or (SAMPLES,):
+        labels = path / LABELS_NAME
+        known, note = _from_labels(labels) if labels.is_file() else _from_names(path, recursive)
+        if not known:
+            raise InputError(f"{path} holds no photo with a known plate.", "Give CCPD photos, or a labels.json.")
+        if note:
+            say(note)
+        found += known
     step = max(1, len(found) // most)
     return [Photo(path.name, load_image(path), text, box) for path, text, box in found[::step][:most]]
-
-
-_Found = list[tuple[Path, str, NDArray[np.float64]]]
 
 
 def _from_labels(labels: Path) -> tuple[_Found, str]:
@@ -77,8 +79,8 @@ def _from_labels(labels: Path) -> tuple[_Found, str]:
     return found, ""
 
 
-def _from_names(folder: Path, recursive: bool) -> tuple[_Found, str]:
-    listed = list_photos([folder], recursive=recursive)
+def _from_names(path: Path, recursive: bool) -> tuple[_Found, str]:
+    listed = list_photos([path], recursive=recursive)
     found = []
     for path in listed.photos:
         try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from convert.anatomy import Anatomy, Difference, compare, dissect
 from convert.nbfile.reader import parse_nb
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.console import PlainConsole
 from edge.errors import InputError, UsageError
 from edge.models import CARD_NAME, load_model
@@ -42,7 +42,7 @@ def open_nb(path: Path) -> tuple[Anatomy, bytes]:
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")
 @click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="How many weights to list.")
-@click.option("--force", is_flag=True, help="Overwrite the HTML file.")
+@force_option("Replace the HTML file.")
 def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int, force: bool) -> None:
     """Show what is inside FILE.nb, or with two files what differs. Needs no Paddle."""
     if len(files) > 2:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option
+from edge.commands.options import examples, force_option, json_option
 from edge.models import TARGETS, TASKS, TRIAL, Model
 from edge.streams import printable
 
@@ -33,7 +33,7 @@ WEIGHTS = ("keep", "int16", "int8")
 @click.option("--tailor", is_flag=True, help="Also write the operator and kernel lists for a stripped library.")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a model that has no card.")
 @click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser that has no card.")
-@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@force_option("Replace a model that is there.")
 @json_option
 def nb(
     model: Path,

@@ -12,7 +12,7 @@ from rich.table import Table
 from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.console import PlainConsole
 from edge.errors import InputError
 from edge.models import CARD_NAME, load_model
@@ -23,7 +23,7 @@ from edge.paths import write_atomic
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb ...")
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a treemap of the first file to this page.")
-@click.option("--force", is_flag=True, help="Overwrite the HTML file.")
+@force_option("Replace the HTML file.")
 def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool) -> None:
     """Show where the bytes of FILE.nb go, and the floor: one byte a parameter.
 

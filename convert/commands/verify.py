@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.commandline import command
-from edge.commands.options import examples, json_option, recursive_option
+from edge.commands.options import examples, json_option, photos_option, recursive_option, several
 from edge.console import PlainConsole
-from edge.errors import ExitCode, UsageError
+from edge.errors import ExitCode
 from edge.models import CARD_NAME, Model, load_model
 
 _FOLDER = click.Path(path_type=Path)
@@ -26,10 +26,11 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("model", type=click.Path(path_type=Path), metavar="NB_MODEL")
 @click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
 @click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")
-@click.option("--photos", type=_FOLDER, help="Photos with labels.json or CCPD names. [default: the kit's]")
+@photos_option("Photos with CCPD names, or folders with them or a labels.json. [default: the kit's samples]")
 @recursive_option
 @click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
-@click.option("--threads", default="1,2,4", show_default=True, help="Thread counts that must give the same answers.")
+@several("--threads", type=click.IntRange(1, 64), default=(1, 2, 4), show_default=True, metavar="N",
+         help="Numbers of threads that must give the same answers.")  # fmt: skip
 @click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
 @json_option
 @click.pass_context
@@ -38,10 +39,10 @@ def verify(
     model: Path,
     source: Path | None,
     against: Path | None,
-    photos: Path | None,
+    photos: tuple[Path, ...],
     recursive: bool,
     first: int,
-    threads: str,
+    threads: tuple[int, ...],
     recorded: bool,
     as_json: bool,
 ) -> None:
@@ -59,7 +60,7 @@ def verify(
     with ExitStack() as stack:
         # A folder without a card is opened as `edge convert nb` opened it.
         origin, other = (_opened(path, found, stack) if path else None for path in (source, against))
-        checks = run(found, origin, chosen, other, threads=_counts(threads), report=_report)
+        checks = run(found, origin, chosen, other, threads=threads, report=_report)
     made = record(found, checks) if recorded else found
     passed = all(check["ok"] for check in checks)
     if as_json:
@@ -82,13 +83,6 @@ def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
         return load_model(path)
     work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plate-source-")))
     return open_source(path, work, made.card.task, made.dictionary)
-
-
-def _counts(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and 0 < int(part) <= 64 for part in parts):
-        raise UsageError(f"--threads {text!r} is no list of thread counts.", "For example --threads 1,2,4.")
-    return [int(part) for part in parts]
 
 
 def _report(text: str) -> None:

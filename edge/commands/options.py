@@ -113,18 +113,15 @@ def model_options(
     return decorate
 
 
-def one_model_options(*, own: bool = False) -> Callable[[F], F]:
+def one_model_options(text: str = "Model set, such as plate-v1. [default: the kit's best]") -> Callable[[F], F]:
     """`--models SET` and `--precision NAME` of a command that takes one: `models: str | None`, `precision: str`."""
 
     def decorate(command: F) -> F:
         command = click.option(
-            "--precision", type=Precision(own=own), default="fp32", show_default=True, metavar="NAME",
+            "--precision", type=Precision(), default="fp32", show_default=True, metavar="NAME",
             help="Precision of the models: fp32 or int8.",
         )(command)  # fmt: skip
-        return click.option(
-            "--models", type=OneName("set of models"), metavar="SET",
-            help="Model set, such as plate-v1. [default: the kit's best]",
-        )(command)  # fmt: skip
+        return click.option("--models", type=OneName("set of models"), metavar="SET", help=text)(command)
 
     return decorate
 

@@ -88,7 +88,7 @@ def test_a_damaged_model_in_the_way_is_named(
     again = ("convert", "nb", SHIPPED / "det-fp32", "--target", "arm", "--out", out)
     assert command(*again)[0] == 0, "a whole one is left alone"
     damage(out)
-    prune = ("convert", "prune", SHIPPED / "rec-fp32", "--charset", "plate", "--out", out)
+    prune = ("convert", "charset", SHIPPED / "rec-fp32", "--charset", "plate", "--out", out)
     for line in (again, prune):
         code, shown, told = command(*line, "--json")
         document = json.loads(shown)

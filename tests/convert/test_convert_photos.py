@@ -25,7 +25,7 @@ def test_labels_of_photos_without_a_plate_are_passed_over(tmp_path: Path) -> Non
         _photo(tmp_path / name)
     labels = {"a.jpg": [], "b.jpg": [{"text": "皖A12345", "box": BOX}]}
     (tmp_path / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
-    assert [(photo.name, photo.text) for photo in load_photos(tmp_path, 8)] == [("b.jpg", "皖A12345")]
+    assert [(photo.name, photo.text) for photo in load_photos([tmp_path], 8)] == [("b.jpg", "皖A12345")]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_labels_of_photos_without_a_plate_are_passed_over(tmp_path: Path) -> Non
 def test_labels_of_another_form_end_in_a_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"labels\.json cannot be used"):
-        load_photos(tmp_path, 8)
+        load_photos([tmp_path], 8)
 
 
 def test_ccpd_names_give_boxes_from_the_top_left_whatever_vertex_comes_first(tmp_path: Path) -> None:
@@ -52,6 +52,6 @@ def test_ccpd_names_give_boxes_from_the_top_left_whatever_vertex_comes_first(tmp
         name = format_name(CcpdName("025", (90, 90), ((1, 1), (9, 9)), vertices, "皖A12345", 100, 20 + at))
         cv2.imwrite(str(tmp_path / name), np.full((300, 400, 3), 128, np.uint8))
     _photo(tmp_path / "other.jpg")
-    photos = load_photos(tmp_path, 8)
+    photos = load_photos([tmp_path], 8)
     assert len(photos) == 2
     assert all(np.array_equal(photo.box, np.array(box)) for photo in photos)

@@ -38,7 +38,7 @@ def _zoo(name: str) -> Model:
 
 @pytest.fixture(scope="module")
 def photos() -> list[Photo]:
-    return load_photos(None, 3)
+    return load_photos([], 3)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,7 +12,7 @@ import pytest
 
 from edge.errors import UsageError
 from edge.prepare import ModelPair
-from train.commands.ladder import parse_limit, show_rows
+from train.commands.ladder import parse_side, show_rows
 from train.evaluate_ladder import COLUMNS, STEPS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "edge" / "samples"
@@ -25,11 +25,11 @@ def test_the_notes_figures_are_those_of_the_note() -> None:
     assert all(len(figures) == len(COLUMNS) for figures in note.values())
 
 
-@pytest.mark.parametrize("text", ["736", "mean:736", "min:", "max:10", "min:-736", "min:73.6"])
+@pytest.mark.parametrize("text", ["own", "mean:736", "min:", "max:10", "min:-736", "min:73.6"])
 def test_bad_limits_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="TYPE:SIDE"):
-        parse_limit(text)
-    assert parse_limit("max:640") == ("max", 640)
+    with pytest.raises(UsageError, match="none of 736, min:736, max:640"):
+        parse_side(text)
+    assert (parse_side("max:640"), parse_side("736")) == (("max", 640), ("min", 736))
 
 
 def test_the_ladder_over_labelled_photos(ocr_models: ModelPair, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_ladder_over_labelled_photos(ocr_models: ModelPair, tmp_path: Path) 
     (tmp_path / "blue-day.jpg").write_bytes((SAMPLES / "blue-day.jpg").read_bytes())
     (tmp_path / "det.txt").write_text(f"blue-day.jpg\t{json.dumps(label, ensure_ascii=False)}\n", encoding="utf-8")
     command = [sys.executable, "-m", "edge", "train", "ladder", "--labels", str(tmp_path / "det.txt")]
-    result = subprocess.run([*command, "--limit", "max:640", "--json"], capture_output=True, text=True, check=False)
+    result = subprocess.run([*command, "--det-side", "max:640", "--json"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     rows = {row["name"]: row["columns"] for row in document["rows"]}

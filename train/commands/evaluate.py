@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import jobs_option, json_option, one_model_options, settings_option, several
+from edge.errors import UsageError
 from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 
 SCHEMA = "plate-edge/evaluation/1"
@@ -22,23 +23,23 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 
 @command("eval")
 @click.argument("task", type=click.Choice(list(TASKS)))
-@click.option(
+@several(
     "--model",
-    "models",
-    multiple=True,
-    required=True,
+    "paths",
     type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
     help="Model folder (inference or x86 .nb), a fit's run, or .pdparams. e2e: two, or one with det/ and rec/.",
 )
+@one_model_options("Instead of --model: a set of the kit, such as plate-v1.")
 @click.option(
     "--labels",
     required=True,
     type=click.Path(exists=True, path_type=Path),
     help="PP-OCR label file, or a folder of CCPD photos.",
 )
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf.")
+@settings_option()
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
-@click.option("--jobs", type=click.IntRange(0), default=0, help="Number of processes. [default: 0, one per core]")
+@jobs_option
 @click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
 @click.option(
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
@@ -47,9 +48,11 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 @json_option
 def evaluate(
     task: str,
-    models: tuple[Path, ...],
+    paths: tuple[Path, ...],
+    models: str | None,
+    precision: str,
     labels: Path,
-    pairs: tuple[str, ...],
+    settings: tuple[str, ...],
     first: int | None,
     jobs: int,
     by_kind: bool,
@@ -71,8 +74,8 @@ def evaluate(
     from train.evaluate_truth import check_measurable, note_unreadable
 
     notes = Notes()
-    sources = find_sources(models, TASKS[task])
-    config = override(source_settings(PipelineConfig(), sources), parse_settings(pairs))
+    sources = find_sources(chosen_models(paths, models, precision, TASKS[task]), TASKS[task])
+    config = override(source_settings(PipelineConfig(), sources), parse_settings(settings))
     samples = load_samples(task, labels, notes)[:first]
     check_measurable(task, samples, labels, notes)
     if "rec" in sources:
@@ -110,6 +113,23 @@ def evaluate(
         show_figures("read as", {name: RecFigures(**value) for name, value in extra["decodings"].items()})
     for item in wrong if mistakes else ():
         click.echo(json.dumps(item, ensure_ascii=False))
+
+
+def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tasks: Sequence[str]) -> Sequence[Path]:
+    """Returns the models of `--model`, or those of a set of the kit, made ready where they are not.
+
+    Raises:
+        UsageError: Neither or both, or no such set.
+        EdgeError: What making them says.
+    """
+    if bool(paths) == (models is not None):
+        raise UsageError("Which model?", "Give --model FOLDER, or --models SET, such as plate-v1; not both.")
+    if models is None:
+        return paths
+    from edge.prepare import ensure_models
+
+    pair = ensure_models(models, [precision], "x86", lambda text: click.echo(text, err=True))[precision]
+    return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
 
 
 def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = None) -> list[Any]:

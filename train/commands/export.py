@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option, override_option, settings_option
 from edge.errors import UsageError
 from edge.models import TASKS, Model
 
@@ -21,8 +21,8 @@ from edge.models import TASKS, Model
 @click.option("--name", help="Name for its card. [default: the folder's]")
 @click.option("--last", is_flag=True, help="Of a run take the last checkpoint's average, not the best weights.")
 @click.option("--recipe", "recipe_name", help="Take data and export settings from this recipe, not the run's own.")
-@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of plate.conf for the card.")
+@override_option()
+@settings_option("A setting of plate.conf for the card.")
 @click.option("--labels", type=click.Path(exists=True, path_type=Path), help="Also measure on this set, as `eval` does.")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a checkpoint that does not say it.")
 @click.option(
@@ -31,7 +31,7 @@ from edge.models import TASKS, Model
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Dictionary of a checkpoint without dict.txt beside it. [default: the published one]",
 )
-@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@force_option("Replace a model that is there.")
 @json_option
 def export(
     sources: tuple[Path, ...],
@@ -40,7 +40,7 @@ def export(
     last: bool,
     recipe_name: str | None,
     overrides: tuple[str, ...],
-    pairs: tuple[str, ...],
+    settings: tuple[str, ...],
     labels: Path | None,
     task: str | None,
     dictionary: Path | None,
@@ -78,7 +78,7 @@ def export(
     samples = load_samples(trained.task, labels) if labels is not None else []
     if labels is not None:
         check_measurable(trained.task, samples, labels, tell)
-    model = deliver(trained, out, name=name, recipe=recipe, settings=parse_settings(pairs), force=force)
+    model = deliver(trained, out, name=name, recipe=recipe, settings=parse_settings(settings), force=force)
     if labels is not None:
         model = add_figures(model, labels, samples)
     show_delivered(model, as_json)

@@ -12,14 +12,14 @@ import click
 import yaml
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import json_option, override_option
 from edge.errors import UsageError
 
 
 @command()
 @click.argument("task", type=click.Choice(["det", "rec"]))
 @click.option("--recipe", "recipe_name", required=True, help="Name of a recipe of the kit, or a .yml file.")
-@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. -o data.root=DIR.")
+@override_option()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; a run in it goes on.")
 @click.option("--stop", type=click.IntRange(1), help="Stop after this step with a checkpoint, as if interrupted.")
 @click.option("--visualdl", type=click.Path(path_type=Path), help="Also log for VisualDL into this folder.")

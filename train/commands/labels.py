@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, jobs_option, json_option
 from train.labels import BACKENDS, LabelOptions, make_labels
 from train.progress import bars
 
@@ -16,8 +16,7 @@ from train.progress import bars
 @command()
 @click.option("--ccpd", "root", required=True, type=click.Path(path_type=Path), help="Folder of CCPD photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where labels and crops go.")
-@click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,
-              help="Photos at a time; 0: one per core.")  # fmt: skip
+@jobs_option
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
@@ -26,7 +25,7 @@ from train.progress import bars
     help="What runs the jobs: joblib's own, or a dask or ray cluster.",
 )
 @click.option("--strict", is_flag=True, help="End at the first bad photo instead of skipping it.")
-@click.option("--force", is_flag=True, help="Replace labels that were made from other photos.")
+@force_option("Replace labels that were made from other photos.")
 @json_option
 def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: bool, as_json: bool) -> None:
     """Make det.txt, rec.txt, crops and a table from CCPD2019 or CCPD2020 photos.

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commandline import OneName, command
+from edge.commands.options import jobs_option, json_option, renamed
 
 SCHEMA = "plate-edge/ladder/1"
 MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -25,16 +25,17 @@ MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Path(exists=True, path_type=Path),
     help="Folder of CCPD photos, or a PP-OCR detection label file.",
 )
-@click.option("--limit", default="min:736", show_default=True, metavar="TYPE:SIDE", help="Detector input size.")
+@renamed("--det-side", "side", old=("--limit",), type=OneName("size"), default="min:736", show_default=True,
+         metavar="SIDE", help="Detector input size of models whose cards name none: 736, min:736 or max:640.")  # fmt: skip
 @click.option("--published", type=MODELS, help="Folder with det/ and rec/. [default: PP-OCRv3 as x86 .nb]")
 @click.option("--fine-tuned", type=MODELS, help="Likewise. [default: the kit's own set, when it ships one]")
 @click.option("--quantised", type=MODELS, help="Likewise.")
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
-@click.option("--jobs", type=click.IntRange(0), default=0, help="Number of processes. [default: 0, one per core]")
+@jobs_option
 @json_option
 def ladder(
     labels: Path,
-    limit: str,
+    side: str,
     published: Path | None,
     fine_tuned: Path | None,
     quantised: Path | None,
@@ -53,44 +54,45 @@ def ladder(
     from train.evaluate_truth import check_measurable
     from train.progress import bars
 
-    kind, side = parse_limit(limit)
+    kind, pixels = parse_side(side)
     notes = Notes()
     samples = read_photos(labels, notes)[:first]
     check_measurable("e2e", samples, labels, notes)
     folders = {"published": published, "fine-tuned": fine_tuned, "quantised": quantised}
     models = find_models(folders)
     with bars() as show:
-        rows = climb(models, samples, (kind, side), jobs=jobs or os.cpu_count() or 1, progress=show)
+        rows = climb(models, samples, (kind, pixels), jobs=jobs or os.cpu_count() or 1, progress=show)
     if as_json:
         document = {
             "schema": SCHEMA,
             "labels": str(labels),
             "photos": len(samples),
-            "limit": {"type": kind, "side": side},
+            "limit": {"type": kind, "side": pixels},
             "models": {name: [source.as_json() for source in pair.values()] for name, pair in models.items()},
             "rows": [row.as_json() for row in rows],
             "notes": notes,
         }
         click.echo(json.dumps(document, ensure_ascii=False))
         return
-    title = f"F in %, {len(samples)} photos of {labels}, detector {kind} side {side}; in brackets the note's"
+    title = f"F in %, {len(samples)} photos of {labels}, detector {kind} side {pixels}; in brackets the note's"
     show_rows(title, rows)
     missing = [name for name in folders if name not in models]
     if missing:
         click.echo(f"not shown, for want of models: {', '.join(missing)} (give --{missing[0]} DIR)")
 
 
-def parse_limit(text: str) -> tuple[str, int]:
-    """Reads `min:736`.
+def parse_side(text: str) -> tuple[str, int]:
+    """Reads `736`, `min:736` or `max:640`.
 
     Raises:
         UsageError: Not of that form.
     """
     from edge.errors import UsageError
 
-    kind, _, side = text.partition(":")
-    if kind not in ("min", "max") or not side.isdigit() or not 32 <= int(side) <= 4096:
-        raise UsageError(f"--limit {text!r} is not TYPE:SIDE.", "For example min:736 or max:640.")
+    kind, _, side = text.rpartition(":")
+    kind = kind or "min"
+    if kind not in ("min", "max") or not side.isdecimal() or not 32 <= int(side) <= 4096:
+        raise UsageError(f"--det-side {text!r} is none of 736, min:736, max:640 (32 to 4096 pixels).")
     return kind, int(side)
 
 

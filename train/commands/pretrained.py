@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.errors import EdgeError
 from edge.models import TASKS, Model, load_model
 
 
 @command()
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for det/ and rec/.")
-@click.option("--force", is_flag=True, help="Replace models that are there.")
+@force_option("Replace models that are there.")
 @json_option
 def pretrained(out: Path, force: bool, as_json: bool) -> None:
     """Write the published PP-OCRv3 detector and recogniser as inference models.

@@ -9,8 +9,8 @@ import click
 import yaml
 
 from edge.commandline import command
-from edge.commands.options import json_option
-from edge.errors import InputError, UsageError
+from edge.commands.options import force_option, json_option
+from edge.errors import UsageError
 
 
 @command()
@@ -21,13 +21,14 @@ from edge.errors import InputError, UsageError
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for best.pdparams and dict.txt.")
 @click.option("--ratio", default=0.25, show_default=True, help="Share of the filters to take out.")
 @click.option("--least", default=256, show_default=True, help="Only layers of at least so many channels.")
+@force_option("Replace what is there.")
 @json_option
-def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json: bool) -> None:
+def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: bool, as_json: bool) -> None:
     """Take filters out of a recogniser's widest layers (PaddleSlim, least L1 norm first).
 
     Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
     """
-    from edge.models import new_folder
+    from edge.models import check_free, new_folder
     from edge.paths import write_atomic
     from train.accel.native import prepare_process
 
@@ -37,15 +38,14 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, as_json:
     from train.prune import prune_recognizer
     from train.trained import read_trained
 
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out} exists already.", "Give another --out.")
+    check_free(out, force)
     trained = read_trained([source], task=task)
     if trained.quantised:
         raise UsageError("Pruning starts from float weights.", "Give the run before quantisation-aware training.")
     assert trained.characters is not None
     kept = prune_recognizer(trained.values, len(trained.characters) + 1, ratio, least)
     before, after = (sum(value.size for value in values.values()) for values in (trained.values, kept))
-    with new_folder(out, force=False) as folder:  # Whole or not at all: a fit takes what lies there for a network.
+    with new_folder(out, force) as folder:  # Whole or not at all: a fit takes what lies there for a network.
         save_best(folder, kept, {"step": 0, "pruned": ratio})
         write_atomic(folder / "dict.txt", "".join(f"{mark}\n" for mark in trained.characters))
         if trained.recipe:

@@ -10,19 +10,19 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option, override_option, several
 from edge.errors import UsageError
 from edge.models import TASKS, Model, load_model
 
 
 @command()
 @click.argument("task", type=click.Choice(TASKS))
-@click.option(
+@several(
     "--model",
     "sources",
     required=True,
-    multiple=True,
     type=click.Path(path_type=Path),
+    metavar="PATH",
     help="Float inference model; for qat a fit's run or .pdparams (several: averaged).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the int8 model; not for --sensitivity.")
@@ -33,9 +33,9 @@ from edge.models import TASKS, Model, load_model
               help="Seed that chooses or renders the photos.")  # fmt: skip
 @click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
 @click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
-@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="For qat: override a setting.")
+@override_option("For qat: override a setting of the recipe.")
 @click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
-@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@force_option("Replace a model that is there.")
 @json_option
 def quantize(
     task: str,

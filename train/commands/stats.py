@@ -9,17 +9,18 @@ from typing import Any
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.errors import UsageError
 from edge.paths import write_atomic
 
 
 @command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option("--labels", type=click.Path(path_type=Path), metavar="SOURCE", help="SOURCE, as `eval` takes it.")
 @json_option
 @click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
-@click.option("--force", is_flag=True, help="Replace the file of --png.")
-def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
+@force_option("Replace the file of --png.")
+def stats(source: Path | None, labels: Path | None, as_json: bool, png: Path | None, force: bool) -> None:
     """Show what SOURCE holds: characters, provinces, sizes, tilt, blur.
 
     SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
@@ -28,6 +29,11 @@ def stats(source: Path, as_json: bool, png: Path | None, force: bool) -> None:
     from edge.labelnotes import Notes
     from train.stats import collect, summarise
 
+    if source is not None and labels is not None:
+        raise UsageError("SOURCE and --labels name the same thing.", "Give one of them.")
+    source = source or labels
+    if source is None:
+        raise UsageError("Which data set?", "Name a folder or a label file: edge train stats SOURCE")
     if png is not None and png.exists() and not force:
         raise UsageError(f"{png} exists.", "Use --force to replace it.")
     notes = Notes()

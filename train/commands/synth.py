@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, jobs_option, json_option, several
 from train.progress import bars
 from train.synth.dataset import SynthOptions, make_synth
 from train.synth.plate import KINDS
@@ -20,12 +20,10 @@ from train.synth.scene import WEATHERS
 @click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same files.")
 @click.option("--crops", is_flag=True, help="Crops and rec.txt for the recogniser, in place of photos.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of plate; may be repeated.")
-@click.option("--weather", "weathers", multiple=True, type=click.Choice(WEATHERS),
-              help="Only this weather; may be repeated.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(0, 4096), default=0, show_default=True,
-              help="Number of processes; 0: one per core.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a set that was rendered with other options.")
+@several("--kind", "kinds", type=click.Choice(KINDS), help="Only these kinds of plates.")
+@several("--weather", "weathers", type=click.Choice(WEATHERS), help="Only these kinds of weather.")
+@jobs_option
+@force_option("Replace a set that was rendered with other options.")
 @json_option
 def synth(
     out: Path,

@@ -1,4 +1,4 @@
-"""`edge convert prune`: a recogniser with fewer characters."""
+"""`edge convert charset`: a recogniser with fewer characters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.commandline import command
-from edge.commands.options import json_option
+from edge.commands.options import force_option, json_option
 from edge.models import load_model
 
 
@@ -16,9 +16,9 @@ from edge.models import load_model
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--charset", required=True, help="`plate`, or a dictionary file with the characters to keep.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
-@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@force_option("Replace a model that is there.")
 @json_option
-def prune(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
+def charset(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
     """Keep only some characters of a recogniser; the scores of the kept ones do not change."""
     from convert.prune import prune_charset, wanted_characters
 
