@@ -32,7 +32,7 @@ from edge.errors import NotValidError
 @click.option("--plan", "plan_name", default="default", show_default=True, help="Plan of every session.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the outcome. [default: out/NAME/self]")  # fmt: skip
-@force_option("Measure again what is in the folder.")
+@force_option("Replace what was measured in the folder.")
 @renamed("--copy", old=("--record",), type=click.Path(path_type=Path, dir_okay=False),
          help="Also write the outcome to this file.")  # fmt: skip
 @json_option
