@@ -25,7 +25,7 @@ Ints4 load_pixel(const std::uint8_t* p) {
 // table, and rounding errors of the transform do not show.
 constexpr int kPhases = 32;
 constexpr int kWeightBits = 15;
-constexpr int kWeightOne = 1 << kWeightBits;
+constexpr int kWarpOne = 1 << kWeightBits;
 
 // For each pair of phases the weights of the 4x4 pixels around, in units of 1/32768, adding up to exactly one.
 class CubicTable {
@@ -56,7 +56,7 @@ class CubicTable {
     static void fill(const std::array<float, 4>& down, const std::array<float, 4>& across, Weights& out) {
         int sum = 0;
         for (std::size_t i = 0; i < 16; ++i) {
-            const long weight = std::lrint(down[i / 4] * across[i % 4] * kWeightOne);
+            const long weight = std::lrint(down[i / 4] * across[i % 4] * kWarpOne);
             out[i] = static_cast<std::int16_t>(std::min(weight, 32767L));
             sum += out[i];
         }
@@ -64,9 +64,9 @@ class CubicTable {
         // comes off the smallest when there is too much. (Which four is OpenCV's choice; any would do.)
         constexpr std::array<std::size_t, 4> kCorner = {10, 11, 14, 15};
         const auto less = [&out](std::size_t a, std::size_t b) { return out[a] < out[b]; };
-        const std::size_t changed = sum < kWeightOne ? *std::max_element(kCorner.begin(), kCorner.end(), less)
-                                                     : *std::min_element(kCorner.begin(), kCorner.end(), less);
-        out[changed] = static_cast<std::int16_t>(out[changed] + kWeightOne - sum);
+        const std::size_t changed = sum < kWarpOne ? *std::max_element(kCorner.begin(), kCorner.end(), less)
+                                                   : *std::min_element(kCorner.begin(), kCorner.end(), less);
+        out[changed] = static_cast<std::int16_t>(out[changed] + kWarpOne - sum);
     }
 
     std::array<Weights, static_cast<std::size_t>(kPhases* kPhases)> weights_{};
@@ -76,7 +76,7 @@ class CubicTable {
 
 // The weighted sum of 4x4 pixels that all lie inside: a row of them is one load. The same integers as below.
 void blend(const Image& in, int left, int top, const std::int16_t* weights, std::uint8_t* to) {
-    int32x4_t sum = vdupq_n_s32(kWeightOne / 2);
+    int32x4_t sum = vdupq_n_s32(kWarpOne / 2);
     for (int j = 0; j < 4; ++j, weights += 4) {
         const uint8x16_t row = vld1q_u8(in.pixel(left, top + j));
         const int16x8_t first = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(row)));
@@ -96,7 +96,7 @@ void blend(const Image& in, int left, int top, const std::int16_t* weights, std:
 #else
 
 void blend(const Image& in, int left, int top, const std::int16_t* weights, std::uint8_t* to) {
-    Ints4 sum = Ints4{} + kWeightOne / 2;
+    Ints4 sum = Ints4{} + kWarpOne / 2;
     for (int j = 0; j < 4; ++j) {
         const std::uint8_t* row = in.pixel(left, top + j);
         for (int i = 0; i < 4; ++i) sum += load_pixel(row + static_cast<std::ptrdiff_t>(i) * kPixelBytes) * *weights++;
@@ -122,7 +122,7 @@ void sample(const Image& in, const CubicTable& table, int x, int y, std::uint8_t
         columns[static_cast<std::size_t>(i)] =
             static_cast<std::size_t>(std::clamp(left + i, 0, in.width() - 1)) * kPixelBytes;
     }
-    Ints4 sum = Ints4{} + kWeightOne / 2;
+    Ints4 sum = Ints4{} + kWarpOne / 2;
     for (int j = 0; j < 4; ++j) {
         const std::uint8_t* row = in.row(std::clamp(top + j, 0, in.height() - 1));
         for (std::size_t i = 0; i < 4; ++i) sum += load_pixel(row + columns[i]) * *weights++;

@@ -22,7 +22,7 @@ std::string with(const std::string& from, const std::string& to) {
     return text.replace(text.find(from), from.size(), to);
 }
 
-std::string refused(const std::string& text, const std::vector<Override>& overrides = {}) {
+std::string config_refused(const std::string& text, const std::vector<Override>& overrides = {}) {
     const test::Scratch file(text);
     return test::message_of<Error>([&] { load_config(file.path(), overrides); });
 }
@@ -48,28 +48,28 @@ TEST("config: a byte order mark and line ends of Windows are no part of it") {
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
     const test::Scratch file("\xEF\xBB\xBF" + text.substr(text.find("det_model")));
     CHECK(load_config(file.path(), {}).threads == 2);
-    CHECK_CONTAINS(refused(with("threads = 2", std::string("threads = 2\0x", 13))), "is not UTF-8 text");
+    CHECK_CONTAINS(config_refused(with("threads = 2", std::string("threads = 2\0x", 13))), "is not UTF-8 text");
 }
 
 TEST("config: options override, and are blamed when they are wrong") {
     const test::Scratch file(kGood);
     const Config config = load_config(file.path(), {{"threads", "4"}, {"text_lengths", ""}, {"det_model", "x.nb"}});
     CHECK(config.threads == 4 && config.text_lengths.empty() && config.det_model == "x.nb");
-    CHECK_CONTAINS(refused(kGood, {{"threads", "0"}}), "options: threads is out of range (1 to 64)");
-    CHECK_CONTAINS(refused(kGood, {{"box_flip", "yes"}}), "--box_flip yes: neither true nor false");
+    CHECK_CONTAINS(config_refused(kGood, {{"threads", "0"}}), "options: threads is out of range (1 to 64)");
+    CHECK_CONTAINS(config_refused(kGood, {{"box_flip", "yes"}}), "--box_flip yes: neither true nor false");
 }
 
 TEST("config: unknown, missing, repeated and malformed keys are named with their line") {
-    CHECK_CONTAINS(refused(with("threads = 2", "thread = 2")), "line 5: unknown key `thread`");
-    CHECK_CONTAINS(refused(with("threads = 2\n", "")), "missing keys: threads");
-    CHECK_CONTAINS(refused(kGood + "threads = 1\n"), "threads is given twice");
-    CHECK_CONTAINS(refused(with("threads = 2", "threads 2")), "line 5: `threads 2` is not `key = value`");
-    CHECK_CONTAINS(refused(with("threads = 2", "threads = 2x")), "line 5: threads: not a whole number");
-    CHECK_CONTAINS(refused(with("det_thresh = 0.3", "det_thresh = nan")), "det_thresh: not a number");
-    CHECK_CONTAINS(refused(with("0.229,0.224,0.225", "0.229,0.224")), "det_std: not three numbers");
-    CHECK_CONTAINS(refused(with("0.229,0.224,0.225", "0,1,1")), "det_std is out of range");
-    CHECK_CONTAINS(refused(with("\"·.- \"", "\"·.- ")), "no closing quote");
-    CHECK_CONTAINS(refused(with("stretch", "crop")), "rec_resize is out of range");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "thread = 2")), "line 5: unknown key `thread`");
+    CHECK_CONTAINS(config_refused(with("threads = 2\n", "")), "missing keys: threads");
+    CHECK_CONTAINS(config_refused(kGood + "threads = 1\n"), "threads is given twice");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "threads 2")), "line 5: `threads 2` is not `key = value`");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "threads = 2x")), "line 5: threads: not a whole number");
+    CHECK_CONTAINS(config_refused(with("det_thresh = 0.3", "det_thresh = nan")), "det_thresh: not a number");
+    CHECK_CONTAINS(config_refused(with("0.229,0.224,0.225", "0.229,0.224")), "det_std: not three numbers");
+    CHECK_CONTAINS(config_refused(with("0.229,0.224,0.225", "0,1,1")), "det_std is out of range");
+    CHECK_CONTAINS(config_refused(with("\"·.- \"", "\"·.- ")), "no closing quote");
+    CHECK_CONTAINS(config_refused(with("stretch", "crop")), "rec_resize is out of range");
 }
 
 TEST("args: dashes or underscores, values apart or with =, and -- ends the options") {

@@ -21,7 +21,7 @@ std::string model(const std::string& program = "prog") {
            number(2, 2) + number(5, 4) + number(9, 4) + number(4, 4) + "12345" + number(7, 4) + number(4, 4) + "123";
 }
 
-std::string refused(const std::string& content) {
+std::string nb_refused(const std::string& content) {
     const test::Scratch file(content);
     return test::message_of<Error>([&] { check_nb_file(file.path()); });
 }
@@ -36,19 +36,19 @@ TEST("nb: a whole file gives the version of the tool that wrote it") {
 TEST("nb: every truncation and anything appended is noticed") {
     const std::string whole = model();
     for (std::size_t length = 0; length < whole.size(); ++length) {
-        CHECK_CONTAINS(refused(whole.substr(0, length)), "cut off or damaged");
+        CHECK_CONTAINS(nb_refused(whole.substr(0, length)), "cut off or damaged");
     }
-    CHECK_CONTAINS(refused(whole + "x"), "cut off or damaged");
+    CHECK_CONTAINS(nb_refused(whole + "x"), "cut off or damaged");
 }
 
 TEST("nb: other files, old formats and lengths beyond the file") {
-    CHECK_CONTAINS(refused(std::string(100, 'x')), "is not a Paddle Lite model");
+    CHECK_CONTAINS(nb_refused(std::string(100, 'x')), "is not a Paddle Lite model");
     std::string old = model();
     old[0] = 0;
-    CHECK_CONTAINS(refused(old), "before 2.7");
+    CHECK_CONTAINS(nb_refused(old), "before 2.7");
     std::string far = model();
     far.replace(18, 8, 8, '\xFF');
-    CHECK_CONTAINS(refused(far), "cut off or damaged");
+    CHECK_CONTAINS(nb_refused(far), "cut off or damaged");
     CHECK_CONTAINS(test::message_of<Error>([] { check_nb_file("/nonexistent.nb"); }), "No such file");
 }
 
