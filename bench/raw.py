@@ -24,6 +24,7 @@ from bench.environment import Snapshot
 from bench.events import FATAL, STAGES, EventLog
 from bench.plan import Plan, Slot, plan_from_mapping
 from bench.result import Photo, Process, Result, ResultCell
+from edge.ending import ended_by
 from edge.errors import InputError
 from edge.paths import write_atomic
 
@@ -300,7 +301,8 @@ def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
         said = str(trailer.get("stderr", "")).strip().splitlines()
         tail = f": {said[-1][:200]}" if said else ""
         if trailer.get("signal"):
-            return f"the program was killed by signal {trailer['signal']}{tail}"
+            about = f" ({trailer['about']})" if trailer.get("about") else ""
+            return f"the program {ended_by(trailer['signal'])}{about}{tail}"
         return f"the program ended with exit code {trailer.get('code')}{tail}"
     fatal = next((problem for problem in log.problems if problem.kind == FATAL), None)
     if log.fatal_count:

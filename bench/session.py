@@ -31,6 +31,7 @@ from bench.result import Result
 from bench.target import Target
 from bench.timebox import TimeBox
 from bench.tuneboard import Tuning, bound
+from edge.ending import ended_there
 from edge.errors import DeviceError, EdgeError, LinkError, UsageError
 
 ATTEMPTS = 3
@@ -335,6 +336,8 @@ class Session:
                 )
                 said = _tail(answer.stderr) if answer.code else ""
                 trailer = {"code": answer.code, "signal": answer.signal, "stderr": said}
+                if answer.signal:
+                    trailer["about"] = ended_there(answer.signal, self.target.transport)[0]
             except LinkError as error:
                 writer.finish({"error": error.message, "seconds": time.monotonic() - started}, final=False)
                 raise

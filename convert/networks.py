@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import HostError, ModelError
+from edge.ending import ended_here, signal_number
+from edge.errors import EdgeError, HostError, ModelError
 from edge.paths import KIT_ROOT
 
 Tensor = NDArray[np.float32]
@@ -72,7 +72,7 @@ def run_network(job: Job, inputs: Sequence[Tensor]) -> list[Tensor]:
 
     Raises:
         RunError: The network does not load or run; with the library's reason, or the signal that ended it.
-        HostError: The library is not installed.
+        HostError: The library is not installed, or this processor lacks what it executes.
     """
     return [outputs[0] for outputs in run_outputs(job, inputs)]
 
@@ -108,16 +108,20 @@ def run_outputs(job: Job, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
     return outputs
 
 
-def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> RunError:
+def _failure(job: Job, child: subprocess.CompletedProcess[str]) -> EdgeError:
     library = "Paddle Lite" if job.kind == "lite" else "Paddle Inference"
-    if child.returncode < 0:
-        reason = f"was ended by {signal.Signals(-child.returncode).name}"
+    hint = "Convert the model again; `edge convert check` finds what would go wrong."
+    number = signal_number(child.returncode)
+    failure: EdgeError
+    if number:
+        what = f"{library}, with {job.files[0].name},"
+        failure = ended_here(what, number, library=library, hint=hint, kind=RunError)
     else:
         lines = [line for line in child.stderr.splitlines() if line.strip()]
         reason = f"failed: {lines[-1][:300]}" if lines else f"ended with code {child.returncode}"
-    hint = "Convert the model again; `edge convert check` finds what would go wrong."
-    failure = RunError(f"{library} {reason}, with {job.files[0].name}.", hint)
-    failure.log = child.stderr
+        failure = RunError(f"{library} {reason}, with {job.files[0].name}.", hint)
+    if isinstance(failure, RunError):
+        failure.log = child.stderr
     return failure
 
 

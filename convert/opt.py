@@ -20,7 +20,7 @@ from pathlib import Path
 
 from convert.opt_environment import DEFAULT_VERSION, OptEnvironment, opt_environment
 from convert.opt_failures import explain
-from edge.errors import ModelError
+from edge.errors import EdgeError, ModelError
 
 # What the child does: the calls of `paddlelite.lite.Opt`, as JSON [[method, argument...], ...], in their order.
 _DRIVER = (
@@ -175,7 +175,7 @@ def model_operators(program: Path, parameters: Path, target: str, version: str =
     return parse_operators(log) or _raise(explain(log, code, version, target))
 
 
-def _raise(error: ModelError) -> dict[str, bool]:
+def _raise(error: EdgeError) -> dict[str, bool]:
     raise error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from edge.errors import ModelError
+from edge.ending import ended_by, ended_here, signal_number
+from edge.errors import EdgeError, ModelError
 
 # Pattern in the output, message, hint; the first that matches is taken. Groups of the pattern fill {0}, {1}; {version}
 # and {target} are the opt's.
@@ -59,7 +60,7 @@ class OptEnded(ModelError):
     """opt ended in a way that names no operator."""
 
 
-def explain(log: str, code: int, version: str, target: str) -> ModelError:
+def explain(log: str, code: int, version: str, target: str) -> EdgeError:
     """Turns the output of a failed run into an error.
 
     Args:
@@ -77,11 +78,13 @@ def explain(log: str, code: int, version: str, target: str) -> ModelError:
             groups = [group for group in found.groups() if group]
             return ModelError(message.format(*groups, version=version, target=target), hint)
     reason = last_reason(log)
-    ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return OptEnded(
-        f"opt {version} {ended} without a model" + (f": {reason}" if reason else "."),
-        "Run `edge convert check` on the model; another --opt-version may take it.",
-    )
+    hint = "Run `edge convert check` on the model; another --opt-version may take it."
+    number = signal_number(code)
+    if number and not reason:
+        return ended_here(f"opt {version}", number, library="Paddle Lite", hint=hint, kind=OptEnded)
+    ended = ended_by(number) if number else f"ended with code {code}"
+    said = f"opt {version} {ended} without a model"
+    return OptEnded(said + (f": {reason}" if reason else "."), hint)
 
 
 def last_reason(log: str) -> str:

@@ -22,6 +22,7 @@ from edge.errors import EdgeError
 from edge.ocr.draw import find_font
 from edge.paths import cache_dir
 from edge.prepare import model_sets
+from edge.processor import NEEDS, SHOWN, Processor, host_processor
 from edge.transport import connect
 
 LEVELS = ("ok", "warn", "fail")
@@ -55,6 +56,7 @@ PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "the published PP-OCRv3 weights", "warn", "models"),
 }
 APT = "apt-get install "
+_AVX512 = {"Paddle": "; the kit leaves out its one step that executes avx512f unasked"}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
         "host", "CPython", "ok" if good else "fail", f"{version}, {platform.machine()}, {platform.system()}",
         "" if good else "Paddle Lite's wheels end at CPython 3.10: `make setup` finds or gets one.",
     )  # fmt: skip
+    yield from examine_processor(host_processor())
     for module, (distribution, purpose, level, extra) in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             install = f"pip install 'plate-edge-kit[{extra}]'" if extra else "pip install plate-edge-kit"
@@ -151,6 +154,34 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
         f"{free / _GIB:.1f} GiB free in {cache_dir('models').parent}",
         "" if free > 2 * _GIB else "Free some space, or point PLATE_EDGE_CACHE at another disk.",
     )  # fmt: skip
+
+
+def examine_processor(processor: Processor) -> Iterator[Finding]:
+    """Yields what a processor is, and what its features mean for Paddle, Paddle Lite and int8."""
+    name = processor.name or "unknown"
+    if processor.machine != "x86_64":
+        yield Finding(
+            "host", "processor", "fail", f"{name} ({processor.machine})",
+            "The kit's own computer must be x86-64: Paddle Lite's Python package is made for it alone. "
+            "ARM boards are reached from there.",
+        )  # fmt: skip
+        return
+    if not processor.flags:
+        yield Finding("host", "processor", "warn", "/proc/cpuinfo lists no features of it")
+        return
+    guest = " (a virtual machine's)" if processor.guest else ""
+    detail = f"{name}{guest}: {', '.join(processor.has) or 'none of ' + ', '.join(SHOWN)}"
+    lacks = f"; not {', '.join(processor.lacks)}" if processor.has and processor.lacks else ""
+    yield Finding("host", "processor", "ok", detail + lacks)
+    for library, level in (("Paddle Lite", "fail"), ("Paddle", "warn")):
+        missing = processor.missing(library)
+        needed = ", ".join(NEEDS[library])
+        if missing:
+            detail = f"does not run: it needs {needed}; this processor lacks {', '.join(missing)}"
+            yield Finding("host", f"{library} here", level, detail, processor.remedy())
+        else:
+            yield Finding("host", f"{library} here", "ok", f"runs: it needs {needed}" + _AVX512.get(library, ""))
+    yield Finding("host", "int8 here", "ok", "saves bytes only: both libraries compute int8 models in float on x86")
 
 
 def _package(module: str, distribution: str, level: str) -> Finding:

@@ -226,7 +226,7 @@ def _host_answer(transport: Transport, release: Release, variant: str, photo: Pa
     if not note.is_file():
         argv, env = release.command(variant, "run", str(photo))
         result = transport.run(argv, env=env, timeout=180, max_output=MAX_OUTPUT)
-        explain(result, transport.name, variant)
+        explain(result, transport, variant)
         parse_answer(result.stdout, transport.name)
         write_atomic(note, result.stdout)
     return parse_answer(note.read_text(encoding="utf-8"), transport.name)

@@ -204,7 +204,7 @@ def _run(
         own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
         if own:
             raise DeviceError(f"plate_ocr ({variant}) on {transport.name}: {own[1]}")
-        explain(result, transport.name, variant)
+        explain(result, transport, variant)
     if len(answers) != len(names):
         raise DeviceError(f"plate_ocr on {transport.name} answered for {len(answers)} of {len(names)} photos.")
     return answers

@@ -14,12 +14,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge import __version__
+from edge.ending import ended_here
 from edge.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.models import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
@@ -37,6 +39,8 @@ MAKERS = {
     "train": ("arch/*.py", "weights*.py", "export*.py", "quantize_ptq*.py"),
     "convert": ("*.py", "nbfile/*.py"),
 }
+# The runtime that such a child process itself computes with.
+_LIBRARY = {"train": "Paddle", "convert": "Paddle Lite"}
 
 
 @dataclass(frozen=True)
@@ -240,6 +244,13 @@ def run_edge(arguments: Sequence[str]) -> str:
         return child.stdout
     if child.returncode == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
+    # Codes beyond 128 are the kit's own.
+    number = -child.returncode if child.returncode < 0 else 0
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    if number:
+        by_hand = f"Run it by hand: edge {' '.join(arguments)}"
+        raise ended_here(f"`edge {' '.join(arguments[:3])}`", number, library=_LIBRARY.get(arguments[0], ""), hint=by_hand)
     message = re.search(r"^error: (.*)$", child.stderr, re.MULTILINE)
     hint = re.search(r"^hint:  (.*)$", child.stderr, re.MULTILINE)
     tail = " ".join(child.stderr.strip().splitlines()[-3:])[-400:]

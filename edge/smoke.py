@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from edge.ending import ended_by, ended_there, signal_number
 from edge.errors import DeviceError, VerifyError
 from edge.release import Release
 from edge.transport.base import Result, Transport
@@ -52,14 +53,6 @@ LOADER_MESSAGES = (
         "Is the folder mounted noexec? Give the device another `root`.",
     ),
 )
-SIGNALS = {
-    4: "an illegal instruction",
-    6: "an abort",
-    7: "a bus error",
-    8: "a division by zero",
-    9: "a kill",
-    11: "a segmentation fault",
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +125,7 @@ def smoke(
     for variant in release.variants:
         argv, env = release.command(variant, "run", photo)
         answer = transport.run(argv, env=env, timeout=timeout, max_output=MAX_OUTPUT)
-        explain(answer, transport.name, variant)
+        explain(answer, transport, variant)
         found = parse_answer(answer.stdout, transport.name)
         result = compare(found, expected.get(variant), "int8" in variant, answer.seconds)
         if not result.agrees and not force:
@@ -152,7 +145,7 @@ def smoke_sample(samples: Sequence[str]) -> str | None:
     return min(samples, key=lambda path: PurePosixPath(path).name, default=None)
 
 
-def explain(result: Result, board: str, what: str) -> None:
+def explain(result: Result, transport: Transport, what: str) -> None:
     """Turns a failed run of `plate_ocr` into an error that says what is wrong with the board or the release.
 
     Raises:
@@ -160,16 +153,17 @@ def explain(result: Result, board: str, what: str) -> None:
     """
     if result.code == 0:
         return
+    board = transport.name
     tail = "\n".join(result.stderr.strip().splitlines()[-3:])[-500:]
     own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
     if own:
         raise DeviceError(f"plate_ocr ({what}) on {board}: {own[1]}", "The release that was running is untouched.")
-    number = result.signal or (result.code - 128 if result.code > 128 else 0)
+    number = result.signal or signal_number(result.code)
     if number:
-        how = SIGNALS.get(number, f"signal {number}")
-        hint = "A crash by an illegal instruction means a build for newer cores." if number == 4 else ""
+        clause, hint = ended_there(number, transport)
+        said = f"plate_ocr ({what}) on {board} {ended_by(number)}" + (f": {clause}." if clause else ".")
         raise DeviceError(
-            f"plate_ocr ({what}) crashed on {board} with {how} (signal {number})." + (f"\n{tail}" if tail else ""),
+            said + (f"\n{tail}" if tail else ""),
             hint or "Take the runtime build that the profile recommends, and report this with the lines above.",
         )
     for pattern, meaning, step in LOADER_MESSAGES:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.ending import ended_here
 from edge.errors import EdgeError, ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
@@ -186,12 +187,18 @@ def _spread(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _start, (dict(sources), tuple(configs))) as pool:
         try:
-            yield from _counted(pool.map(_work_here, items, chunksize=2), len(items), progress)
+            answers = pool.map(_work_here, items, chunksize=2)
+            children = multiprocessing.active_children()
+            yield from _counted(answers, len(items), progress)
         except BrokenProcessPool as error:
             names = ", ".join(source.name for source in sources.values())
-            raise ModelError(
-                f"A process that read photos was ended, with {names}.", "With --jobs 1 the runtime may say why."
-            ) from error
+            # The pool ends the other processes by SIGTERM, and keeps no word of how the first one ended.
+            codes = [code for child in children if (code := child.exitcode) not in (0, None, -signal.SIGTERM)]
+            what = f"A process that read photos with {names}"
+            if codes and codes[0] < 0:
+                library = "Paddle Lite" if all(source.kind == "nb" for source in sources.values()) else "Paddle Inference"
+                raise ended_here(what, -codes[0], library=library, hint="Try --jobs 1.") from error
+            raise ModelError(f"{what} was ended.", "With --jobs 1 the runtime may say why.") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.ending import ended_here, signal_number
 from edge.errors import InputError, ModelError, VerifyError
 from edge.models import Model, check_free, load_model, read_dictionary
 from train.arch import load_paddle
@@ -247,6 +248,9 @@ def _converts(model: Model, target: str) -> dict[str, Any]:
         command, cwd=folder.parent, capture_output=True, text=True, errors="replace", check=False
     )
     name = f"nb-{target}"
+    number = signal_number(done.returncode)
+    if number:
+        raise ended_here(f"`edge convert nb --target {target}`", number, library="Paddle Lite")
     if done.returncode != 0:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("error:")), "no reason given")
         raise ModelError(f"The int8 model does not convert for {target}: {reason.removeprefix('error: ')}")

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.counting.plugin_source import SOURCE
 from bench.events import STAGES
+from edge.ending import ended_by, signal_number
 from edge.errors import BuildError, DeviceError, HostError
 from edge.paths import cache_dir
 
@@ -139,7 +140,9 @@ def run_counted(
             raise DeviceError(f"it did not end within {timeout:g} s under emulation.", "Use a smaller photo.") from None
         if answer.returncode != 0:
             said = answer.stderr.strip().splitlines()[-3:]
-            raise DeviceError(f"plate_ocr failed under {Path(qemu).name} ({answer.returncode}): {' '.join(said)}")
+            number = signal_number(answer.returncode)
+            how = ended_by(number) if number else f"ended with code {answer.returncode}"
+            raise DeviceError(f"plate_ocr {how} under {Path(qemu).name}: {' '.join(said)}")
         return parse_counts(out.read_text(encoding="ascii"))
 
 

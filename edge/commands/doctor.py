@@ -14,6 +14,7 @@ from edge.commandline import command
 from edge.commands.options import examples, inventory_option, json_option, several
 from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
 from edge.errors import ExitCode
+from edge.processor import host_processor
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -45,6 +46,7 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
             "schema": "plate-edge/doctor/1",
             "counts": counts,
             "install": install,
+            "processor": host_processor().document(),
             "findings": [finding.to_json() for finding in findings],
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))

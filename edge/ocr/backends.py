@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from edge.ending import ended_here, signal_number
 from edge.errors import HostError, ModelError
 from edge.models import Model, load_model, read_dictionary
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor
 from edge.ocr.reader import Backend, Network
 from edge.process import prepare_process
+from edge.processor import check_processor
 
 # Passes of Paddle 2.6.2 that execute AVX-512 without asking whether the processor has it (PaddleOCR #11597, mended by
 # Paddle #64132 after 2.6): on one that has not, every network with attention ends by SIGILL.
@@ -38,12 +41,13 @@ class LiteNetwork:
             Paddle Lite's Python API ends the process on a bad file instead of raising.
 
     Raises:
-        HostError: Paddle Lite is not installed.
+        HostError: Paddle Lite is not installed, or this processor cannot run it.
         ModelError: It refuses the file (truncated, for another target, of another version).
     """
 
     def __init__(self, path: Path, *, trusted: bool = False) -> None:
         prepare_process()
+        check_processor("Paddle Lite")
         try:
             from paddlelite import lite
         except ImportError as error:
@@ -70,10 +74,14 @@ def _try_loading(path: Path) -> None:
     )
     if child.returncode == 0:
         return
+    hint = "It must be whole, and converted with `--target x86` to run on this host."
+    number = signal_number(child.returncode)
+    if number and number != signal.SIGABRT:
+        raise ended_here(f"Paddle Lite, loading {path},", number, library="Paddle Lite", hint=hint)
     reason = re.search(r"Check failed: (.*)", child.stderr)
     raise ModelError(
         f"Paddle Lite cannot load {path}" + (f": {reason[1][:200]}" if reason else "."),
-        "It must be whole, and converted with `--target x86` to run on this host.",
+        hint,
     )
 
 
@@ -113,9 +121,10 @@ def open_predictor(program: Path, weights: Path, threads: int = 1, *, optimised:
         optimised: Let Paddle fuse operators; False keeps every variable of the program, so that each can be fetched.
 
     Raises:
-        HostError: Paddle is not installed.
+        HostError: Paddle is not installed, or this processor cannot run it.
         ModelError: It refuses the files.
     """
+    check_processor("Paddle Inference")
     # libpaddle.so brings a zlib of its own; Python's must be there first.
     import zlib  # noqa: F401
 

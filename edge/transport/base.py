@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edge.ending import ended_by
 from edge.errors import DeviceError, InputError, LinkError
 
 Lines = Callable[[str], None]
@@ -121,7 +122,7 @@ def check(result: Result) -> Result:
     """
     if result.code == 0:
         return result
-    how = f"was killed by signal {result.signal}" if result.signal else f"ended with exit code {result.code}"
+    how = ended_by(result.signal) if result.signal else f"ended with exit code {result.code}"
     tail = "\n".join(result.stderr.strip().splitlines()[-5:])
     raise CommandError(f"`{' '.join(result.argv)[:200]}` {how}" + (f":\n{tail}" if tail else "."), result=result)
 

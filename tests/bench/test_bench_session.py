@@ -153,7 +153,7 @@ def test_garbage_between_lines_is_noted_and_harmless(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("crash", "cannot load det.nb"), ("signal", "signal 11"), ("schema", "events/9")]
+    ("fault", "said"), [("crash", "cannot load det.nb"), ("signal", "was ended by SIGSEGV"), ("schema", "events/9")]
 )
 def test_program_that_fails_is_quoted(tmp_path: Path, fault: str, said: str) -> None:
     with pytest.raises(DeviceError, match=said):

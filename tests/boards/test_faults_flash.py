@@ -241,7 +241,7 @@ def test_a_disk_that_corrupts_is_not_trusted(root: str, make: Make) -> None:
     ("text", "kind", "says"),
     [
         ("HANG", DeviceError, "did not end within"),
-        ("CRASH", DeviceError, "crashed on local with a segmentation fault"),
+        ("CRASH", DeviceError, "on local was ended by SIGSEGV .a segmentation fault"),
         ("GARBAGE", VerifyError, "printed nonsense"),
         ("FLOOD", DeviceError, "printed more than"),
     ],

@@ -161,7 +161,9 @@ def test_what_the_program_does_not_read_is_converted_or_named(
         ("""echo '{"image": "other.jpg", "plates": [], "ms": {}}'""", "nonsense"),
         ("exit 0", "answered for 0 of 2"),
         ("echo 'plate_ocr: error: det.nb is truncated' >&2; exit 4", "det.nb is truncated"),
-        ("kill -SEGV $$", "crashed.*segmentation fault"),
+        ("kill -SEGV $$", "ended by SIGSEGV .a segmentation fault"),
+        ("kill -ILL $$", "ended by SIGILL .an illegal instruction.: the processor of local"),
+        ("kill -KILL $$", "ended by SIGKILL"),
         ("echo 'libgomp.so.1: cannot open shared object file' >&2; exit 127", "libgomp.so.1 is missing"),
     ],
 )

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from edge.errors import HostError
+from edge.processor import check_processor
 
 os.environ.setdefault("GLOG_minloglevel", "2")
 
@@ -25,8 +26,9 @@ def load_paddle(module: str = "paddle") -> Any:
     """Imports paddle, or a module of it or on it such as `paddleslim.quant`, after zlib and quietly.
 
     Raises:
-        HostError: It is not installed.
+        HostError: It is not installed, or this processor cannot run it.
     """
+    check_processor("Paddle")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of setuptools, about its own distutils
