@@ -16,7 +16,7 @@ help:
 
 run: setup
 	@$(VENV)/edge run --device local edge/samples/*.jpg
-	@$(VENV)/bench run --device local --plan quick --models plate-v1 --models ppocrv3 --out $(OUT) --force
+	@$(VENV)/bench run --device local --plan quick --models plate-v1,ppocrv3 --out $(OUT) --force
 
 setup:
 	@sh scripts/setup.sh run

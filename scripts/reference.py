@@ -15,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from edge.cli import edge
+from edge.commandline import SEVERAL, ListOption
 
 log = logging.getLogger("mkdocs.hooks.reference")
 # Groups whose pages have a name of their own; what is directly under `edge` is on one page.
@@ -61,6 +62,8 @@ def _section(path: str, command: click.Command) -> str:
     rows = [row for parameter in command.params if (row := _row(parameter, context))]
     if rows:
         lines += ["| option | what it does |", "| --- | --- |", *rows, ""]
+    if any(isinstance(parameter, ListOption) for parameter in command.params):
+        lines += [SEVERAL, ""]
     _, _, examples = (command.epilog or "").partition("\b\nExamples:\n")
     if examples:
         lines += ["```text", *(line.strip() for line in examples.splitlines()), "```", ""]

@@ -149,3 +149,15 @@ def test_flash_does_not_take_force_for_leave_to_overwrite(capsys: pytest.Capture
     assert parse("edge flash", EVERY["edge flash"], "--force")["accept_failed"] is True
     assert "`--accept-failed`. It never replaced files." in capsys.readouterr().err
     assert "accept_failed" not in parse("edge bundle", EVERY["edge bundle"], "--force")
+
+
+def test_the_page_names_every_old_spelling() -> None:
+    """`docs/options.md` says what each became."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "options.md").read_text(encoding="utf-8")
+    rows = dict(line.strip("| ").split(" | ", 1) for line in page.splitlines() if line.startswith("| `"))
+    for path, _, item, old in RENAMED:
+        if not path.startswith("edge bench"):
+            assert longest(item) in rows[f"`{path} {old}`"]
+    for path, command in EVERY.items():
+        for old, new in command.old.items() if isinstance(command, Group) else ():
+            assert f"`{path} {new}`" in rows[f"`{path} {old}`"]

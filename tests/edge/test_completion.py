@@ -49,7 +49,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["edge", "train", "ev"], {"eval"}),
         (["edge", "run", "--prec"], {"--precision"}),
         (["edge", "run", "--precision", ""], {"fp32", "int8"}),
-        (["edge", "flash", "--device", "gate"], {"gate-north"}),
+        (["edge", "flash", "--device", "local,gate"], {"local,gate-north"}),
         (["edge", "run", "--device", "lo"], {"local"}),
         (["bench", "comp"], {"compare"}),
     ],
