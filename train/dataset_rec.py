@@ -68,7 +68,6 @@ class RecData:
         self.crops, crops_out = split(crops, data.holdout, data.holdout_seed)
         self.photos, photos_out = split(photos, data.holdout, data.holdout_seed)
         self.validation = crops_out + photos_out
-        note_held_out(len(self.validation), len(crops) + len(photos), data.holdout, note)
         self.green = [sample for sample in self.photos if sample.green]
         self.sources = [
             (share, draw)
@@ -80,9 +79,12 @@ class RecData:
             if share > 0 and there
         ]
         if not self.sources:
+            given = (*data.crops, *data.photos) and not crops and not photos
+            why = ": no crop and no plate has a text that can be learnt" if given else ""
             raise InputError(
-                "The recipe leaves nothing to train on.", "Give data.crops or data.photos, or data.synth_share."
+                f"The recipe leaves nothing to train on{why}.", "Give data.crops or data.photos, or data.synth_share."
             )
+        note_held_out(len(self.validation), len(crops) + len(photos), data.holdout, note)
 
     def batch(self, seed: int, step: int, size: int) -> RecBatch:
         """Draws one augmented training batch; the same arguments give the same batch."""

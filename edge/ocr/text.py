@@ -16,12 +16,12 @@ PENDING = "待识别"
 """PPOCRLabel's placeholder for a text that nobody has typed yet; the plate's corners are good."""
 
 SEPARATOR, LOWER, FULL_WIDTH, O_OR_I = (
-    "had '·', '-' or spaces removed",
-    "were lower case",
-    "were full-width",
-    "had O or I for 0 or 1",
+    "with '·', '-' or spaces removed",
+    "in lower case",
+    "in full-width letters",
+    "with O and 0 or I and 1 in one another's place",
 )
-"""What `normal_text` may change, as a sentence about several texts says it."""
+"""What `normal_text` may change, in words that follow a number of texts."""
 
 # Dots and dashes of every alphabet that input methods offer, and characters without width; spaces are asked for.
 _SEPARATORS = frozenset(

@@ -108,7 +108,7 @@ def test_what_is_changed_is_counted_and_told(folder: Path) -> None:
     assert {sample.text for sample in read_crops(labels, said.append)} == {"皖A12345"}
     assert said == [
         f"{labels}: texts were brought into their normal form: "
-        "2 had '·', '-' or spaces removed (line 1), 1 were lower case (line 3)."
+        "2 with '·', '-' or spaces removed (line 1), 1 in lower case (line 3)."
     ]
     written(folder, ["img/a.jpg\t皖A12345", "img/b.jpg\t皖A12346"])
     said.clear()
@@ -273,6 +273,9 @@ def test_a_fit_says_what_it_leaves_out_and_that_nothing_is_held_out(folder: Path
     written(folder, lines[:1])
     RecData(recipe("rec", labels, holdout=0.0), CHARACTERS + "·", notes.append)
     assert any("text_strip" in text for text in notes)
+    written(folder, [det_line("img/a.jpg", PENDING)])
+    with pytest.raises(InputError, match="no crop and no plate has a text that can be learnt"):
+        RecData(recipe("rec", labels, crops=[], photos=[labels.name]), CHARACTERS)
     written(folder, [det_line("img/a.jpg", "###")])
     with pytest.raises(InputError, match="has a plate that counts"):
         DetData(recipe("det", labels, holdout=0.0))
