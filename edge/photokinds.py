@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,9 @@ RAW_SUFFIXES = (
 )  # fmt: skip
 """Most cameras' RAW files are TIFF inside, and what a TIFF reader finds in them is a thumbnail."""
 
+_LINK = re.compile(r"[^\s:*?\"<>|]{1,250}\.(jpe?g|jfif|png|bmp|webp|tiff?|heic|avif)")
+"""What a symbolic link to a photo is in an archive or a checkout that cannot hold links."""
+
 _DNG_VERSION, _CFA = 50706, 32803
 
 
@@ -222,6 +226,8 @@ def _text_kind(head: bytes) -> FileKind:
         return FileKind("a data URI", advice="decode its Base64 part")
     if text.startswith(("/9j/", "ivborw0kggo")):
         return FileKind("Base64 text", advice="decode it with `base64 -d`")
+    if _LINK.fullmatch(text):
+        return FileKind("a symbolic link that was copied as text", advice="copy what it leads to, such as with `cp -L`")
     if text.startswith(("{", "[{")):
         return FileKind("a JSON file")
     # Cut in the middle of a character, an ordinary text still has hardly a byte that is none.

@@ -21,6 +21,7 @@ from edge.commands.options import (
     json_option,
     model_options,
     photos_option,
+    recursive_option,
 )
 from edge.errors import NotValidError, UsageError
 
@@ -36,13 +37,15 @@ if TYPE_CHECKING:
 @click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="PATH",
               help="Folder or archive with Paddle Lite's library for the ABI. [default: the board's]")  # fmt: skip
 @photos_option("Photos or folders. [default: one of the samples]", old=("--photo",))
+@recursive_option
 @click.option("--fail-above", metavar="COUNT",
               help="Exit with 10 when the kit's own stages need more instructions, such as 60M.")  # fmt: skip
 @json_option
 @inventory_option
 def count(
     device: str, cpu: str, models: tuple[str, ...], precisions: tuple[str, ...], sides: tuple[str, ...],
-    library: Path | None, photos: tuple[Path, ...], fail_above: str | None, as_json: bool, inventory: Path | None,
+    library: Path | None, photos: tuple[Path, ...], recursive: bool, fail_above: str | None, as_json: bool,
+    inventory: Path | None,
 ) -> None:  # fmt: skip
     """Count ARM instructions of each stage under emulation.
 
@@ -64,7 +67,7 @@ def count(
         raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")
     sets = models or ("ppocrv3",)
     check_sets(sets)
-    listed = list_photos(photos or (SAMPLES / "blue-day.jpg",))
+    listed = list_photos(photos or (SAMPLES / "blue-day.jpg",), recursive=recursive)
     if listed.note:
         click.echo(f"note: {listed.note}", err=True)
     scratch = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="plate-edge-")))

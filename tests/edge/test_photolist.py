@@ -71,6 +71,7 @@ def test_a_photo_is_one_whatever_it_is_called(suffix: str, tmp_path: Path) -> No
         (b"PK\x03\x04\x14", ".zip", "a ZIP archive", "unpack"),
         (b"<?xml version='1.0'?><svg>", ".svg", "SVG", "save it as JPEG"),
         (b"/9j/4AAQSkZJRg", ".jpg", "Base64 text", "base64 -d"),
+        (b"../gate2/b.jpg", ".jpg", "a symbolic link that was copied as text", "cp -L"),
         ("车牌在左边".encode(), ".txt", "a text file", ""),
         (bytes(4096), ".jpg", "nothing but zero bytes", "copy it again"),
         (b"\x00\x05\x16\x07\0\2", ".jpg", "an AppleDouble file", "without `._`"),
