@@ -10,12 +10,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,8 @@ from edge.errors import InputError, ModelError, VerifyError
 from edge.models import Model, check_free, load_model, read_dictionary
 from train.arch import load_paddle
 from train.export import PREFIX, Facts, write_model
+from train.paddle_static import silence, static_mode
+from train.quantize_ptq_judge import judge, sees
 from train.quantize_ptq_noise import Layer, noise_ratio, weighted_layers
 from train.quantize_ptq_samples import Samples, Tensor, make_samples
 
@@ -40,6 +40,8 @@ STEP_DB = 4.0
 TRIES = 3
 # What must hold against the float model on rendered or given photos.
 LEAST = {"det": {"mask_iou": 0.90}, "rec": {"same_steps": 0.96}}
+# The proof counts inputs in which the float model sees a plate; two models that see nothing agree on nothing.
+LEAST_TELLING = {"det": 2, "rec": 6}
 Report = Callable[[str], None]
 
 
@@ -60,7 +62,13 @@ class PtqOptions:
     force: bool = False
 
 
-def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = lambda text: None) -> Model:
+def quantize_ptq(
+    model: Model,
+    out: Path,
+    options: PtqOptions,
+    report: Report = lambda text: None,
+    warn: Report = lambda text: None,
+) -> Model:
     """Quantises a float inference model to int8.
 
     Args:
@@ -68,13 +76,15 @@ def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = 
         out: Folder to make.
         options: See `PtqOptions`.
         report: Called with one line before each step.
+        warn: Called with one sentence for what is doubtful about the photos.
 
     Returns:
         The int8 inference model.
 
     Raises:
         InputError: It is no float inference model, `out` is taken, or the folder of photos is of no use.
-        VerifyError: The int8 model stays too far from the float one, however many layers are left float.
+        VerifyError: The int8 model stays too far from the float one, however many layers are left float; or the float
+            model sees a plate in too few inputs for any proof.
         HostError: paddle or paddleslim is not installed.
     """
     card = model.card
@@ -86,6 +96,12 @@ def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = 
     check_free(out, options.force)
     report("making calibration inputs")
     samples = make_samples(card, options.calibrate, options.seed, CALIBRATION[card.task], CHECK[card.task])
+    if options.calibrate is not None:
+        report("looking at what the photos hold")
+        verdict = judge(model, samples.calibration, samples.known, str(options.calibrate))
+        samples.source.update(verdict.figures)
+        for sentence in (*samples.notes, *verdict.warnings):
+            warn(sentence)
     report("measuring how much rounding each layer bears")
     ratios, products = measure_noise(model, samples.calibration[:4])
     limit = LIMIT_DB[card.task] if options.limit is None else options.limit
@@ -97,6 +113,7 @@ def quantize_ptq(model: Model, out: Path, options: PtqOptions, report: Report = 
             _run_slim(model, folder, samples, [*kept, *products])
             report("comparing with the float model")
             checks = [_compare(model, folder, samples)]
+            _check_telling(model, checks[0]["figures"])
             if not checks[0]["ok"] and attempt + 1 < TRIES:
                 limit += STEP_DB
                 continue
@@ -118,7 +135,7 @@ def measure_noise(model: Model, inputs: list[Tensor]) -> tuple[dict[str, float],
         model: A float inference model.
         inputs: Network inputs.
     """
-    with _static() as (paddle, executor):
+    with static_mode() as (paddle, executor):
         program, feeds, _ = paddle.static.load_inference_model(str(model.folder / PREFIX), executor)
         layers, products = weighted_layers(program)
         names = sorted({name for layer in layers for name in (layer.input, layer.output)})
@@ -134,7 +151,7 @@ def measure_noise(model: Model, inputs: list[Tensor]) -> tuple[dict[str, float],
 
 def _run_slim(model: Model, folder: Path, samples: Samples, skip: list[str]) -> None:
     quant = load_paddle("paddleslim.quant")
-    with _static() as (paddle, executor), _silence():
+    with static_mode() as (paddle, executor), silence():
         feed = paddle.static.data(model.card.input.name, [None, 3, None, None], "float32")
         loader = paddle.io.DataLoader(
             [(tensor[0],) for tensor in samples.calibration],
@@ -174,6 +191,17 @@ def _compare(model: Model, folder: Path, samples: Samples) -> dict[str, Any]:
     return {"name": "int8-against-fp32", "ok": ok, "figures": figures, "thresholds": LEAST[model.card.task]}
 
 
+def _check_telling(model: Model, figures: dict[str, Any]) -> None:
+    task = model.card.task
+    if figures["telling"] < LEAST_TELLING[task]:
+        verb = "finds a plate in" if task == "det" else "reads a text in"
+        raise VerifyError(
+            f"The proof of int8 against fp32 would mean nothing: the float model {verb} {figures['telling']} of "
+            f"{figures['inputs']} pictures, and {LEAST_TELLING[task]} are needed.",
+            "Train the float model until it reads the kit's sample photos, then quantise it.",
+        )
+
+
 def likeness(task: str, pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Any]:
     """Compares outputs of two models of the same task.
 
@@ -183,20 +211,25 @@ def likeness(task: str, pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Any]:
 
     Returns:
         `finite`; for a detector `mask_iou` (of the maps above 0.3, all inputs together), for a recogniser `same_steps`
-        (share of CTC steps with the same likeliest class) and `same_texts` (share of inputs read alike).
+        (share of CTC steps with the same likeliest class) and `same_texts` (share of inputs read alike), both over the
+        inputs in which the first model sees a plate; `inputs`, and `telling`, how many of them those are.
     """
     finite = all(np.isfinite(second).all() for _, second in pairs)
+    telling = [pair for pair in pairs if sees(task, pair[0])]
+    counts = {"inputs": len(pairs), "telling": len(telling)}
     if task == "det":
         masks = [(first > 0.3, second > 0.3) for first, second in pairs]
         both = sum(int((first & second).sum()) for first, second in masks)
         either = sum(int((first | second).sum()) for first, second in masks)
-        return {"finite": finite, "mask_iou": round(both / either, 4) if either else 1.0, "inputs": len(pairs)}
-    paths = [(first[0].argmax(-1), second[0].argmax(-1)) for first, second in pairs]
+        return {"finite": finite, "mask_iou": round(both / either, 4) if either else 1.0, **counts}
+    if not telling:
+        return {"finite": finite, "same_steps": 0.0, "same_texts": 0.0, **counts}
+    paths = [(first[0].argmax(-1), second[0].argmax(-1)) for first, second in telling]
     return {
         "finite": finite,
         "same_steps": round(float(np.mean([(first == second).mean() for first, second in paths])), 4),
         "same_texts": round(float(np.mean([_text(first) == _text(second) for first, second in paths])), 4),
-        "inputs": len(pairs),
+        **counts,
     }
 
 
@@ -266,37 +299,3 @@ def _converts(model: Model, target: str) -> dict[str, Any]:
     figures["finite"] = bool(np.isfinite(second).all())
     figures["mean_difference"] = float(np.abs(first - second).mean())
     return {"name": name, "ok": figures["finite"] and figures["mean_difference"] < 0.05, "figures": figures}
-
-
-@contextmanager
-def _static() -> Iterator[tuple[Any, Any]]:
-    """Yields paddle in static mode with a scope and programs of its own, and an executor; then sets back the mode."""
-    paddle = load_paddle()
-    dynamic = paddle.in_dynamic_mode()
-    paddle.enable_static()
-    try:
-        empty = paddle.static.Program
-        with paddle.static.scope_guard(paddle.static.Scope()), paddle.static.program_guard(empty(), empty()):
-            yield paddle, paddle.static.Executor(paddle.CPUPlace())
-    finally:
-        if dynamic:
-            paddle.disable_static()
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Sends what PaddleSlim prints (progress bars, logs, from Python and C++) nowhere."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(number) for number in (1, 2)]
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            for number in (1, 2):
-                os.dup2(nowhere.fileno(), number)
-            yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, copy in zip((1, 2), saved, strict=True):
-            os.dup2(copy, number)
-            os.close(copy)

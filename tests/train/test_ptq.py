@@ -102,7 +102,8 @@ def test_photos_with_ccpd_names_are_cut_at_their_plates(tmp_path: Path) -> None:
     for seed in range(2):
         scene = render_scene(np.random.default_rng(seed))
         cv2.imwrite(str(tmp_path / scene.file_name), scene.image)
-    images, names = _from_folder("rec", tmp_path, 0, 2)
+    images, names, plain = _from_folder("rec", tmp_path, 0, 2)
+    assert not plain
     assert len(images) == len(names) == 2
     assert all(image.shape[1] < 500 and image.shape[1] > image.shape[0] for image in images)
     assert INPUTS["rec"].height == 48 and crop_plate is not None

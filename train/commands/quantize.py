@@ -13,6 +13,7 @@ from edge.commandline import command
 from edge.commands.options import force_option, json_option, override_option, several
 from edge.errors import UsageError
 from edge.models import TASKS, Model, load_model
+from edge.streams import printable
 
 
 @command()
@@ -82,7 +83,10 @@ def quantize(
         if sys.stderr.isatty():
             click.echo(f"{text} ...", err=True)
 
-    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), report)
+    def warn(text: str) -> None:
+        click.echo(f"warning: {printable(text)}.", err=True)
+
+    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), report, warn)
     if as_json:
         card = made.card
         document = {
@@ -106,7 +110,10 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
     from train.quantize_ptq_samples import make_samples
 
     least = LIMIT_DB[model.card.task] if limit is None else limit
-    ratios, _ = measure_noise(model, make_samples(model.card, calibrate, seed, 4, 1).calibration)
+    samples = make_samples(model.card, calibrate, seed, 4, 1)
+    for note in samples.notes:
+        click.echo(f"warning: {printable(note)}.", err=True)
+    ratios, _ = measure_noise(model, samples.calibration)
     ordered = sorted(ratios.items(), key=lambda item: item[1])
     if as_json:
         layers = [{"layer": name, "db": round(ratio, 2), "float": ratio < least} for name, ratio in ordered]
