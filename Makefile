@@ -4,7 +4,7 @@ OUT := out/local
 # Without its compiled modules Paddle takes four seconds of processor time to be imported instead of one, in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test setup setup-boards setup-test lint docs clean bench-self
+.PHONY: help run test pytest setup setup-boards setup-test lint docs clean bench-self
 
 help:
 	@echo "make run    set up, build, read plates and benchmark on this host; the report lands in $(OUT)/"
@@ -27,8 +27,12 @@ setup-boards:
 setup-test:
 	@sh scripts/setup.sh test
 
-test: setup-test lint
-	@$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+test: setup-test
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
+# One process more than there are processors: boards' tests wait for one another. The longest begin first (tests/conftest.py).
+pytest: setup-test
+	@$(VENV)/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # Twenty minutes where nothing else runs: the bench measures itself, and counts instructions.
 bench-self: setup-test

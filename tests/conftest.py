@@ -26,16 +26,49 @@ os.environ.pop("PLATE_EDGE_INVENTORY", None)
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Files whose tests share something dear, and so a process: an sshd, an adb server and a virtual board; a minute's readings.
-TOGETHER = {"boards": "boards", "test_ladder.py": "readings", "test_cpp_reference.py": "readings"}
+# Files whose tests share something dear, and so a process: an emulated board; a minute's readings.
+TOGETHER = {
+    "test_quickstart_virtual.py": "virtual board",
+    "test_virtual.py": "virtual board",
+    "test_virtual_replay.py": "virtual board",
+    "test_cpp_reference.py": "readings",
+    "test_ladder.py": "readings",
+}
+# What takes longest begins first: begun last, it would go on alone while the other processes have nothing left to do.
+LONGEST = (
+    "virtual board",
+    "test_cpp_units.py",
+    "test_train_chain.py",
+    "readings",
+    "test_verify.py",
+    "test_docs_walks.py",
+    "test_flash_real.py",
+    "test_transport_contract.py",
+    "test_faults_flash.py",
+    "test_cpp_fuzz.py",
+    "test_eval.py",
+    "test_convert_nb.py",
+    "test_bench_session.py",
+    "test_bench_count.py",
+    "test_fit_run.py",
+    "test_train_launch.py",
+    "test_qat.py",
+    "test_packaging.py",
+)
+
+
+def _group(item: pytest.Item) -> str:
+    return TOGETHER.get(item.path.name, item.path.name)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a file in one process where several run (`pytest -n 2 --dist loadgroup`)."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file in one process where several run (`--dist loadgroup`), and begins the longest first."""
     for item in items:
-        shared = TOGETHER.get(item.path.parent.name) or TOGETHER.get(item.path.name)
-        item.add_marker(pytest.mark.xdist_group(shared or item.path.name))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if hasattr(config, "workerinput"):
+        rank = {group: number for number, group in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(_group(item), len(rank)))
 
 
 @pytest.fixture(scope="session")
