@@ -308,6 +308,18 @@ def find_device(name: str, inventory: Path | None = None) -> Device:
     )
 
 
+def find_board(name: str, inventory: Path | None = None) -> Board:
+    """Returns the board of a device, or the profile of that name where no device has it: nothing is asked of a board.
+
+    Raises:
+        UsageError: Neither; see `find_device`.
+        InputError: The inventory is malformed, with file and line.
+    """
+    if name in list_profiles() and name not in load_inventory(inventory):
+        return load_profile(name)
+    return find_device(name, inventory).board
+
+
 def _device(name: str, table: Table, where: str) -> Device:
     board = load_profile(table.choice("board", list_profiles()))
     given = [kind for kind in ("ssh", "adb") if kind in table]

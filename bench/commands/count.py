@@ -54,14 +54,14 @@ def count(
     """
     from bench.counting.count import document, run_counted
     from bench.plan import Cell, side_of
-    from edge.board import find_device, list_profiles, load_profile
+    from edge.board import find_board
     from edge.bundle import elf_abi
     from edge.install import build_bundle
     from edge.photolist import SAMPLES, list_photos
     from edge.prepare import check_sets
 
     limit = parse_count(fail_above) if fail_above else None
-    board = load_profile(device) if device in list_profiles() else find_device(device, inventory).board
+    board = find_board(device, inventory)
     abi = elf_abi(board)
     if abi not in ("arm64", "armhf"):
         raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")

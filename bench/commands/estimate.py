@@ -91,9 +91,9 @@ def estimate(
 
 
 def _board(name: str, inventory: Path | None) -> Board:
-    from edge.board import find_device, list_profiles, load_profile
+    from edge.board import find_board
 
-    board = load_profile(name) if name in list_profiles() else find_device(name, inventory).board
+    board = find_board(name, inventory)
     if not board.clusters or not board.clusters[0].max_mhz:
         raise InputError(
             f"the profile {board.name} names no cores and clock, so there is nothing to estimate from.",

@@ -87,10 +87,10 @@ def _of_device(
     name: str, cpu: str | None, runtime: Path | None, inventory: Path | None
 ) -> tuple[str, str | None, Path | None]:
     """ABI, CPU and library of a device, or of a kind of board."""
-    from edge.board import find_device, list_profiles, load_profile
+    from edge.board import find_board
     from edge.runtime import runtime_for
 
-    board = load_profile(name) if name in list_profiles() else find_device(name, inventory).board
+    board = find_board(name, inventory)
     if runtime is None:
         try:
             runtime = runtime_for(board).folder

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edge.board import Board, find_device, list_profiles, load_inventory, load_profile
+from edge.board import find_board
 from edge.bundle import Bundle, save_bundle
 from edge.commandline import command
 from edge.commands.models import choose_bundle, read_choice, release_options
@@ -37,7 +37,7 @@ def bundle(
     """
     if out is not None and not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent}.", "Make it, or choose another --out.")
-    board = _board(device, inventory)
+    board = find_board(device, inventory)
     choice = read_choice(**options)
     with steps(quiet=as_json) as shown:
         report, _ = shown.board(board.name)
@@ -73,10 +73,3 @@ def _document(made: Bundle, path: Path) -> dict[str, Any]:
         "requires": manifest.requires,
         "runtime": manifest.runtime,
     }
-
-
-def _board(name: str, inventory: Path | None) -> Board:
-    """A device of the inventory, or a profile: a bundle needs no address."""
-    if name in list_profiles() and name not in load_inventory(inventory):
-        return load_profile(name)
-    return find_device(name, inventory).board

@@ -65,6 +65,14 @@ def complete_devices(context: click.Context, parameter: click.Parameter, incompl
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
 
 
+def complete_boards(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of devices and of kinds of boards for shell completion."""
+    from edge.board import list_profiles
+
+    names = [*complete_devices(context, parameter, ""), *list_profiles()]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
 def device_option(command: F) -> F:
     """`--device NAME`, passed as `device: str`."""
     return click.option(
@@ -77,7 +85,7 @@ def board_option(default: str | None = "local", text: str = "") -> Callable[[F],
     """`--device NAME` of a device or a kind of board, where nothing is asked of the board itself: `device: str`."""
     return click.option(
         "--device", type=OneName("device"), default=default, show_default=default is not None, metavar="NAME",
-        shell_complete=complete_devices, help=f"A device, or a kind of board such as rk3399.{text}",
+        shell_complete=complete_boards, help=f"A device, or a kind of board such as rk3399.{text}",
     )  # fmt: skip
 
 
