@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 # A comma before `KEY=` begins another setting; one within a value (`text_lengths=7,8`) does not.
 _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z][\w.-]*=)")
@@ -217,6 +218,11 @@ def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[...,
 
 
 SEVERAL = "`,...`: several are separated by commas, or the option is repeated."
+
+
+def given(name: str) -> bool:
+    """Says whether a parameter of the command that runs was given on its line, and is not a default."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def repeatable(option: click.Option) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
 @board_option("virtual", " Only ARM is counted.")
-@click.option("--cpu", default="cortex-a72", show_default=True, help="CPU model of QEMU.")
+@click.option("--cpu", default="cortex-a72", show_default=True, metavar="NAME", help="CPU model of QEMU.")
 @model_options(models="ppocrv3", precisions=("fp32",))
 @det_side_option(("min:736", "max:640"))
 @click.option("--runtime", "library", type=click.Path(path_type=Path), metavar="PATH",

@@ -14,7 +14,7 @@ import click
 
 from edge.board import Device, find_device
 from edge.bundle import Bundle, load_bundle
-from edge.commandline import command
+from edge.commandline import command, given
 from edge.commands.models import Choice, choose_bundle, read_choice, release_options
 from edge.commands.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.commands.steps import Steps, steps
@@ -38,7 +38,7 @@ T = TypeVar("T")
 @fleet_options
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Flash this bundle instead of making one.")
 @release_options(old=("--force",), changed="It never replaced files.")
-@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for another flash of the same board.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for another flash of the same board.")
 @click.option("--break-lock", is_flag=True, help="Take the board's lock, whoever holds it.")
 @json_option
 @inventory_option
@@ -57,6 +57,9 @@ def flash(
     Run it again after any failure: the release that was running stays until the new one is proven, and what has
     arrived is not sent again.
     """
+    inside = [name for name in ("models", "precisions", "det", "rec", "settings") if given(name)]
+    if bundle is not None and inside:
+        raise UsageError("--bundle has its models and settings inside.", "Leave out what chooses them, or --bundle.")
     devices = select_devices(device, group, inventory)
     choice = read_choice(**options)
     packed = load_bundle(bundle) if bundle is not None else None
@@ -187,7 +190,7 @@ def _show_status(device: Device, state: dict[str, Any]) -> None:
 @command()
 @fleet_options
 @click.option("--to", default="", metavar="HASH", help="Another release; the beginning of its hash is enough.")
-@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for a flash of the same board.")
 @json_option
 @inventory_option
 def rollback(
@@ -211,7 +214,7 @@ def rollback(
 @command()
 @fleet_options
 @click.option("--keep", default=2, show_default=True, help="Releases to keep, the current one among them.")
-@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for a flash of the same board.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for a flash of the same board.")
 @json_option
 @inventory_option
 def clean(

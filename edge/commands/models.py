@@ -11,6 +11,7 @@ import click
 
 from edge.board import Board
 from edge.bundle import Bundle, make_bundle
+from edge.commandline import given
 from edge.commands.options import accept_failed_option, model_options, settings_option
 from edge.errors import ModelError, UsageError
 from edge.models import load_model
@@ -82,8 +83,10 @@ def read_choice(
 
     if (det is None) != (rec is None):
         raise UsageError("--det and --rec belong together.", "Give both folders.")
-    if det is not None and models:
-        raise UsageError("--models and --det/--rec exclude each other.", "Flash one or the other.")
+    if det is not None and (models or given("precisions")):
+        raise UsageError(
+            "--models and --precision name the kit's models, --det and --rec your own.", "Give one pair or the other."
+        )
     own = None
     if det is not None and rec is not None:
         pair = load_model(det), load_model(rec)

@@ -91,7 +91,7 @@ def board_option(default: str | None = "local", text: str = "") -> Callable[[F],
 
 def fleet_options(command: F) -> F:
     """`--device NAME,...` and `--group NAME,...`, passed as tuples `device` and `group`."""
-    command = several("--group", metavar="NAME", help="All devices of a group, instead of --device.")(command)
+    command = several("--group", metavar="NAME", help="All devices of these groups, instead of --device.")(command)
     return several(
         "--device", metavar="NAME", shell_complete=complete_devices,
         help="Devices of your inventory; `local` is this computer. [default: local]",
@@ -134,12 +134,12 @@ def one_model_options(text: str = "Model set, such as plate-v1. [default: the ki
     return decorate
 
 
-def settings_option(text: str = "A setting of plate.conf.") -> Callable[[F], F]:
+def settings_option(text: str = "Settings of plate.conf.") -> Callable[[F], F]:
     """`--set KEY=VALUE,...`, passed as `settings: tuple[str, ...]` for `edge.install.parse_settings`."""
     return several("--set", "settings", pairs=True, metavar="KEY=VALUE", help=text)
 
 
-def override_option(text: str = "Override a setting of the recipe, such as data.root=DIR.") -> Callable[[F], F]:
+def override_option(text: str = "Settings of the recipe to change, such as data.root=DIR.") -> Callable[[F], F]:
     """`-o KEY=VALUE,...`, passed as `overrides: tuple[str, ...]`."""
     return several("-o", "overrides", pairs=True, metavar="KEY=VALUE", help=text)
 

@@ -50,7 +50,7 @@ _DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
 @photos_option("Photos or folders, as the arguments are.", name="more")
 @device_option
 @one_model_options()
-@settings_option("A setting of plate.conf, for this run.")
+@settings_option("Settings of plate.conf, for this run.")
 @recursive_option
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write copies with the plates drawn to this folder.")  # fmt: skip
@@ -80,7 +80,7 @@ def run(
     photos could not be read. Each photo is read once, so its time is only a hint: to measure, use `bench run`.
     """
     from edge.install import parse_settings
-    from edge.prepare import model_sets
+    from edge.prepare import check_sets, model_sets
 
     asked = parse_settings(settings)
     check_settings(asked)
@@ -88,6 +88,8 @@ def run(
     chosen = listed.photos
     copies = plan_copies(chosen, draw, force) if draw else {}
     found = find_device(device, inventory)
+    if models is not None and found.transport == "local":
+        check_sets([models])
     emulated = found.board.soc == "emulated"
     variant = f"{models or model_sets()[0]}-{precision}"
     transport = connect(found)

@@ -59,6 +59,8 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
         (["flash", "--device", "nowhere"], 2, "no device 'nowhere'"),
         (["flash", "--det", "."], 2, "--det and --rec belong together"),
         (["flash", "--precision", "fp12"], 2, "'fp12' is not one of 'fp32', 'int8'"),
+        (["flash", "--det", ".", "--rec", ".", "--precision", "fp32"], 2, "name the kit's models"),
+        (["flash", "--bundle", __file__, "--models", "plate-v1"], 2, "has its models and settings inside"),
         (["flash", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["flash", "--models", "nonsense"], 2, "no model set 'nonsense'"),
         (["clean", "--keep", "0"], 2, "the current release always stays"),

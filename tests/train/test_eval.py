@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edge.errors import InputError, ModelError, UsageError
 from edge.models import save_model
@@ -21,6 +22,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
 from edge.ocr.reader import Plate, Reader
 from edge.prepare import ModelPair
+from train.commands.evaluate import chosen_models, evaluate
 from train.dataset import Plate as TruePlate
 from train.dataset import Sample
 from train.evaluate import (
@@ -73,6 +75,27 @@ def label_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge", "train", "eval", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_set_of_the_kit_is_taken_by_name(ocr_models: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.prepare.ensure_models", lambda name, precisions, *rest: {precisions[0]: ocr_models})
+    folders = [model.folder for model in (ocr_models.det, ocr_models.rec)]
+    assert chosen_models((), "plate-v1", "fp32", ("det", "rec")) == folders
+    assert chosen_models((), "plate-v1", "fp32", ("rec",)) == folders[1:]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "Which model?"),
+        (("--model", ".", "--models", "plate-v1"), "not both"),
+        (("--model", ".", "--precision", "int8"), "--precision belongs to --models"),
+        (("--models", "plate_v1"), "Did you mean 'plate-v1'?"),
+    ],
+)
+def test_which_model_is_meant_must_be_clear(words: tuple[str, ...], says: str, label_file: Path) -> None:
+    answer = CliRunner().invoke(evaluate, ["rec", "--labels", str(label_file), *words])
+    assert isinstance(answer.exception, UsageError) and says in str(answer.exception)
 
 
 def same_plates(ours: Sequence[Plate], theirs: Sequence[Plate]) -> None:

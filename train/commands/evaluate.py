@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from edge.commandline import command
+from edge.commandline import command, given
 from edge.commands.options import jobs_option, json_option, one_model_options, settings_option, several
 from edge.errors import UsageError
 from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
@@ -125,6 +125,8 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
     if bool(paths) == (models is not None):
         raise UsageError("Which model?", "Give --model FOLDER, or --models SET, such as plate-v1; not both.")
     if models is None:
+        if given("precision"):
+            raise UsageError("--precision belongs to --models.", "A folder holds a model of one precision: leave it out.")
         return paths
     from edge.prepare import ensure_models
 

@@ -22,7 +22,7 @@ from edge.models import TASKS, Model
 @click.option("--last", is_flag=True, help="Of a run take the last checkpoint's average, not the best weights.")
 @click.option("--recipe", "recipe_name", help="Take data and export settings from this recipe, not the run's own.")
 @override_option()
-@settings_option("A setting of plate.conf for the card.")
+@settings_option("Settings of plate.conf for the card.")
 @click.option("--labels", type=click.Path(exists=True, path_type=Path), help="Also measure on this set, as `eval` does.")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a checkpoint that does not say it.")
 @click.option(

@@ -34,7 +34,7 @@ from edge.streams import printable
               help="Seed that chooses or renders the photos.")  # fmt: skip
 @click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
 @click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
-@override_option("For qat: override a setting of the recipe.")
+@override_option("For qat: settings of the recipe to change.")
 @click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
 @force_option("Replace a model that is there.")
 @json_option
