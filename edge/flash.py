@@ -20,6 +20,7 @@ from edge.bundle import Bundle, tar_entry
 from edge.errors import EdgeError, VerifyError
 from edge.manifest import MANIFEST_NAME, BundleFile
 from edge.onboard import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk
+from edge.photolabels import LABELS_NAME, read_labels
 from edge.preflight import check_board
 from edge.release import SUMS_NAME, Release, damaged_files, look, parse_look
 from edge.smoke import Answer, SmokeResult, smoke
@@ -83,7 +84,7 @@ def flash(
         root: The kit's folder on it, absolute (`edge.transport.device_root`).
         bundle: What to install.
         expected: Per variant the host's answer for the first sample photo, with which the board's is compared.
-        force: Switch on although the board's answer differs from the host's.
+        force: Switch on although the board's answer differs from the host's, or reads no sample photo.
         wait: Seconds to wait for another's lock.
         break_lock: Take the lock whoever holds it.
         smoke_timeout: Seconds for the trial run of one variant.
@@ -97,11 +98,21 @@ def flash(
         BusyError: Another flash is running.
         LinkError: The link broke; run the same again.
         DeviceError: The board lacks something (room, libraries, a writable folder), or the program fails there.
-        VerifyError: What arrived is not what was sent, or the board reads other plates than the host.
+        VerifyError: What arrived is not what was sent, the board reads other plates than the host, or
+            no sample photo.
     """
     return _Flash(transport, root, bundle, report, progress).run(
         dict(expected or {}), force=force, wait=wait, break_lock=break_lock, smoke_timeout=smoke_timeout
     )
+
+
+def sample_texts(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """Returns what stands in a bundle's sample photos, by their names; those without a label are missing."""
+    labels = bundle.sources.get(f"samples/{LABELS_NAME}")
+    if labels is None:
+        return {}
+    plates = read_labels(labels, note=lambda text: None)
+    return {name: tuple(str(plate["text"]) for plate in listed) for name, listed in plates.items() if listed}
 
 
 class _Flash:
@@ -167,7 +178,8 @@ class _Flash:
         self._step("smoke: try it on the board")
         lock.keep("smoke", self.lease)
         trial = Release(folder, self.manifest)
-        self.result.smoke = smoke(self.transport, trial, expected, timeout=smoke_timeout, force=force)
+        truth = sample_texts(self.bundle)
+        self.result.smoke = smoke(self.transport, trial, expected, truth=truth, timeout=smoke_timeout, force=force)
         self._step("publish: write everything to the disk")
         lock.run(PUBLISH, "publish", self.name, folder, lease=300, timeout=300)
         self._step("switch")

@@ -7,6 +7,7 @@ changed all of it costs a second.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from edge.runtime import Runtime, runtime_for
 from edge.smoke import MAX_OUTPUT, Answer, explain, parse_answer, smoke_sample
 from edge.transport import Transport, connect, device_root
 from edge.transport.base import Progress
+from edge.transport.local import LocalTransport
 
 Report = Callable[[str], None]
 _MAKING = threading.Lock()
@@ -73,9 +75,16 @@ def build_for(
     from edge.toolchain import build_program
 
     chosen = runtime or runtime_for(board)
-    report(f"building plate_ocr for {board.name}")
     folder = None if chosen.source == "wheel" else chosen.folder
-    return build_program(board.abi, runtime_dir=folder, cpu=board.cpu or None).program, chosen
+    said: list[str] = []
+
+    def building(*_: object) -> None:
+        # Said only where something is built: mostly the program is there.
+        if not said:
+            said.append(f"building plate_ocr for {board.name}")
+            report(said[0])
+
+    return build_program(board.abi, runtime_dir=folder, cpu=board.cpu or None, progress=building).program, chosen
 
 
 def ensure_installed(
@@ -133,13 +142,14 @@ def flash_device(
     break_lock: bool = False,
     report: Report = lambda text: None,
     progress: Progress | None = None,
+    transport: Transport | None = None,
 ) -> FlashResult:
-    """Flashes one device; see `edge.flash.flash`."""
-    transport = connect(device)
+    """Flashes one device, over an open way or one for this call; see `edge.flash.flash`."""
+    link = transport or connect(device)
     try:
         return flash(
-            transport,
-            device_root(transport, device),
+            link,
+            device_root(link, device),
             bundle,
             expected=expected,
             force=force,
@@ -149,7 +159,8 @@ def flash_device(
             progress=progress,
         )
     finally:
-        transport.close()
+        if transport is None:
+            link.close()
 
 
 _SIZES = """
@@ -189,8 +200,8 @@ def host_answers(
 ) -> dict[str, Answer]:
     """Returns what this host reads in the trial photo, per variant, to compare a board's answer with.
 
-    The host runs the same program with the x86 `.nb` files of the same models, in the release on the local board.
-    Nothing is compared on the local board itself.
+    The host runs the same program with the x86 `.nb` files of the same models. Nothing is installed for it, and nothing
+    is compared on the local board itself.
 
     Args:
         device: The board that will be flashed.
@@ -210,26 +221,29 @@ def host_answers(
     local = find_device("local") if device.name != "local" else None
     if local is None or local.board.abi != "host":
         return {}
-    report("reading the trial photo on this host")
     host_settings = {**(settings or {}), "threads": "1", "power_mode": "none"}
-    release = ensure_installed(local, sets, precisions, report, settings=host_settings)
-    answers: dict[str, Answer] = {}
-    transport = connect(local)
-    for variant in release.variants:
-        answers[variant] = _host_answer(transport, release, variant, photo)
-    return answers
+    # Only run from where its files lie: what this host has switched on is another matter.
+    trial = build_bundle(local.board, sets, precisions, report, settings=host_settings)
+    return {variant: _host_answer(trial, variant, photo, report) for variant in sorted(trial.manifest.variants)}
 
 
-def _host_answer(transport: Transport, release: Release, variant: str, photo: Path) -> Answer:
-    key = hashlib.sha256(f"{release.hash} {variant} {cached_sha256(photo)}".encode()).hexdigest()[:32]
+def _host_answer(bundle: Bundle, variant: str, photo: Path, report: Report) -> Answer:
+    """Returns what a bundle of this host reads; kept, since neither changes."""
+    key = hashlib.sha256(f"{bundle.hash} {variant} {cached_sha256(photo)}".encode()).hexdigest()[:32]
     note = cache_dir("answers") / f"{key}.json"
     if not note.is_file():
-        argv, env = release.command(variant, "run", str(photo))
-        result = transport.run(argv, env=env, timeout=180, max_output=MAX_OUTPUT)
-        explain(result, transport, variant)
-        parse_answer(result.stdout, transport.name)
+        report(f"reading the trial photo with {variant} on this host")
+        with tempfile.TemporaryDirectory(prefix="plate-edge-") as folder:
+            for path, source in bundle.sources.items():
+                place = Path(folder) / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(source.resolve())
+            argv, env = Release(folder, bundle.manifest).command(variant, "run", str(photo.resolve()))
+            result = LocalTransport().run(argv, env=env, timeout=180, max_output=MAX_OUTPUT)
+        explain(result, LocalTransport(), variant)
+        parse_answer(result.stdout, "this host")
         write_atomic(note, result.stdout)
-    return parse_answer(note.read_text(encoding="utf-8"), transport.name)
+    return parse_answer(note.read_text(encoding="utf-8"), "this host")
 
 
 def installed_release(transport: Transport, device: Device) -> Release:

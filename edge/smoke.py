@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from edge.ending import ended_by, ended_there, signal_number
 from edge.errors import DeviceError, VerifyError
+from edge.ocr.text import normal_text
 from edge.release import Release
 from edge.transport.base import Result, Transport
 
@@ -85,6 +87,8 @@ class SmokeResult:
         agrees: Whether it agrees; True when it was not compared.
         iou: Smallest IoU of a pair of boxes; 1.0 when there are none.
         seconds: Wall time, loading included.
+        reads: Whether it reads at least one sample photo: as its label says, or anything where there is none.
+        truth: What stands in the photo of `answer`; empty when that is not known.
     """
 
     answer: Answer
@@ -92,6 +96,8 @@ class SmokeResult:
     agrees: bool
     iou: float
     seconds: float
+    reads: bool = True
+    truth: tuple[str, ...] = ()
 
 
 def smoke(
@@ -99,43 +105,69 @@ def smoke(
     release: Release,
     expected: Mapping[str, Answer],
     *,
+    truth: Mapping[str, Sequence[str]] | None = None,
     timeout: float = 180.0,
     force: bool = False,
 ) -> dict[str, SmokeResult]:
-    """Runs every variant of a release on its first sample photo.
+    """Runs every variant of a release on its first sample photo, and on the others until it reads one.
 
     Args:
         transport: The board.
         release: On it, not necessarily switched on.
         expected: Per variant the host's answer; variants that are not in it are only run.
+        truth: Per photo (its name) the texts that stand in it.
         timeout: Seconds per variant.
-        force: Let a different answer pass.
+        force: Let a different answer pass, and one that reads nothing.
 
     Returns:
         Per variant the result; empty when the release has no sample photo.
 
     Raises:
         DeviceError: The program does not run; says why as far as the loader or the signal tells.
-        VerifyError: It answers nonsense, or reads other plates than the host.
+        VerifyError: It answers nonsense, reads other plates than the host, or reads no sample photo.
     """
     results: dict[str, SmokeResult] = {}
-    photo = smoke_sample(release.samples)
-    if photo is None:
-        return results
-    for variant in release.variants:
-        argv, env = release.command(variant, "run", photo)
-        answer = transport.run(argv, env=env, timeout=timeout, max_output=MAX_OUTPUT)
-        explain(answer, transport, variant)
-        found = parse_answer(answer.stdout, transport.name)
-        result = compare(found, expected.get(variant), "int8" in variant, answer.seconds)
+    photos = sorted(release.samples, key=lambda path: PurePosixPath(path).name)
+    for variant in release.variants if photos else ():
+        until = time.monotonic() + timeout
+
+        def read(photo: str, variant: str = variant, until: float = until) -> tuple[Answer, float]:
+            argv, env = release.command(variant, "run", photo)
+            left = max(1.0, until - time.monotonic())
+            answer = transport.run(argv, env=env, timeout=left, max_output=MAX_OUTPUT)
+            explain(answer, transport, variant)
+            return parse_answer(answer.stdout, transport.name), answer.seconds
+
+        found, seconds = read(photos[0])
+        result = compare(found, expected.get(variant), "int8" in variant, seconds)
         if not result.agrees and not force:
             raise VerifyError(_difference(result, expected[variant], transport.name, variant), _ADVICE)
+        shown = {photo: tuple((truth or {}).get(PurePosixPath(photo).name, ())) for photo in photos}
+        reads = _is_read(found, shown[photos[0]]) or any(_is_read(read(photo)[0], shown[photo]) for photo in photos[1:])
+        result = replace(result, reads=reads, truth=shown[photos[0]])
+        if not reads and not force:
+            raise VerifyError(_unread(result, PurePosixPath(photos[0]).name, len(photos), transport.name, variant), _UNFIT)
         results[variant] = result
     return results
 
 
+def _is_read(answer: Answer, truth: Sequence[str]) -> bool:
+    """Whether one of the plates in a photo is read; without labels, whether anything is."""
+    return any(not truth or normal_text(text)[0] in truth for text in answer.texts)
+
+
+def _unread(result: SmokeResult, photo: str, count: int, board: str, variant: str) -> str:
+    said, truth = (", ".join(texts) for texts in (result.answer.texts, result.truth))
+    first = f"{said or 'nothing'} in {photo}" + (f", which shows {truth}" if truth else "")
+    return f"{variant} reads none of the {count} sample photos right on {board}: {first}."
+
+
+_STAYS = "What ran before still runs."
 _ADVICE = (
-    "The release that was running is still switched on. Is the runtime of the release that made the .nb? "
+    f"{_STAYS} Is the runtime of the release that made the .nb? --accept-failed switches it on all the same."
+)
+_UNFIT = (
+    f"{_STAYS} Are both models trained, and made for each other's output? For plates of another kind than the samples': "
     "--accept-failed switches it on all the same."
 )
 

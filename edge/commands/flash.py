@@ -75,22 +75,29 @@ def _flash(
 
     report, progress = shown.board(device.name)
     expected: dict[str, Answer] = {}
-    if packed is None:
-        packed = choose_bundle(device.board, choice, report)
-        if choice.sets:
-            expected = host_answers(
-                device, packed, choice.sets, choice.precisions, report, settings=choice.settings
-            )
-    return flash_device(
-        device,
-        packed,
-        expected=expected,
-        force=choice.accept_failed,
-        wait=wait,
-        break_lock=break_lock,
-        report=report,
-        progress=progress,
-    )
+    transport = connect(device)
+    try:
+        # Whether the board is there is told before minutes of building, not after them.
+        look(transport, device_root(transport, device))
+        if packed is None:
+            packed = choose_bundle(device.board, choice, report)
+            if choice.sets:
+                expected = host_answers(
+                    device, packed, choice.sets, choice.precisions, report, settings=choice.settings
+                )
+        return flash_device(
+            device,
+            packed,
+            expected=expected,
+            force=choice.accept_failed,
+            wait=wait,
+            break_lock=break_lock,
+            report=report,
+            progress=progress,
+            transport=transport,
+        )
+    finally:
+        transport.close()
 
 
 def _flash_json(done: FlashResult) -> dict[str, Any]:
@@ -104,7 +111,13 @@ def _flash_json(done: FlashResult) -> dict[str, Any]:
         "sent_bytes": done.sent_bytes,
         "reused_files": done.reused_files,
         "smoke": {
-            name: {"texts": item.answer.texts, "compared": item.compared, "agrees": item.agrees, "iou": item.iou}
+            name: {
+                "texts": item.answer.texts,
+                "compared": item.compared,
+                "agrees": item.agrees,
+                "iou": item.iou,
+                "reads": item.reads,
+            }
             for name, item in done.smoke.items()
         },
         "seconds": {name: round(value, 4) for name, value in done.seconds.items()},
@@ -122,6 +135,8 @@ def _flash_text(device: Device, done: FlashResult) -> str:
     ]
     for variant, item in done.smoke.items():
         same = "as on the host" if item.compared and item.agrees else "NOT as on the host" if item.compared else ""
+        if not item.reads:
+            same += f"{', ' if same else ''}and NO sample photo right (accepted)"
         lines.append(f"  {variant} reads {', '.join(item.answer.texts) or 'nothing'} {same}".rstrip())
     if done.previous and done.previous != done.release.hash:
         lines.append(f"  before: {done.previous} (`edge rollback --device {device.name}` goes back)")

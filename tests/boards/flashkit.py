@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
     if (!fgets(line, sizeof line, f)) return 4;
     fclose(f);
     line[strcspn(line, "\n")] = 0;
+    if (!strcmp(line, "NOTHING")) { puts("{\"image\": \"x\", \"plates\": [], \"ms\": {\"total\": 1}}"); return 0; }
     if (!strcmp(line, "HANG")) for (;;) sleep(1);
     if (!strcmp(line, "CRASH")) *(volatile int *)0 = plate_library();
     if (!strcmp(line, "GARBAGE")) { for (int i = 0; i < 4000; ++i) putchar(i * 7 % 251); return 0; }
@@ -120,20 +121,31 @@ def local_board() -> Board:
 
 
 def make_release(
-    folder: Path, text: str = "皖A12345", *, board: Board | None = None, abi: str = "x86_64", opt: bytes = OPT
+    folder: Path,
+    text: str = "皖A12345",
+    *,
+    board: Board | None = None,
+    abi: str = "x86_64",
+    opt: bytes = OPT,
+    labels: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """A bundle of some 0.5 MB; `text` is what its program reads."""
+    """A bundle of some 0.5 MB; `text` is what its program reads, `labels` what stands in its photos, if that is known."""
     shared = folder / f"program-{abi}"
     program, library = shared / "plate_ocr", shared / "libpaddle_light_api_shared.so"
     if not program.is_file():
         compile_program(shared, abi)
     target = "x86" if abi == "x86_64" else "arm"
     pair = make_pair(folder / f"models-{abi}-{abs(hash(text))}", text, target=target, opt=opt)
-    samples = folder / "samples"
+    samples = folder / ("samples" if labels is None else f"samples-{abs(hash(tuple(labels.items())))}")
     samples.mkdir(exist_ok=True)
-    (samples / "photo.jpg").write_bytes(b"\xff\xd8" + bytes(range(256)) * 200)
+    for name in labels or ("photo.jpg",):
+        (samples / name).write_bytes(b"\xff\xd8" + bytes(range(256)) * 200)
+    if labels is not None:
+        box = [[0, 0], [100, 0], [100, 30], [0, 30]]
+        truth = {name: [{"text": shown, "box": box}] for name, shown in labels.items()}
+        (samples / "labels.json").write_text(json.dumps(truth), encoding="utf-8")
     return make_bundle(
-        board or local_board(), program, make_runtime(library), [pair], samples=sorted(samples.glob("*.jpg"))
+        board or local_board(), program, make_runtime(library), [pair], samples=sorted(samples.iterdir())
     )
 
 
