@@ -31,8 +31,8 @@ from bench.result import Result
 from bench.target import Target
 from bench.timebox import TimeBox
 from bench.tuneboard import Tuning, bound
-from edge.ending import ended_there
 from edge.errors import DeviceError, EdgeError, LinkError, UsageError
+from edge.smoke import ended_there
 
 ATTEMPTS = 3
 SAMPLE_SECONDS = 2.0

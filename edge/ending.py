@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
 
 from edge.errors import EdgeError, HostError, ModelError
 from edge.processor import NEEDS, Processor, host_processor
-
-if TYPE_CHECKING:
-    from edge.transport.base import Transport
 
 _MEANS = {
     signal.SIGILL: "an illegal instruction",
@@ -22,7 +18,7 @@ _MEANS = {
     signal.SIGTERM: "a request to end",
     signal.SIGXCPU: "a limit on CPU time",
 }
-_KILLED = "Something else ended it; `dmesg` says whether the kernel did, for lack of memory."
+KILLED = "Something else ended it; `dmesg` says whether the kernel did, for lack of memory."
 
 
 def signal_number(code: int) -> int:
@@ -83,36 +79,5 @@ def ended_here(
         why, step = illegal_instruction(library or program, host_processor())
         return HostError(f"{said}: {why}.", step)
     if number == signal.SIGKILL:
-        return HostError(f"{said}.", _KILLED)
+        return HostError(f"{said}.", KILLED)
     return kind(f"{said}.", hint)
-
-
-def ended_there(number: int, transport: Transport) -> tuple[str, str]:
-    """What can be said of `plate_ocr` that a signal ended on a board: a clause for the message (may be empty), a hint.
-
-    Args:
-        number: Of the signal.
-        transport: The board, whose `/proc/cpuinfo` is read after a SIGILL.
-    """
-    if number == signal.SIGKILL:
-        return "", _KILLED.replace("`dmesg`", "`dmesg` there")
-    if number != signal.SIGILL:
-        return "", ""
-    from edge.cpuinfo import FEATURES
-    from edge.processor import parse_processor
-
-    try:
-        info = transport.run(["cat", "/proc/cpuinfo"], timeout=20).stdout
-    except EdgeError:
-        info = ""
-    processor = parse_processor(info, "")
-    arm = [name for name in FEATURES if name in processor.flags]
-    if processor.flags and ("sse2" in processor.flags or not arm):
-        return illegal_instruction("Paddle Lite", processor, f"the processor of {transport.name}")
-    if not processor.flags:
-        return f"the features of {transport.name}'s cores are not known", "`edge probe` shows the board's cores."
-    lacks = ", ".join(name for name in FEATURES if name not in processor.flags and name != "neon")
-    return (
-        f"the cores of {transport.name} list {', '.join(arm)} and lack {lacks}",
-        "Take a library that was built for such cores: the profile names one, and `edge probe` compares board and profile.",
-    )

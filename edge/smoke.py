@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from edge.ending import ended_by, ended_there, signal_number
-from edge.errors import DeviceError, VerifyError
+from edge.cpuinfo import FEATURES
+from edge.ending import KILLED, ended_by, illegal_instruction, signal_number
+from edge.errors import DeviceError, EdgeError, VerifyError
 from edge.ocr.text import normal_text
+from edge.processor import parse_processor
 from edge.release import Release
 from edge.transport.base import Result, Transport
 
@@ -203,6 +206,34 @@ def explain(result: Result, transport: Transport, what: str) -> None:
         if match:
             raise DeviceError(f"plate_ocr does not start on {board}: {meaning.format(*match.groups())}.", step)
     raise DeviceError(f"plate_ocr ({what}) failed on {board} with code {result.code}." + (f"\n{tail}" if tail else ""))
+
+
+def ended_there(number: int, transport: Transport) -> tuple[str, str]:
+    """What can be said of `plate_ocr` that a signal ended on a board: a clause for the message (may be empty), a hint.
+
+    Args:
+        number: Of the signal.
+        transport: The board, whose `/proc/cpuinfo` is read after a SIGILL.
+    """
+    if number == signal.SIGKILL:
+        return "", KILLED.replace("`dmesg`", "`dmesg` there")
+    if number != signal.SIGILL:
+        return "", ""
+    try:
+        info = transport.run(["cat", "/proc/cpuinfo"], timeout=20).stdout
+    except EdgeError:
+        info = ""
+    processor = parse_processor(info, "")
+    arm = [name for name in FEATURES if name in processor.flags]
+    if processor.flags and ("sse2" in processor.flags or not arm):
+        return illegal_instruction("Paddle Lite", processor, f"the processor of {transport.name}")
+    if not processor.flags:
+        return f"the features of {transport.name}'s cores are not known", "`edge probe` shows the board's cores."
+    lacks = ", ".join(name for name in FEATURES if name not in processor.flags and name != "neon")
+    return (
+        f"the cores of {transport.name} list {', '.join(arm)} and lack {lacks}",
+        "Take a library that was built for such cores: the profile names one, and `edge probe` compares board and profile.",
+    )
 
 
 def parse_answer(text: str, where: str) -> Answer:
