@@ -22,6 +22,7 @@ from edge.archive import extract
 from edge.board import Board
 from edge.elf import ElfFacts, check_abi, merge_versions, missing_needed, read_elf
 from edge.errors import InputError, ModelError, UsageError, VerifyError
+from edge.jpeg_library import program_decoder
 from edge.manifest import MANIFEST_NAME, BundleFile, Manifest, parse_manifest
 from edge.models import Model, check_feed, read_dictionary
 from edge.nbheader import read_nb_header
@@ -128,7 +129,8 @@ def make_bundle(
     photos = samples if samples is not None else sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("labels.json")])
     for photo in photos:
         sources[f"samples/{photo.name}"] = (photo, "sample")
-    licences = _add_licences(sources)
+    decoder = program_decoder(program)
+    licences = _add_licences(sources, decoder)
     files = tuple(_file(path, source, kind) for path, (source, kind) in sorted(sources.items()))
     program_facts = elf.pop("bin/plate_ocr")
     everything = [program_facts, *elf.values()]
@@ -137,7 +139,7 @@ def make_bundle(
         abi=elf_abi(board),
         kit=__version__,
         files=files,
-        program=program_facts.to_json(),
+        program={**program_facts.to_json(), "jpeg": decoder},
         libraries={name: facts.to_json() for name, facts in sorted(elf.items())},
         requires={
             "libraries": sorted({need for facts in everything for need in facts.needed if need in USERLAND} - own),
@@ -253,7 +255,7 @@ def variant_config(board: Board, pair: ModelPair, settings: Mapping[str, str]) -
     return override(fit_cards(base, pair.det.card, pair.rec.card), settings)
 
 
-def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:
+def _add_licences(sources: dict[str, tuple[Path, str]], decoder: str) -> list[dict[str, str]]:
     places = {}
     for name in ("LICENSE", "NOTICE"):
         file = kit_source(name)
@@ -261,11 +263,13 @@ def _add_licences(sources: dict[str, tuple[Path, str]]) -> list[dict[str, str]]:
             sources[name] = (file, "licence")
             places[name] = name
     place, notice = places.get("LICENSE", ""), places.get("NOTICE", "")
+    turbo = {"component": decoder, "licence": "IJG AND BSD-3-Clause", "file": notice}
     return [
         {"component": "plate-edge-kit", "licence": "Apache-2.0", "file": place},
         {"component": "Paddle Lite", "licence": "Apache-2.0", "file": place},
         {"component": "PP-OCRv3 weights (PaddleOCR)", "licence": "Apache-2.0", "file": place},
         {"component": "stb_image", "licence": "MIT OR Unlicense", "file": notice},
+        *([turbo] if decoder.startswith("libjpeg-turbo") else []),
     ]
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from edge.board import Device, inventory_path, load_inventory
 from edge.errors import EdgeError
+from edge.jpeg_library import host_library
 from edge.ocr.draw import find_font
 from edge.paths import cache_dir
 from edge.prepare import model_sets
 from edge.processor import NEEDS, SHOWN, Processor, host_processor
+from edge.toolchain import host_abi
 from edge.transport import connect
 
 LEVELS = ("ok", "warn", "fail")
@@ -128,8 +130,14 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
     stb = any(Path(folder, "stb", "stb_image.h").is_file() for folder in ("/usr/include", "/usr/local/include"))
     yield Finding(
         "host", "stb_image.h", "ok" if stb else "fail",
-        "found" if stb else "not found; the program decodes photos with it",
+        "found" if stb else "not found; the program decodes PNGs with it",
         "" if stb else f"{APT}libstb-dev",
+    )  # fmt: skip
+    turbo = host_library(host_abi()) is not None
+    yield Finding(
+        "host", "libjpeg.a", "ok" if turbo else "warn",
+        "found" if turbo else "not found; it is fetched from Debian where that can be, or stb_image refuses some JPEGs",
+        "" if turbo else f"{APT}libjpeg-dev",
     )  # fmt: skip
     font = find_font()
     yield Finding(

@@ -13,11 +13,12 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import BuildError, HostError, InputError, UsageError
+from edge.jpeg_library import jpeg_library
 from edge.paths import cache_dir, cpp_dir, locked, write_atomic
 
 SOURCE = cpp_dir()
@@ -47,6 +48,7 @@ class BuildResult:
         abi: What it was built for.
         seconds: How long the build took when it was made.
         skipped: True when nothing had to be done now.
+        jpeg: What decodes JPEGs in it; with stb_image, why it is not libjpeg-turbo.
     """
 
     program: Path
@@ -55,6 +57,7 @@ class BuildResult:
     abi: str
     seconds: float
     skipped: bool
+    jpeg: str
 
 
 def host_abi() -> str:
@@ -101,9 +104,12 @@ def build_program(
     if abi not in ABIS:
         raise UsageError(f"unknown ABI {abi!r}.", f"Known: {', '.join(ABIS)}, host.")
     library, include = _runtime(abi, runtime_dir)
+    jpeg = jpeg_library(abi, host_abi(), lambda text: progress(0, 1, text) if progress else None)
     options = {
         "PLATE_LIBRARY": str(library or ""),
         "PLATE_INCLUDE": str(include or ""),
+        "PLATE_JPEG_LIBRARY": str(jpeg.archive or ""),
+        "PLATE_JPEG_INCLUDE": ";".join(map(str, jpeg.includes)),
         "PLATE_CPU": cpu or "",
         "PLATE_SANITIZE": "ON" if sanitize else "OFF",
         "PLATE_STATIC_LIBSTDCXX": "ON" if static_libstdcxx else "OFF",
@@ -112,7 +118,7 @@ def build_program(
         "PLATE_SLOW_PERCENT": slow.partition(":")[2] or "15",
         "CMAKE_BUILD_TYPE": "Debug" if sanitize else "Release",
     }
-    result = build_cmake(SOURCE, "plate_ocr", abi, options, content=library, progress=progress)
+    result = build_cmake(SOURCE, "plate_ocr", abi, options, content=[library, jpeg.archive], progress=progress)
     if library is not None:
         link_folder(library.parent, result.folder / "lib")
     return BuildResult(
@@ -122,6 +128,7 @@ def build_program(
         abi=abi,
         seconds=result.seconds,
         skipped=result.skipped,
+        jpeg="libjpeg-turbo" if jpeg.archive else f"stb_image ({jpeg.why})",
     )
 
 
@@ -140,7 +147,7 @@ def build_cmake(
     abi: str,
     options: dict[str, str],
     *,
-    content: Path | None = None,
+    content: Sequence[Path | None] = (),
     progress: Progress | None = None,
 ) -> CmakeBuild:
     """Builds any CMake project for an ABI, in a cache folder of its own.
@@ -150,7 +157,7 @@ def build_cmake(
         name: For the folder's name and messages.
         abi: One of `ABIS`.
         options: CMake variables.
-        content: A file whose content matters to the build beside the sources.
+        content: Files whose content matters to the build beside the sources; None is nobody's.
         progress: See `build_program`.
 
     Raises:
@@ -231,16 +238,16 @@ def _compiler(abi: str) -> str:
     raise HostError(f"There is no C++ compiler for {abi} ({names[0]}).", f"apt-get install {package}")
 
 
-def _key(source: Path, abi: str, options: dict[str, str], compiler: str, content: Path | None) -> str:
+def _key(source: Path, abi: str, options: dict[str, str], compiler: str, content: Sequence[Path | None]) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(source)}\0".encode())
         digest.update(path.read_bytes())
     digest.update(Path(__file__).with_name("__init__.py").read_bytes())
     facts = {"abi": abi, "options": options, "compiler": compiler, "ndk": os.environ.get("ANDROID_NDK_HOME", "")}
-    if content is not None:
-        status = content.stat()
-        facts["content"] = f"{content} {status.st_size} {status.st_mtime_ns}"
+    for file in filter(None, content):
+        status = file.stat()
+        facts[str(file)] = f"{status.st_size} {status.st_mtime_ns}"
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 

@@ -19,7 +19,8 @@ if [ "$(clang-format --version | sed -n 's/.*version \([0-9]*\).*/\1/p')" = 14 ]
     find cpp \( -name '*.cc' -o -name '*.h' \) -exec clang-format --dry-run --Werror {} +
 fi
 mkdir -p "$build"
-cmake -S cpp -B "$build" -G Ninja >"$build/cmake.log" || { cat "$build/cmake.log" >&2; exit 1; }
+jpeg=$(ls /usr/lib/*/libjpeg.a 2>/dev/null | head -n 1)
+cmake -S cpp -B "$build" -G Ninja -DPLATE_JPEG_LIBRARY="$jpeg" >"$build/cmake.log" || { cat "$build/cmake.log" >&2; exit 1; }
 
 # All files of a folder are looked at as one: nine tenths of the time would go into the standard library's headers, again
 # for each of them. What holds for a file by itself (its includes) the compiler sees.
@@ -27,8 +28,8 @@ rm -rf "$build/one"
 for folder in src apps tests; do
     mkdir -p "$build/one/$folder"
     [ ! -e "cpp/$folder/.clang-tidy" ] || cp "cpp/$folder/.clang-tidy" "$build/one/$folder/"
-    # stb.cc is another project's code.
-    grep -o "\"file\": \"[^\"]*/cpp/$folder/[^\"]*\"" "$build/compile_commands.json" | cut -d '"' -f 4 | grep -v '/stb\.cc$' |
+    # png.cc and jpeg_stb.cc hold another project's code.
+    grep -o "\"file\": \"[^\"]*/cpp/$folder/[^\"]*\"" "$build/compile_commands.json" | cut -d '"' -f 4 | grep -v -e '/png\.cc$' -e '/jpeg_stb\.cc$' |
         LC_ALL=C sort -u | sed 's|.*|#include "&"  // NOLINT|' >"$build/one/$folder/all.cc"
 done
 flags="-std=c++17 -Wall -Wextra -Wshadow -Icpp/include -Icpp/src -Icpp/tests -I$build/generated -isystem $build/stb_include"

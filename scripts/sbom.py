@@ -3,7 +3,8 @@
     python scripts/sbom.py [EXTRA ...] > sbom.json
 
 The same environment gives the same bytes: there is no time and no random serial number in it. What is no package of pip's
-has the SHA-256 of the file that is really there: libraries inside Paddle Lite's wheel, weights, models, stb_image.
+has the SHA-256 of the file that is really there: libraries inside Paddle Lite's wheel, weights, models,
+libjpeg-turbo, stb_image.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def bill(extras: tuple[str, ...]) -> dict[str, object]:
     for name, distribution in sorted(closure(KIT, extras).items()):
         component = _component(name, distribution.version, _licence(distribution) or LICENCES.get(name, ""))
         components.append({**component, "purl": f"pkg:pypi/{name}@{distribution.version}"})
-    components += [*_inside(), *_models(), *_stb()]
+    components += [*_inside(), *_models(), *_libjpeg(), *_stb()]
     version = metadata.version(KIT)
     subject = {"type": "application", "name": KIT, "version": version, "purl": f"pkg:pypi/{KIT}@{version}"}
     head = {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1}
@@ -102,6 +103,19 @@ def _stb() -> list[dict[str, object]]:
     match = re.search(r"stb_image - v([\d.]+)", STB.read_text(encoding="utf-8", errors="replace")[:500])
     made = _component("stb_image", match[1] if match else "", "MIT OR Unlicense", STB)
     return [{**made, "purl": "pkg:deb/debian/libstb"}]
+
+
+def _libjpeg() -> list[dict[str, object]]:
+    """The library that programs for this host decode JPEGs with; nothing where there is none."""
+    from edge.jpeg_library import jpeg_library
+    from edge.toolchain import host_abi
+
+    found = jpeg_library(host_abi(), host_abi())
+    if found.archive is None:
+        return []
+    named = re.search(rb"libjpeg-turbo version ([\d.]+)", found.archive.read_bytes())
+    made = _component("libjpeg-turbo", named[1].decode() if named else "", "IJG AND BSD-3-Clause", found.archive)
+    return [{**made, "purl": "pkg:deb/debian/libjpeg-turbo"}]
 
 
 def _component(name: str, version: str, licence: str, file: Path | None = None) -> dict[str, object]:

@@ -13,7 +13,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'error: %s\nhint:  %s\n' "$1" "$2" >&2; exit 5; }
 
 # Packages whose absence stops the work (the font renders the plates that int8 is calibrated on); of the last line, only some tests are skipped with their reason.
-packages_run="g++ cmake ninja-build make libstb-dev fonts-noto-cjk"
+packages_run="g++ cmake ninja-build make libstb-dev libjpeg-dev fonts-noto-cjk"
 packages_boards="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static binfmt-support arch-test mmdebstrap \
 openssh-client adb"
 packages_test="openssh-server chromium clang-tidy clang-format qemu-user iproute2 postgresql"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from edge.ending import ended_here
 from edge.errors import EdgeError, ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
-from edge.ocr.detect import det_post, det_pre
+from edge.ocr.detect import det_post, det_pre, jpeg_scale
 from edge.ocr.geometry import Points
-from edge.ocr.image import load_image
+from edge.ocr.image import Photo, load_image, load_photo
 from edge.ocr.reader import Network, Plate
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
 from train.dataset import Sample
@@ -70,6 +71,26 @@ class SharedReader:
             bgr: uint8 [height, width, 3].
             configs: Settings.
         """
+        return self._read(Photo(bgr, (bgr.shape[0], bgr.shape[1])), configs)
+
+    def read_file(self, path: Path, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
+        """Returns one output for each setting, a JPEG decoded as each asks for (`jpeg_scale`).
+
+        Args:
+            path: Of the photo.
+            configs: Settings.
+        """
+        alike: dict[Any, list[int]] = {}
+        for index, config in enumerate(configs):
+            alike.setdefault(_values(config, "jpeg_scale", "det_limit"), []).append(index)
+        outputs: dict[int, PhotoOutput] = {}
+        for members in alike.values():
+            photo = load_photo(path, partial(jpeg_scale, config=configs[members[0]]))
+            outputs.update(zip(members, self._read(photo, [configs[index] for index in members]), strict=True))
+        return [outputs[index] for index in range(len(configs))]
+
+    def _read(self, photo: Photo, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
+        height, width = photo.size
         maps: dict[Any, np.ndarray] = {}
         boxes: dict[Any, list[Points]] = {}
         matrices: dict[Any, np.ndarray] = {}
@@ -77,16 +98,16 @@ class SharedReader:
         for config in configs:
             map_key = _values(config, "det_limit", "det_mean", "det_std")
             if map_key not in maps:
-                maps[map_key] = self.det.run(det_pre(bgr, config))
+                maps[map_key] = self.det.run(det_pre(photo.bgr, config, photo.size))
             box_key = (map_key, _values(config, "det_", "box_"))
             if box_key not in boxes:
-                boxes[box_key] = det_post(maps[map_key], bgr.shape[1], bgr.shape[0], config)
+                boxes[box_key] = det_post(maps[map_key], width, height, config)
             plates = []
             for box in boxes[box_key] if self.rec else []:
                 rec_key = (box.tobytes(), _values(config, "rec_"))
                 if rec_key not in matrices:
                     assert self.rec is not None
-                    matrices[rec_key] = self.rec.run(rec_pre(crop_plate(bgr, box), config))
+                    matrices[rec_key] = self.rec.run(rec_pre(crop_plate(photo.bgr, box / photo.scale), config))
                 text, score = rec_post(matrices[rec_key], self.characters, config)
                 if keep_text(text, score, config):
                     plates.append(Plate(box, text, score))
@@ -225,9 +246,9 @@ class _NoDetector:
 
 def _work(reader: SharedReader, item: tuple[Path, np.ndarray | None], configs: Sequence[PipelineConfig]) -> Any:
     path, quad = item
-    bgr = load_image(path)
     if quad is None:
-        return reader.read(bgr, configs)
+        return reader.read_file(path, configs)
+    bgr = load_image(path)
     return reader.read_crop(crop_plate(bgr, quad) if quad.size else bgr, configs)
 
 

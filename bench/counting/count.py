@@ -23,7 +23,7 @@ from edge.errors import BuildError, DeviceError, HostError
 from edge.paths import cache_dir
 
 INFERENCE = ("det_infer", "rec_infer")
-# Decoding is stb's and libjpeg's work, inference the runtime's; the rest is the kit's own.
+# Decoding is libjpeg-turbo's work, inference the runtime's; the rest is the kit's own.
 OURS = tuple(stage for stage in STAGES if stage != "decode" and stage not in INFERENCE)
 EMULATORS = {"arm64": "qemu-aarch64", "armhf": "qemu-arm"}
 SYSROOTS = {"arm64": "/usr/aarch64-linux-gnu", "armhf": "/usr/arm-linux-gnueabihf"}

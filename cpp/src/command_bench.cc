@@ -6,6 +6,7 @@
 
 #include "plate/args.h"
 #include "plate/commands.h"
+#include "plate/decode.h"
 #include "plate/host_info.h"
 #include "plate/output.h"
 #include "plate/photos.h"
@@ -26,7 +27,11 @@ struct Limits {
 class Bench {
   public:
     Bench(const Config& config, std::vector<std::string> paths)
-        : paths_(std::move(paths)), answers_(paths_.size()), usable_(paths_.size(), true), pipeline_(config) {}
+        : paths_(std::move(paths)),
+          answers_(paths_.size()),
+          warnings_(paths_.size()),
+          usable_(paths_.size(), true),
+          pipeline_(config) {}
 
     ExitCode run(const Config& config, const Limits& limits) {
         print_start(config);
@@ -84,7 +89,7 @@ class Bench {
         json_.clear();
         json_.open_object().item("event", "load").key("ms").open_object();
         json_.key("det").number(pipeline_.detector_load_ms(), 6);
-        json_.key("rec").number(pipeline_.recogniser_load_ms(), 6).close_object();
+        json_.key("rec").number(pipeline_.recogniser_load_ms(), 6).close_object().item("jpeg", jpeg_library());
         write_memory();
         print_line(json_.close_object());
     }
@@ -151,6 +156,7 @@ class Bench {
         std::optional<std::vector<PlateText>>& first = answers_[index];
         if (!first) {
             first = result_.plates;
+            warnings_[index] = result_.warnings;
         } else if (why_.empty() && !same(*first, result_.plates)) {
             why_ = "the answer for " + paths_[index] + " changed between iterations";
         }
@@ -179,6 +185,7 @@ class Bench {
             if (!answer) continue;
             json_.open_object().item("image", paths_[i]);
             write_plates(*answer, json_);
+            write_warnings(warnings_[i], json_);
             json_.close_object();
         }
         json_.close_array().item("ok", why_.empty() && unread_.empty());
@@ -190,6 +197,7 @@ class Bench {
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     std::vector<std::string> paths_;
     std::vector<std::optional<std::vector<PlateText>>> answers_;
+    std::vector<std::vector<std::string>> warnings_;
     std::vector<bool> usable_;
     Pipeline pipeline_;
     Result result_;

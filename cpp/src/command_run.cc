@@ -23,6 +23,7 @@ ExitCode command_run(const Words& words) {
             write_size("size", result.photo, json);
             write_size("det_input", result.det_input, json);
             write_plates(result.plates, json);
+            write_warnings(result.warnings, json);
             write_times(result.ms, json);
         } catch (const ImageError& error) {
             ++unread;

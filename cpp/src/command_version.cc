@@ -1,5 +1,6 @@
 #include "plate/args.h"
 #include "plate/commands.h"
+#include "plate/decode.h"
 #include "plate/host_info.h"
 #include "plate/output.h"
 #include "plate/predictor.h"
@@ -20,6 +21,7 @@ ExitCode command_version(const Words& words) {
         json.item("why", "Paddle Lite tells its version when a model is loaded: add --model FILE.nb");
     }
     json.item("compiler", compiler()).item("abi", abi()).item("build_flags", build_flags());
+    json.item("jpeg", jpeg_library());
     json.key("cpu_features").open_array();
     for (const std::string& feature : cpu_features()) json.text(feature);
     print_line(json.close_array().close_object());

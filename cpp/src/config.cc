@@ -27,6 +27,7 @@ void visit_keys(ConfigT& c, Visit visit) {
     visit("dict", c.dict);
     visit("threads", c.threads);
     visit("power_mode", c.power_mode);
+    visit("jpeg_scale", c.jpeg_scale);
     visit("det_mean", c.det_mean);
     visit("det_std", c.det_std);
     visit("det_limit_type", c.det_limit_type);
@@ -147,6 +148,7 @@ bool one_of(const std::string& value, std::initializer_list<const char*> names) 
 void check_ranges(const Config& c, const std::string& where) {
     require(c.threads >= 1 && c.threads <= kMaxThreads, "threads", "1 to 64", where);
     require(one_of(c.power_mode, {"high", "low", "full", "none"}), "power_mode", "high, low, full or none", where);
+    require(one_of(c.jpeg_scale, {"auto", "1", "2", "4"}), "jpeg_scale", "auto, 1, 2 or 4", where);
     require(no_zero(c.det_std), "det_std", "no zeros", where);
     require(one_of(c.det_limit_type, {"min", "max"}), "det_limit_type", "min or max", where);
     require(c.det_limit_side >= 32 && c.det_limit_side <= 4096, "det_limit_side", "32 to 4096", where);

@@ -1,20 +1,30 @@
 #include "plate/decode.h"
 
 #include <cerrno>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
-#include "jpeg_kernels.h"
 #include "jpeg_scans.h"
 #include "plate/error.h"
 #include "plate/exif.h"
-#include "stb.h"
+#include "png.h"
+#ifdef PLATE_LIBJPEG
+#include "jpeg_turbo.h"
+#else
+#include "jpeg_stb.h"
+#endif
 
 namespace plate {
 namespace {
+
+#ifdef PLATE_LIBJPEG
+using Jpeg = TurboJpeg;
+#else
+using Jpeg = StbJpeg;
+#endif
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
@@ -37,78 +47,72 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out) {
 
 enum class Kind { kJpeg, kPng, kOther };
 
-constexpr std::size_t kPngHeader = 24;
-
-// Whether the header is the first chunk, as it must be. Apple's own variant, which stb_image reads too, has another one
-// before it: the size would be looked for in the wrong place, and a picture of any size be taken for a small one.
-bool begins_with_header(const std::uint8_t* data) {
-    return std::memcmp(data + 12, "IHDR", 4) == 0;
-}
-
 Kind kind_of(const std::uint8_t* data, std::size_t size) {
     if (size >= 3 && std::memcmp(data, "\xFF\xD8\xFF", 3) == 0) return Kind::kJpeg;
     return size >= 8 && std::memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0 ? Kind::kPng : Kind::kOther;
 }
 
-// Negative where a PNG's size does not fit, which it may not.
-int big_endian(const std::uint8_t* p) {
-    return static_cast<int>(static_cast<std::uint32_t>(p[0]) << 24U | static_cast<std::uint32_t>(p[1]) << 16U |
-                            static_cast<std::uint32_t>(p[2]) << 8U | p[3]);
-}
-
-// Why stb_image failed. It quotes the names of unknown PNG chunks, which may be any bytes.
-std::string reason() {
-    const char* told = stbi_failure_reason();
-    std::string text = told == nullptr ? "out of memory" : told;
-    for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
-    // A name that begins with a zero ends there.
-    return text.empty() ? "a PNG chunk not known" : text;
-}
-
 }  // namespace
 
-void Decoder::read(const std::string& path, Image& out) {
+void Decoder::read(const std::string& path, Image& out, const ScaleRule& rule) {
     try {
         read_file(path, file_);
-        decode(file_.data(), file_.size(), out);
+        decode(file_.data(), file_.size(), out, rule);
     } catch (const std::bad_alloc&) {
         throw ImageError("not enough memory to decode it");
     }
 }
 
-void Decoder::decode(std::uint8_t* data, std::size_t size, Image& out) {
+void Decoder::decode(std::uint8_t* data, std::size_t size, Image& out, const ScaleRule& rule) {
+    warnings_.clear();
+    scale_ = 1;
     if (size == 0) throw ImageError("the file is empty");
-    const int length = size > INT_MAX ? INT_MAX : static_cast<int>(size);
-    const Kind kind = kind_of(data, size);
-    if (kind == Kind::kJpeg) disarm_huffman_tables(data, size);
-    if (kind == Kind::kOther) throw ImageError("neither a JPEG nor a PNG file");
-    int width = 0;
-    int height = 0;
-    int channels = 0;
-    if (kind == Kind::kPng && size >= kPngHeader) {
-        if (!begins_with_header(data)) throw ImageError("damaged: it does not begin with a PNG header");
-        // stb_image's own limit is about bytes, and its message names no size.
-        width = big_endian(data + 16);
-        height = big_endian(data + 20);
-    } else if (stbi_info_from_memory(data, length, &width, &height, &channels) == 0) {
-        throw ImageError("damaged: its header cannot be read");
+    const int orientation = exif_orientation(data, size);
+    Image& stored = orientation == 1 ? out : turned_;
+    switch (kind_of(data, size)) {
+        case Kind::kJpeg:
+            decode_jpeg(data, size, rule, stored);
+            break;
+        case Kind::kPng:
+            decode_png(data, size, stored);
+            break;
+        case Kind::kOther:
+            throw ImageError("neither a JPEG nor a PNG file");
     }
+    if (orientation != 1) apply_orientation(stored, orientation, out);
+    if (orientation >= 5) std::swap(width_, height_);
+}
+
+void Decoder::set_size(int width, int height) {
     if (width <= 0 || height <= 0) throw ImageError("damaged: it has no size");
     if (static_cast<std::int64_t>(width) * height > kMaxPixels) {
         throw ImageError(std::to_string(width) + "x" + std::to_string(height) + " pixels; at most " +
                          std::to_string(kMaxPixels) + " are read");
     }
-    if (kind == Kind::kJpeg && count_scans(data, size, kMaxScans) > kMaxScans) {
+    width_ = width;
+    height_ = height;
+}
+
+void Decoder::decode_jpeg(std::uint8_t* data, std::size_t size, const ScaleRule& rule, Image& out) {
+    check_kind(data, size, Jpeg::kArithmetic);
+    Jpeg jpeg(data, size);
+    set_size(jpeg.width(), jpeg.height());
+    if (count_scans(data, size, kMaxScans) > kMaxScans) {
         throw ImageError("more than " + std::to_string(kMaxScans) +
                          " scans, which would take very long: save it again as an ordinary JPEG");
     }
-    std::uint8_t* pixels = stb_decode(data, length, &width, &height);
-    if (pixels == nullptr) throw ImageError(std::string("damaged: it cannot be decoded (") + reason() + ")");
+    if (rule) scale_ = rule(width_, height_);
+    jpeg.decode(scale_, out, warnings_);
+}
 
-    const int orientation = exif_orientation(data, size);
-    Image& target = orientation == 1 ? out : turned_;
-    target.adopt(pixels, width, height);
-    if (orientation != 1) apply_orientation(turned_, orientation, out);
+void Decoder::decode_png(const std::uint8_t* data, std::size_t size, Image& out) {
+    const Png png(data, size);
+    set_size(png.width(), png.height());
+    png.decode(out);
+}
+
+const char* jpeg_library() {
+    return Jpeg::library();
 }
 
 }  // namespace plate

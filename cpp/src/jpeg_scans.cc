@@ -1,6 +1,9 @@
 #include "jpeg_scans.h"
 
 #include <cstring>
+#include <string>
+
+#include "plate/error.h"
 
 namespace plate {
 namespace {
@@ -26,6 +29,18 @@ std::size_t next_code(const std::uint8_t* data, std::size_t size, std::size_t at
     return size;
 }
 
+// Whether a code begins a frame: its low bits say how the picture is coded.
+bool begins_frame(std::uint8_t code) {
+    return code >= 0xC0 && code <= 0xCF && code != 0xC4 && code != 0xC8 && code != 0xCC;
+}
+
+// Where the segment behind a code ends; `size` when that is beyond the file.
+std::size_t segment_end(const std::uint8_t* data, std::size_t size, std::size_t code) {
+    if (size - code < 3) return size;
+    const std::size_t length = static_cast<std::size_t>(data[code + 1]) << 8U | data[code + 2];
+    return length > size - code - 1 ? size : code + 1 + length;
+}
+
 }  // namespace
 
 int count_scans(const std::uint8_t* data, std::size_t size, int most) {
@@ -36,11 +51,29 @@ int count_scans(const std::uint8_t* data, std::size_t size, int most) {
         const std::uint8_t code = data[at];
         if (code == kEndOfImage) break;
         if (code == kStartOfScan && ++scans > most) break;
-        ++at;
-        if (size - at < 2) break;
-        at += static_cast<std::size_t>(data[at] << 8 | data[at + 1]);
+        at = segment_end(data, size, at);
     }
     return scans;
+}
+
+void check_kind(const std::uint8_t* data, std::size_t size, bool arithmetic) {
+    const std::string again = "; save it again as an ordinary JPEG";
+    for (std::size_t at = next_code(data, size, 0); at < size;
+         at = next_code(data, size, segment_end(data, size, at))) {
+        const std::uint8_t code = data[at];
+        if (code == kStartOfScan || code == kEndOfImage) return;
+        if (!begins_frame(code) || size - at < 4) continue;
+        const unsigned process = code & 3U;
+        if (process == 3) throw ImageError("a lossless JPEG, which is not read" + again);
+        if ((code & 4U) != 0) throw ImageError("a hierarchical JPEG, which is not read" + again);
+        if (data[at + 3] != 8) {
+            throw ImageError("a JPEG of " + std::to_string(data[at + 3]) + " bits a sample; only 8 are read" + again);
+        }
+        if ((code & 8U) != 0 && !arithmetic) {
+            throw ImageError("a JPEG with arithmetic coding, which this build does not read" + again);
+        }
+        return;
+    }
 }
 
 }  // namespace plate

@@ -36,4 +36,11 @@ void write_plates(const std::vector<PlateText>& plates, Json& json) {
     json.close_array();
 }
 
+void write_warnings(const std::vector<std::string>& warnings, Json& json) {
+    if (warnings.empty()) return;
+    json.key("warnings").open_array();
+    for (const std::string& warning : warnings) json.text(warning);
+    json.close_array();
+}
+
 }  // namespace plate

@@ -116,6 +116,13 @@ Size detector_size(int height, int width, const std::string& limit_type, int lim
     return {side(height), side(width)};
 }
 
+int jpeg_scale(int height, int width, const Config& config) {
+    if (config.jpeg_scale != "auto") return config.jpeg_scale[0] - '0';
+    const Size size = detector_size(height, width, config.det_limit_type, config.det_limit_side);
+    const auto large_enough = [&](int scale) { return height >= scale * size.height && width >= scale * size.width; };
+    return large_enough(4) ? 4 : large_enough(2) ? 2 : 1;
+}
+
 Pipeline::Pipeline(const Config& config)
     : config_(config),
       db_(db_options(config)),
@@ -123,7 +130,8 @@ Pipeline::Pipeline(const Config& config)
       rec_norm_(Normalisation::from(config.rec_mean, config.rec_std)),
       dictionary_(read_dictionary(config.dict)),
       strip_(characters(config.text_strip)),
-      plate_decoder_(dictionary_, strip_) {
+      plate_decoder_(dictionary_, strip_),
+      scale_rule_([this](int width, int height) { return jpeg_scale(height, width, config_); }) {
     const Time start = now();
     detector_ = std::make_unique<Predictor>(config.det_model, config.threads, config.power_mode);
     const Time middle = now();
@@ -133,7 +141,9 @@ Pipeline::Pipeline(const Config& config)
 }
 
 void Pipeline::detect(const std::string& path, Clock& clock) {
-    const Size size = detector_size(photo_.height(), photo_.width(), config_.det_limit_type, config_.det_limit_side);
+    const int photo_width = decoder_.width();
+    const int photo_height = decoder_.height();
+    const Size size = detector_size(photo_height, photo_width, config_.det_limit_type, config_.det_limit_side);
     if (static_cast<std::int64_t>(size.height) * size.width > kMaxDetectorPixels) {
         throw ImageError("needs a detector input of " + std::to_string(size.width) + "x" + std::to_string(size.height) +
                          " pixels; crop it, or use det_limit_type max");
@@ -150,14 +160,17 @@ void Pipeline::detect(const std::string& path, Clock& clock) {
                                           " to an input of 1x3x" + std::to_string(size.height) + "x" +
                                           std::to_string(size.width));
     }
-    if (!db_post_.run(map.data, size.width, size.height, photo_.width(), photo_.height(), db_, boxes_)) {
+    if (!db_post_.run(map.data, size.width, size.height, photo_width, photo_height, db_, boxes_)) {
         throw not_finite(detector_->path(), path);
     }
     clock.add(kDetPost);
 }
 
 void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock, Reading& reading) {
-    cropper_.run(photo_, box, crop_);
+    // Boxes are in pixels of the photo, and so perhaps finer than what was decoded of it.
+    Quad decoded = box;
+    for (Point& corner : decoded) corner = {corner.x / decoder_.scale(), corner.y / decoder_.scale()};
+    cropper_.run(photo_, decoded, crop_);
     clock.add(kCrop);
 
     const int height = config_.rec_height;
@@ -203,9 +216,10 @@ bool Pipeline::keep(Reading& reading) const {
 void Pipeline::read(const std::string& path, Result& result) {
     Clock clock(result.ms, memory_wanted_ ? &result.peak_kb : nullptr);
     result.plates.clear();
-    decoder_.read(path, photo_);
+    decoder_.read(path, photo_, scale_rule_);
+    result.warnings = decoder_.warnings();
     clock.add(kDecode);
-    result.photo = {photo_.height(), photo_.width()};
+    result.photo = {decoder_.height(), decoder_.width()};
     result.det_input =
         detector_size(result.photo.height, result.photo.width, config_.det_limit_type, config_.det_limit_side);
     detect(path, clock);

@@ -1,6 +1,7 @@
 // plate_tests [PART]                                runs the tests whose name contains PART, all without it
 // plate_tests --list | --fingerprint
-// plate_tests --decode FOLDER FILE...               see modes.h
+// plate_tests --decode FOLDER [--scale N] FILE...   see modes.h
+// plate_tests --decode-stb FOLDER FILE...
 // plate_tests --parse KIND FILE...
 // plate_tests --stage NAME REPEATS WIDTH HEIGHT
 #include <cstring>
@@ -27,7 +28,11 @@ int main(int argc, char** argv) {
         print_fingerprint();
         return 0;
     }
-    if (wanted == "--decode" && argc > 3) return decode_files(argv[2], {argv + 3, argv + argc});
+    if (wanted == "--decode" && argc > 5 && std::strcmp(argv[3], "--scale") == 0) {
+        return decode_files(argv[2], {argv + 5, argv + argc}, std::stoi(argv[4]));
+    }
+    if (wanted == "--decode" && argc > 3) return decode_files(argv[2], {argv + 3, argv + argc}, 1);
+    if (wanted == "--decode-stb" && argc > 3) return decode_by_stb(argv[2], {argv + 3, argv + argc});
     if (wanted == "--parse" && argc > 3) return parse_files(argv[2], {argv + 3, argv + argc});
     if (wanted == "--stage" && argc == 6) {
         return repeat_stage(argv[2], std::stoi(argv[3]), std::stoi(argv[4]), std::stoi(argv[5]));

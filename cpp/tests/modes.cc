@@ -1,9 +1,12 @@
 // What the Python tests ask of plate_tests besides running the unit tests.
 #include "modes.h"
 
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "harness.h"
+#include "jpeg_stb.h"
 #include "plate/config.h"
 #include "plate/ctc.h"
 #include "plate/db_post.h"
@@ -30,12 +33,32 @@ void write_ppm(const std::string& path, const Image& image) {
 
 }  // namespace
 
-int decode_files(const std::string& folder, const std::vector<std::string>& files) {
+int decode_files(const std::string& folder, const std::vector<std::string>& files, int scale) {
     Decoder decoder;
     Image image;
     for (std::size_t i = 0; i < files.size(); ++i) {
         try {
-            decoder.read(files[i], image);
+            decoder.read(files[i], image, [scale](int, int) { return scale; });
+            if (folder != "-") write_ppm(folder + "/" + std::to_string(i) + ".ppm", image);
+            std::printf("%d %d", image.width(), image.height());
+            for (const std::string& warning : decoder.warnings()) std::printf(" | %s", warning.c_str());
+            std::puts("");
+        } catch (const ImageError& error) {
+            std::printf("error: %s\n", error.what());
+        }
+    }
+    return 0;
+}
+
+int decode_by_stb(const std::string& folder, const std::vector<std::string>& files) {
+    Image image;
+    std::vector<std::string> warnings;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        std::ifstream file(files[i], std::ios::binary);
+        std::string data((std::istreambuf_iterator<char>(file)), {});
+        try {
+            StbJpeg jpeg(reinterpret_cast<std::uint8_t*>(data.data()), data.size());
+            jpeg.decode(1, image, warnings);
             if (folder != "-") write_ppm(folder + "/" + std::to_string(i) + ".ppm", image);
             std::printf("%d %d\n", image.width(), image.height());
         } catch (const ImageError& error) {

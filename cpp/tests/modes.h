@@ -6,8 +6,12 @@
 
 namespace plate::test {
 
-// Decodes each file to FOLDER/<number>.ppm (to nowhere when FOLDER is `-`); prints its size, or why it cannot be read.
-int decode_files(const std::string& folder, const std::vector<std::string>& files);
+// Decodes each file, JPEGs at 1/`scale`, to FOLDER/<number>.ppm (to nowhere when FOLDER is `-`); prints its size and
+// warnings, or why it cannot be read.
+int decode_files(const std::string& folder, const std::vector<std::string>& files, int scale);
+
+// The same for JPEGs by what a program decodes with where libjpeg-turbo cannot be had.
+int decode_by_stb(const std::string& folder, const std::vector<std::string>& files);
 
 // Reads each file as a `kind` (config, dictionary, list or nb); prints `ok`, or the exit code and what is wrong with
 // it.

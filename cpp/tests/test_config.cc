@@ -11,8 +11,9 @@ namespace {
 const std::string kGood =
     "# a comment\n"
     "det_model = det.nb\nrec_model = /abs/rec.nb\ndict = \"my \\\"dict\\\".txt\" # quoted\nthreads = 2\n"
-    "power_mode = high # big cores\ndet_mean = 0.485, 0.456,0.406\ndet_std = 0.229,0.224,0.225\n"
-    "det_limit_type = max\ndet_limit_side = 640\ndet_thresh = 0.3\ndet_box_thresh = 0.6\ndet_unclip_ratio = 1.5\n"
+    "power_mode = high # big cores\njpeg_scale = auto\ndet_mean = 0.485, 0.456,0.406\n"
+    "det_std = 0.229,0.224,0.225\ndet_limit_type = max\ndet_limit_side = 640\ndet_thresh = 0.3\ndet_box_thresh = "
+    "0.6\ndet_unclip_ratio = 1.5\n"
     "det_max_candidates = 1000\ndet_min_size = 3\ndet_dilation = true\nbox_flip = false\nbox_grow = 0.02\n"
     "rec_mean = 0.5,0.5,0.5\nrec_std = 0.5,0.5,0.5\nrec_height = 48\nrec_width = 320\nrec_resize = stretch\n"
     "decode = greedy\ntext_strip = \"·.- \"\ntext_lengths = 7,8\nscore_thresh = 0.0\n";

@@ -74,7 +74,7 @@ std::string jpeg_header(int width, int height) {
 
 TEST("decode: huge headers are refused, not allocated") {
     CHECK_CONTAINS(refused(png_header(20000, 20000)), "20000x20000 pixels");
-    CHECK_CONTAINS(refused(jpeg_header(20000, 20000)), "20000x20000 pixels");
+    CHECK_CONTAINS(refused(jpeg_header(20000, 20000) + scans(1)), "20000x20000 pixels");
     CHECK(refused(png_header(0x7FFFFFFF, 0x7FFFFFFF)) != "(nothing was thrown)");
 }
 
@@ -87,7 +87,7 @@ TEST("decode: a PNG's size cannot hide behind another chunk") {
 TEST("decode: empty files, text and headers alone are refused") {
     CHECK_CONTAINS(refused(""), "empty");
     CHECK_CONTAINS(refused("this is no picture"), "neither a JPEG nor a PNG");
-    CHECK_CONTAINS(refused(png_header(4, 4)), "cannot be decoded");
+    CHECK_CONTAINS(refused(png_header(4, 4)), "checksum (CRC)");
     CHECK_CONTAINS(refused("\xFF\xD8\xFF"), "damaged");
     CHECK_CONTAINS(refused("\x89PNG\r\n\x1a\n"), "damaged");
 }
@@ -109,7 +109,21 @@ TEST("jpeg: scans are counted as a decoder would meet them") {
 
 TEST("decode: a JPEG of too many scans is refused before it is decoded, and one of many is not") {
     CHECK_CONTAINS(refused(jpeg_header(16, 16) + scans(kMaxScans + 1) + "\xFF\xD9"), "more than 100 scans");
-    CHECK_CONTAINS(refused(jpeg_header(16, 16) + scans(kMaxScans) + "\xFF\xD9"), "cannot be decoded");
+    CHECK_CONTAINS(refused(jpeg_header(16, 16) + scans(kMaxScans) + "\xFF\xD9"), "damaged");
+}
+
+TEST("jpeg: kinds that are sound and not read are named") {
+    const auto frame = [](char code, char bits) {
+        return "\xFF\xD8" + segment(code, bits + be(16, 2) + be(16, 2) + std::string("\x01\x01\x11\0", 4)) + scans(1);
+    };
+    CHECK_CONTAINS(refused(frame('\xC1', 12)), "12 bits a sample");
+    CHECK_CONTAINS(refused(frame('\xC3', 8)), "lossless JPEG");
+    CHECK_CONTAINS(refused(frame('\xC5', 8)), "hierarchical JPEG");
+    const std::string arithmetic = frame('\xC9', 8);
+    const auto* data = reinterpret_cast<const std::uint8_t*>(arithmetic.data());
+    CHECK_CONTAINS(test::message_of<ImageError>([&] { check_kind(data, arithmetic.size(), false); }), "arithmetic");
+    check_kind(data, arithmetic.size(), true);
+    for (std::size_t length = 0; length < arithmetic.size(); ++length) check_kind(data, length, true);
 }
 
 TEST("exif: orientation in both byte orders, and nonsense is upright") {

@@ -61,6 +61,7 @@ def build(
         return
     state = "is there already" if result.skipped else f"was built in {result.seconds:.1f} s"
     click.echo(f"{result.program} ({result.abi}) {state}.")
+    click.echo(f"JPEGs are decoded by {result.jpeg}.")
     if result.tests:
         click.echo(f"Unit tests: {result.tests}")
 
@@ -73,6 +74,7 @@ def _document(result: BuildResult) -> dict[str, object]:
         "bytes": result.program.stat().st_size,
         "seconds": result.seconds,
         "skipped": result.skipped,
+        "jpeg": result.jpeg,
     }
 
 

@@ -34,6 +34,7 @@ from edge.photolist import SAMPLES, distinct_names, list_photos
 from edge.photos import Answer, check_settings, read_on_board
 from edge.release import Release, current_release
 from edge.socalias import ALIAS, accept_answers, open_alias
+from edge.streams import printable
 from edge.transport import Transport, connect, device_root
 
 SCHEMA = "plate-edge/run/1"
@@ -114,7 +115,8 @@ def run(
     finally:
         transport.close()
     answers = [with_scale(answer) for answer in answers]
-    notes = [*hints(answers, variant.rpartition("-")[0]), *conversions(answers), *draw_copies(answers, copies)]
+    notes = [*hints(answers, variant.rpartition("-")[0]), *conversions(answers), *file_warnings(answers)]
+    notes += draw_copies(answers, copies)
     if precision == "int8" and local:
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
     if soc_alias:
@@ -200,6 +202,12 @@ def conversions(answers: Sequence[Answer]) -> list[str]:
         return []
     told = ", ".join(f"{count} {name}" for name, count in sorted(formats.items()))
     return [f"converted to PNG on this host, without loss, for the program to read: {told}; `decode` is the PNG's"]
+
+
+def file_warnings(answers: Sequence[Answer]) -> list[str]:
+    """Says, a line a photo, what is wrong with files that were read all the same."""
+    warned = [(Path(answer["image"]).name, answer["warnings"]) for answer in answers if answer.get("warnings")]
+    return [printable(f"{name} was read, but: {'; '.join(map(str, warnings))}") for name, warnings in warned]
 
 
 def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]:

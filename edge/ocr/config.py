@@ -13,6 +13,7 @@ from pathlib import Path
 from edge.errors import InputError
 
 POWER_MODES = ("high", "low", "full", "none")
+JPEG_SCALES = ("auto", "1", "2", "4")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class PipelineConfig:
         dict: Dictionary, one character a line; class i is line i, class 0 the CTC blank.
         threads: Threads of the runtime, >= 1.
         power_mode: Paddle Lite's: `high` (big cores), `low`, `full` (all cores), `none` (no binding).
+        jpeg_scale: A JPEG is decoded at 1/1, 1/2 or 1/4 of its sides; `auto` takes the smallest picture that is no smaller
+            than the detector's input. Boxes are in the photo's own pixels all the same.
         det_mean: Per channel BGR, on pixels / 255.
         det_std: Per channel BGR.
         det_limit_type: `min` (shorter side at least `det_limit_side`) or `max` (longer side at most).
@@ -53,6 +56,7 @@ class PipelineConfig:
     dict: str = "dict.txt"
     threads: int = 1
     power_mode: str = "high"
+    jpeg_scale: str = "auto"
     det_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     det_std: tuple[float, ...] = (0.229, 0.224, 0.225)
     det_limit_type: str = "min"
@@ -84,6 +88,7 @@ class PipelineConfig:
         rules = {
             "threads": 1 <= self.threads <= 64,
             "power_mode": self.power_mode in POWER_MODES,
+            "jpeg_scale": self.jpeg_scale in JPEG_SCALES,
             "det_mean": len(self.det_mean) == 3,
             "det_std": len(self.det_std) == 3 and 0 not in self.det_std,
             "det_limit_type": self.det_limit_type in ("min", "max"),

@@ -35,6 +35,20 @@ def det_size(height: int, width: int, limit_type: str, side: int) -> tuple[int, 
     )
 
 
+def jpeg_scale(height: int, width: int, config: PipelineConfig) -> int:
+    """Returns the fraction of its sides at which a JPEG is decoded: 1, 2 or 4 for whole, half or quarter sides.
+
+    Args:
+        height: Of the photo.
+        width: Of the photo.
+        config: Uses `jpeg_scale`, `det_limit_type` and `det_limit_side`.
+    """
+    if config.jpeg_scale != "auto":
+        return int(config.jpeg_scale)
+    high, wide = det_size(height, width, config.det_limit_type, config.det_limit_side)
+    return next((scale for scale in (4, 2) if height >= scale * high and width >= scale * wide), 1)
+
+
 def to_tensor(bgr: npt.NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Normalises: (pixel / 255 - mean) / std.
 
@@ -55,12 +69,13 @@ def to_tensor(bgr: npt.NDArray[np.uint8], mean: tuple[float, ...], std: tuple[fl
     return tensor
 
 
-def det_pre(bgr: npt.NDArray[np.uint8], config: PipelineConfig) -> Tensor:
+def det_pre(bgr: npt.NDArray[np.uint8], config: PipelineConfig, size: tuple[int, int] | None = None) -> Tensor:
     """Makes the detector's input from a photo.
 
     Args:
         bgr: uint8 [height, width, 3].
         config: Uses `det_limit_type`, `det_limit_side`, `det_mean`, `det_std`.
+        size: Height and width of the photo in its own pixels, where `bgr` was decoded at a fraction of them.
 
     Returns:
         float32 [1, 3, H, W], H and W multiples of 32.
@@ -70,10 +85,11 @@ def det_pre(bgr: npt.NDArray[np.uint8], config: PipelineConfig) -> Tensor:
     """
     import cv2
 
-    height, width = det_size(bgr.shape[0], bgr.shape[1], config.det_limit_type, config.det_limit_side)
+    high, wide = size or bgr.shape[:2]
+    height, width = det_size(high, wide, config.det_limit_type, config.det_limit_side)
     if height * width > MAX_PIXELS:
         raise InputError(
-            f"A photo of {bgr.shape[1]}x{bgr.shape[0]} pixels needs a detector input of {width}x{height}.",
+            f"A photo of {wide}x{high} pixels needs a detector input of {width}x{height}.",
             "Crop it, or use det_limit_type max.",
         )
     if bgr.shape[:2] != (height, width):

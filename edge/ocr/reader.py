@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,9 +14,9 @@ import numpy.typing as npt
 
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
-from edge.ocr.detect import Tensor, det_post, det_pre
+from edge.ocr.detect import Tensor, det_post, det_pre, jpeg_scale
 from edge.ocr.geometry import Points
-from edge.ocr.image import load_image
+from edge.ocr.image import Photo, load_photo
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
 
 STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
@@ -119,14 +120,17 @@ class Reader:
         Raises:
             ModelError: The networks answer nonsense, or do not fit the dictionary.
         """
-        return self._read(bgr, _Clock())
+        return self._read(Photo(bgr, (bgr.shape[0], bgr.shape[1])), _Clock())
 
     def read_file(self, path: Path) -> Reading:
-        """Reads the plates in a photo file, `decode` timed too; see `load_image` for what it refuses."""
+        """Reads the plates in a photo file, `decode` timed too; see `load_image` for what it refuses.
+
+        A JPEG is decoded at the fraction of its sides that `jpeg_scale` asks for; boxes are in the photo's own pixels.
+        """
         clock = _Clock()
-        bgr = load_image(path)
+        photo = load_photo(path, partial(jpeg_scale, config=self.config))
         clock.mark("decode")
-        return self._read(bgr, clock)
+        return self._read(photo, clock)
 
     def cut(self, bgr: npt.NDArray[np.uint8], box: Points) -> npt.NDArray[np.uint8]:
         """Cuts a plate out of a photo.
@@ -134,24 +138,25 @@ class Reader:
         What somebody wants to try between `crop` and `rec_pre` overrides this; docs/howto/extend.md shows how.
 
         Args:
-            bgr: uint8 [height, width, 3].
-            box: float64 [4, 2], pixels of the photo.
+            bgr: uint8 [height, width, 3], as it was decoded.
+            box: float64 [4, 2], pixels of `bgr`.
 
         Returns:
             uint8 [h, w, 3], the plate upright.
         """
         return crop_plate(bgr, box)
 
-    def _read(self, bgr: npt.NDArray[np.uint8], clock: _Clock) -> Reading:
-        tensor = det_pre(bgr, self.config)
+    def _read(self, photo: Photo, clock: _Clock) -> Reading:
+        height, width = photo.size
+        tensor = det_pre(photo.bgr, self.config, photo.size)
         clock.mark("det_pre")
         probability = self.backend.det.run(tensor)
         clock.mark("det_infer")
-        boxes = det_post(probability, bgr.shape[1], bgr.shape[0], self.config)
+        boxes = det_post(probability, width, height, self.config)
         clock.mark("det_post")
         plates = []
         for box in boxes:
-            crop = self.cut(bgr, box)
+            crop = self.cut(photo.bgr, box / photo.scale)
             clock.mark("crop")
             tensor = rec_pre(crop, self.config)
             clock.mark("rec_pre")

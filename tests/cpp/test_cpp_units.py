@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from cpp_program import SAMPLES, count_instructions, emulator
 
 from edge.errors import InputError
-from edge.ocr.image import load_image
+from edge.ocr.image import load_image, load_photo
 from edge.toolchain import BuildResult, build_program
 
 
@@ -44,8 +45,8 @@ def test_arm_builds_compute_what_the_host_computes(abi: str, fingerprint: str) -
     assert call([*qemu, str(tests), "--fingerprint"]) == fingerprint
 
 
-def decoded(sanitized: BuildResult, folder: Path, files: list[Path]) -> list[str]:
-    return call([str(sanitized.tests), "--decode", str(folder), *map(str, files)]).splitlines()
+def decoded(sanitized: BuildResult, folder: Path, files: list[Path], *options: str) -> list[str]:
+    return call([str(sanitized.tests), "--decode", str(folder), *options, *map(str, files)]).splitlines()
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -54,29 +55,151 @@ def picture(height: int, width: int) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def test_pixels_are_those_of_opencv(sanitized: BuildResult, tmp_path: Path) -> None:
-    """Odd sizes, grey, progressive, restart markers, every usual chroma subsampling's own kernel, PNG."""
-    files = sorted(SAMPLES.glob("*.jpg"))[:2]
-    written = [
-        ("plain.jpg", picture(123, 77), [cv2.IMWRITE_JPEG_QUALITY, 60]),
-        ("fine.jpg", picture(64, 200), [cv2.IMWRITE_JPEG_QUALITY, 98]),
-        ("progressive.jpg", picture(90, 131), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
-        ("restart.jpg", picture(80, 80), [cv2.IMWRITE_JPEG_RST_INTERVAL, 3]),
-        ("tiny.jpg", picture(1, 1), []),
-        ("thin.jpg", picture(1, 40), []),
-        ("grey.jpg", picture(50, 70)[:, :, 0], []),
-        ("colour.png", picture(31, 57), []),
-        ("alpha.png", np.dstack([picture(20, 20), picture(20, 20)[:, :, 0]]), []),
+def jpeg(path: Path, image: np.ndarray, **options: Any) -> Path:
+    """Writes a JPEG with Pillow, which has more kinds than OpenCV."""
+    from PIL import Image
+
+    Image.fromarray(image if image.ndim == 2 or image.shape[2] == 4 else image[:, :, ::-1], options.pop("mode", None)).save(
+        path, "JPEG", **options
+    )
+    return path
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "444": {"subsampling": 0, "quality": 95},
+    "422": {"subsampling": 1, "quality": 60},
+    "420": {"subsampling": 2, "quality": 85},
+    "progressive": {"subsampling": 2, "progressive": True},
+    "restarts": {"subsampling": 2, "restart_marker_blocks": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Samples, and JPEGs of every usual chroma subsampling, odd sizes, colour space and order of scans, and PNGs."""
+    folder = tmp_path_factory.mktemp("pictures")
+    files = [
+        jpeg(folder / f"{name}-{width}x{height}.jpg", picture(height, width), **options)
+        for name, options in KINDS.items()
+        for height, width in ((123, 77), (64, 96), (33, 50))
     ]
-    for name, image, options in written:
-        cv2.imwrite(str(tmp_path / name), image, options)
-        files.append(tmp_path / name)
-    told = decoded(sanitized, tmp_path, files)
-    for number, (file, line) in enumerate(zip(files, told, strict=True)):
-        expected = cv2.imread(str(file))
+    # 4:4:0 is 4:2:2 turned: the factors of the first component change places, and so do those of the sides.
+    for file in [file for file in files if file.name.startswith("422")]:
+        data = bytearray(file.read_bytes())
+        frame = data.index(b"\xff\xc0")
+        if data[frame + 11] == 0x21 and file.name.endswith("64x96.jpg") is False:
+            data[frame + 11] = 0x12
+            side = data[frame + 5 : frame + 7]
+            data[frame + 5 : frame + 7] = data[frame + 7 : frame + 9]
+            data[frame + 7 : frame + 9] = side
+            (folder / f"440-{file.name[4:]}").write_bytes(data)
+            files.append(folder / f"440-{file.name[4:]}")
+    grey, ink = picture(50, 70)[:, :, 0], np.dstack([picture(45, 61), picture(45, 61)[:, :, 1]])
+    files += [
+        jpeg(folder / "grey.jpg", grey),
+        jpeg(folder / "cmyk.jpg", ink, mode="CMYK"),
+        jpeg(folder / "tiny.jpg", picture(1, 1)),
+        jpeg(folder / "thin.jpg", picture(1, 40)),
+        *sorted(SAMPLES.glob("*.jpg"))[:2],
+    ]
+    for name, image in (("colour", picture(31, 57)), ("alpha", np.dstack([picture(20, 20), picture(20, 20)[:, :, 0]]))):
+        cv2.imwrite(str(folder / f"{name}.png"), image)
+        files.append(folder / f"{name}.png")
+    return files
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_pixels_are_those_of_opencv(scale: int, sanitized: BuildResult, pictures: list[Path], tmp_path: Path) -> None:
+    """To the last bit, at whole, half and quarter sides; the reference decodes with OpenCV."""
+    told = decoded(sanitized, tmp_path, pictures, "--scale", str(scale))
+    for number, (file, line) in enumerate(zip(pictures, told, strict=True)):
+        photo = load_photo(file, lambda height, width: scale)
+        expected = photo.bgr
         assert line == f"{expected.shape[1]} {expected.shape[0]}", file.name
         found = cv2.imread(str(tmp_path / f"{number}.ppm"))
         assert np.array_equal(found, expected), f"{file.name}: {np.abs(found.astype(int) - expected).max()}"
+        assert photo.scale == (scale if file.suffix == ".jpg" else 1)
+
+
+def test_pixels_of_the_fallback_are_those_of_opencv(sanitized: BuildResult, pictures: list[Path], tmp_path: Path) -> None:
+    """Where libjpeg-turbo cannot be had stb_image decodes, with kernels that give libjpeg's pixels in usual photos."""
+    files = [file for file in pictures if file.suffix == ".jpg" and not file.name.startswith(("440", "422", "cmyk"))]
+    told = call([str(sanitized.tests), "--decode-stb", str(tmp_path), *map(str, files)]).splitlines()
+    for number, (file, line) in enumerate(zip(files, told, strict=True)):
+        expected = cv2.imread(str(file))
+        assert line == f"{expected.shape[1]} {expected.shape[0]}", file.name
+        assert np.array_equal(cv2.imread(str(tmp_path / f"{number}.ppm")), expected), file.name
+
+
+def damaged_end(data: bytes, case: str) -> bytes:
+    changes = {
+        "last byte": data[:-1],
+        "last bytes": data[:-15],
+        "no end": data[:-2],
+        "no end, then text": data[:-2] + b"text" * 50,
+        "bytes before the end": data[:-2] + b"12345" + data[-2:],
+        "a marker before the end": data[:-2] + b"\xff\x3c" + data[-2:],
+        "a restart before the end": data[:-2] + b"ab\xff\xd3" + data[-2:],
+        "a tenth": data[: len(data) * 9 // 10],
+        "zeros": data[: len(data) * 9 // 10] + bytes(len(data) // 10),
+    }
+    return changes[case]
+
+
+@pytest.mark.parametrize("case", ["last byte", "last bytes", "no end", "no end, then text", "bytes before the end",
+                                  "a marker before the end", "a restart before the end", "a tenth", "zeros"])  # fmt: skip
+def test_a_damaged_end_is_read_with_a_warning(case: str, sanitized: BuildResult, tmp_path: Path) -> None:
+    """As browsers and OpenCV do; the reference reads the same pixels."""
+    file = tmp_path / "damaged.jpg"
+    file.write_bytes(damaged_end((SAMPLES / "blue-day.jpg").read_bytes(), case))
+    (told,) = decoded(sanitized, tmp_path, [file])
+    size, *warnings = told.split(" | ")
+    # A restart marker behind the last block is passed over without a word.
+    assert size == "720 1160" and bool(warnings) == (case != "a restart before the end")
+    found, expected = cv2.imread(str(tmp_path / "0.ppm")), load_image(file)
+    # What damaged data is decoded to is a version's own.
+    good = 1000 if case == "zeros" else len(expected)
+    assert np.array_equal(found[:good], expected[:good])
+    if case == "a tenth":
+        assert "% of its rows are missing" in warnings[-1]
+
+
+@pytest.mark.parametrize("scale", ["1", "2"])
+def test_a_picture_of_which_much_is_missing_is_refused(scale: str, sanitized: BuildResult, tmp_path: Path) -> None:
+    """Cut after its head, half-way, or with a stray marker in the middle; in the reference too."""
+    good = (SAMPLES / "blue-day.jpg").read_bytes()
+    middle = len(good) // 2
+    files = [tmp_path / name for name in ("head.jpg", "half.jpg", "marker.jpg")]
+    for file, data in zip(files, (good[:700], good[:middle], good[:middle] + b"\xff\x3c" + good[middle + 2 :]), strict=True):
+        file.write_bytes(data)
+    for file, line in zip(files, decoded(sanitized, Path("-"), files, "--scale", scale), strict=True):
+        assert line.startswith("error: damaged: the last ") and line.endswith("% of its rows are missing")
+        with pytest.raises(InputError, match="rows are missing"):
+            load_image(file)
+
+
+def test_a_grey_picture_is_not_taken_for_a_missing_one(sanitized: BuildResult, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "grey.jpg"), np.full((64, 64, 3), 128, np.uint8))
+    assert decoded(sanitized, tmp_path, [tmp_path / "grey.jpg"]) == ["64 64"]
+    assert (load_image(tmp_path / "grey.jpg") == 128).all()
+
+
+def test_a_png_whose_checksum_does_not_fit_is_refused(sanitized: BuildResult, tmp_path: Path) -> None:
+    """Of a chunk that the picture needs; a remark may be as bad as it likes."""
+    good = cv2.imencode(".png", picture(20, 30))[1].tobytes()
+    remark = b"\0\0\0\4tEXtabcd\0\0\0\0"
+    (tmp_path / "remark.png").write_bytes(good[:33] + remark + good[33:])
+    bad = {"header.png": 29, "data.png": len(good) - 13, "end.png": len(good) - 1}
+    for name, at in bad.items():
+        data = bytearray(good)
+        data[at] ^= 1
+        (tmp_path / name).write_bytes(data)
+    read, *refused = decoded(sanitized, tmp_path, [tmp_path / "remark.png", *(tmp_path / name for name in bad)])
+    assert read == "30 20" and load_image(tmp_path / "remark.png").shape == (20, 30, 3)
+    assert all("checksum (CRC)" in line for line in refused)
+    for name in bad:
+        with pytest.raises(InputError, match="CRC"):
+            load_image(tmp_path / name)
 
 
 def test_thousands_of_scans_are_refused_at_once(sanitized: BuildResult, tmp_path: Path) -> None:
@@ -90,7 +213,7 @@ def test_thousands_of_scans_are_refused_at_once(sanitized: BuildResult, tmp_path
     for scans in (100, 101, 50_000):
         (tmp_path / f"{scans}.jpg").write_bytes(good[:-2] + refinement * (scans - before) + good[-2:])
     many, *refused = decoded(sanitized, tmp_path, [tmp_path / f"{scans}.jpg" for scans in (100, 101, 50_000)])
-    assert many == "131 90" and all("more than 100 scans" in line for line in refused)
+    assert many.startswith("131 90 | ") and all("more than 100 scans" in line for line in refused)
     read = cv2.imread(str(tmp_path / "0.ppm"))
     assert np.array_equal(read, cv2.imread(str(tmp_path / "100.jpg")))
     # The reference draws the same line.

@@ -17,6 +17,7 @@ struct Config {
     std::string dict;
     int threads = 1;
     std::string power_mode;
+    std::string jpeg_scale;
     std::array<float, 3> det_mean{};
     std::array<float, 3> det_std{};
     std::string det_limit_type;

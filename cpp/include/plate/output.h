@@ -18,4 +18,7 @@ void write_size(const char* key, Size size, Json& json);
 // Member `"plates": [{"box": ..., "text": ..., "score": ...}]` of the object that is open.
 void write_plates(const std::vector<PlateText>& plates, Json& json);
 
+// Member `"warnings": [...]` of the object that is open; none when there is nothing to warn of.
+void write_warnings(const std::vector<std::string>& warnings, Json& json);
+
 }  // namespace plate

@@ -52,6 +52,7 @@ struct Result {
     std::vector<PlateText> plates;
     Size photo{};                         // upright
     Size det_input{};                     // of the detector's network
+    std::vector<std::string> warnings;    // of the photo's file, see Decoder
     std::size_t boxes = 0;                // found by the detector, before the recogniser and its filters
     std::array<double, kStages> ms{};     // of the recogniser: sums over the boxes
     std::array<long, kStages> peak_kb{};  // VmHWM when a stage had ended; only while the pipeline watches memory
@@ -59,6 +60,11 @@ struct Result {
 
 // Sides scaled by the limit, rounded to multiples of 32: the detector's input for a photo.
 Size detector_size(int height, int width, const std::string& limit_type, int limit_side);
+
+// The fraction of its sides at which a JPEG is decoded: as `jpeg_scale` says, or by itself the smallest picture that is
+// no smaller than the detector's input. Measured on 320 real photos, that loses no plate on balance
+// (docs/measuring.md).
+int jpeg_scale(int height, int width, const Config& config);
 
 class Pipeline {
   public:
@@ -91,6 +97,7 @@ class Pipeline {
     std::vector<std::string> dictionary_;
     std::vector<std::string> strip_;
     PlateDecoder plate_decoder_;
+    ScaleRule scale_rule_;
 
     bool memory_wanted_ = false;
     double detector_ms_ = 0;
