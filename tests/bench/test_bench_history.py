@@ -151,12 +151,15 @@ def test_command_line_round_trip(result: Result, tmp_path: Path) -> None:
     assert "added" in runner.invoke(bench, [*db, "add", str(tmp_path / "in")]).output
     assert "known" in runner.invoke(bench, [*db, "add", str(tmp_path / "in" / "result.json")]).output
     out = tmp_path / "out.json"
-    assert runner.invoke(bench, [*db, "export", result.identity[:9], "--out", str(out)]).exit_code == 0
+    done = runner.invoke(bench, [*db, "export", result.identity[:9], "--out", str(out), "--json"])
+    assert json.loads(done.stdout) == {"id": result.identity, "file": str(out)}
     assert load_result(out) == result
     assert isinstance(
         runner.invoke(bench, [*db, "export", result.identity[:9], "--out", str(out)]).exception, UsageError
     )
     assert result.identity[:12] in runner.invoke(bench, [*db, "list"]).output
+    done = runner.invoke(bench, [*db, "remove", result.identity[:9], "--json"])
+    assert json.loads(done.stdout) == {"removed": result.identity}
 
 
 def test_strange_databases_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -128,7 +129,11 @@ def test_trusting_takes_the_right_fingerprint_only(ssh_board: SshServer, tmp_pat
     wrong = trust_with("--fingerprint", "SHA256:" + "A" * 43)
     assert isinstance(wrong, EdgeError) and wrong.exit_code == 9
     assert not known_hosts().exists()
-    assert trust_with("--fingerprint", ssh_board.fingerprint) is None
+    answer = CliRunner().invoke(
+        device_command, ["trust", "gate", "--inventory", str(inventory), "--fingerprint", ssh_board.fingerprint, "--json"]
+    )
+    (taken,) = json.loads(answer.stdout)["trusted"]
+    assert taken["fingerprint"] == ssh_board.fingerprint and Path(taken["file"]).is_file()
     assert run_in(ssh_board.device())
 
 

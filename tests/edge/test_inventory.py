@@ -198,7 +198,11 @@ def test_commands(inventory: Path) -> None:
     assert "4x cortex-a76" in output and "dot product" in output
     _, output, _ = run("show", "rpi5", "--json", *at)
     assert json.loads(output)["soc"] == "Broadcom BCM2712"
-    assert run("remove", "rk3399", *at)[0] == 0
+    _, output, _ = run("remove", "rk3399", "--json", *at)
+    assert json.loads(output)["removed"]["groups"] == ["lab"]
+    _, output, _ = run("add", "new", "--board", "rpi4", "--ssh", "h", "--group", "a,b", "--json", *at)
+    assert (json.loads(output)["name"], json.loads(output)["groups"]) == ("new", ["a", "b"])
+    assert run("remove", "new", *at)[0] == 0
     error = run("remove", "rk3399", *at)[2]
     assert isinstance(error, EdgeError) and error.exit_code == 2
     error = run("add", "mine", "--ssh", "h", *at)[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -149,9 +150,9 @@ def test_without_a_terminal_it_never_waits(own_cache: Path, argv: list[str], cod
 
 
 def test_defaults_are_taken_where_nobody_can_be_asked(own_cache: Path) -> None:
-    done = quickstart("--dry-run")
+    done = quickstart("--dry-run", "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "bench run --device local --plan quick"
+    assert json.loads(done.stdout)["steps"][-1] == "bench run --device local --plan quick"
 
 
 def test_a_failure_names_the_step_and_the_way_on(own_cache: Path, tmp_path: Path) -> None:
