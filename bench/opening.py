@@ -91,7 +91,7 @@ def open_target(
         release=release.hash,
         runtime=dict(runtime),
         program=program,
-        notes=(HOST_NOTE,) if kind == "host" else (),
+        notes=tuple(filter(None, (HOST_NOTE if kind == "host" else "", photos.converted if photos else ""))),
         scratch=scratch,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from edge.paths import sha256_file
 from edge.photodecode import to_png
 from edge.photolabels import LABELS_NAME, read_labels
-from edge.photolist import PhotoList, check_photo, distinct_names, list_photos
+from edge.photolist import PhotoList, check_photo, converted_note, distinct_names, list_photos
 from edge.transport.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
@@ -77,10 +77,17 @@ class GivenPhotos:
     Attributes:
         photos: With their ground truth, None where nobody said.
         listed: What was left out.
+        converted: A line about those that the board's program cannot decode; "" without any.
     """
 
     photos: tuple[tuple[Path, Truth | None], ...]
     listed: PhotoList
+    converted: str = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the user."""
+        return [note for note in (self.converted, self.listed.note) if note]
 
 
 def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhotos:
@@ -94,12 +101,12 @@ def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhoto
         InputError: No photo at all, something that is no photo, or a malformed `labels.json`.
     """
     listed = list_photos(paths, recursive=recursive)
-    for photo in listed.photos:
-        check_photo(photo)
+    kinds = [check_photo(photo) for photo in listed.photos]
     truths: dict[Path, dict[str, Any]] = {}
     for folder in {photo.parent for photo in listed.photos}:
         truths[folder] = read_labels(folder / LABELS_NAME) if (folder / LABELS_NAME).is_file() else {}
-    return GivenPhotos(tuple((photo, truths[photo.parent].get(photo.name)) for photo in listed.photos), listed)
+    given = tuple((photo, truths[photo.parent].get(photo.name)) for photo in listed.photos)
+    return GivenPhotos(given, listed, converted_note(kind.name for kind in kinds if kind.reader != "board"))
 
 
 def push_photos(

@@ -8,6 +8,7 @@ named where it cannot be read.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,6 +218,17 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM
 
 
+def converted_note(formats: Iterable[str]) -> str:
+    """Says which photos are decoded on this host for the program; "" when none is.
+
+    Args:
+        formats: Names of the kinds of such photos, one a photo.
+    """
+    counts = Counter(formats)
+    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    return f"converted to PNG on this host, without loss, for the program: {told}; `decode` is the PNG's" if counts else ""
+
+
 def distinct_names(paths: Iterable[Path]) -> dict[Path, str]:
     """Names photos for a table: by their file names, those that are called alike by as much of their paths as is needed."""
     wanted = list(dict.fromkeys(paths))
@@ -290,7 +302,7 @@ def _no_photos(
     if left:
         told.append(f"{_files(len(left))} that cannot be read: {_told(left)}" if len(left) > 1 else _told(left))
     if below:
-        folders = ", ".join(f"{_photos(count)} in {folder.name}" for folder, count in below[:5])
+        folders = ", ".join(f"{_photos(count)} in {folder}" for folder, count in below[:5])
         told.append(folders)
     if hidden:
         told.append(f"{len(hidden)} hidden {'file' if len(hidden) == 1 else 'files'} ({hidden[0].name})")

@@ -137,8 +137,8 @@ def _given(options: dict[str, Any]) -> GivenPhotos | None:
     from bench.target import find_photos
 
     given = find_photos(options["photos"], recursive=options["recursive"])
-    if given.listed.note:
-        click.echo(f"note: {given.listed.note}", err=True)
+    for note in given.notes:
+        click.echo(f"note: {note}", err=True)
     return given
 
 

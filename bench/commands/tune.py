@@ -92,8 +92,8 @@ def tune(
     if force:
         _clear(folder)
     given = find_photos(photos, recursive=recursive) if photos else None
-    if given is not None and given.listed.note:
-        click.echo(f"note: {given.listed.note}", err=True)
+    for note in given.notes if given is not None else ():
+        click.echo(f"note: {note}", err=True)
     watch = Watch(quiet=as_json)
     target = open_target(found, plan, photos=given, report=watch.step)
     try:

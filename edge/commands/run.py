@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,7 @@ from edge.commands.options import (
 from edge.commands.steps import steps
 from edge.errors import DeviceError, ExitCode, InputError
 from edge.hints import hints, with_scale
-from edge.photolist import SAMPLES, distinct_names, list_photos
+from edge.photolist import SAMPLES, converted_note, distinct_names, list_photos
 from edge.photos import Answer, check_settings, read_on_board
 from edge.release import Release, current_release
 from edge.socalias import ALIAS, accept_answers, open_alias
@@ -115,8 +114,9 @@ def run(
     finally:
         transport.close()
     answers = [with_scale(answer) for answer in answers]
-    notes = [*hints(answers, variant.rpartition("-")[0]), *conversions(answers), *file_warnings(answers)]
-    notes += draw_copies(answers, copies)
+    notes = [*hints(answers, variant.rpartition("-")[0]), *file_warnings(answers), *draw_copies(answers, copies)]
+    if converted := converted_note(answer["converted"] for answer in answers if "converted" in answer):
+        notes.append(converted)
     if precision == "int8" and local:
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
     if soc_alias:
@@ -193,15 +193,6 @@ def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, 
         taken.add(copy)
         copies[str(photo)] = copy
     return copies
-
-
-def conversions(answers: Sequence[Answer]) -> list[str]:
-    """Says which photos this host decoded for the program."""
-    formats = Counter(answer["converted"] for answer in answers if "converted" in answer)
-    if not formats:
-        return []
-    told = ", ".join(f"{count} {name}" for name, count in sorted(formats.items()))
-    return [f"converted to PNG on this host, without loss, for the program to read: {told}; `decode` is the PNG's"]
 
 
 def file_warnings(answers: Sequence[Answer]) -> list[str]:

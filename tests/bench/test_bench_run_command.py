@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from fake_board import fake_plan, fake_target, run
@@ -19,10 +21,13 @@ from bench.report.facts import conditions
 from bench.result import load_result
 from bench.session import Session
 from bench.summary import summarise_result
+from bench.target import find_photos, push_photos
 from bench.tuneboard import Setting, Tuning
 from edge.errors import HostError, InputError, LinkError, UsageError
 from edge.ocr.text import edit_distance
+from edge.paths import sha256_file
 from edge.transport.base import Result as Answer
+from edge.transport.local import LocalTransport
 
 CHECK = {"ppocrv3-fp32_t1_none_min736": {"photos": 2, "same": 1, "edits": 1, "least_iou": 0.98}}
 
@@ -117,6 +122,32 @@ def test_dry_run_of_the_quick_plan_tells_its_box(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     answer = CliRunner().invoke(bench, ["run", "--device", "local", "--plan", "quick", "--dry-run"])
     assert answer.exit_code == 0 and "time box: 25 s" in answer.output
+
+
+def test_photos_are_told_before_anything_is_measured(command: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "night").mkdir(parents=True)
+    for name in ("a.bmp", "b.jpg", "night/c.jpg"):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    shown = command("--dry-run", "--photos", str(folder))
+    assert shown.exit_code == 0
+    for words in ("1 BMP; `decode` is the PNG's", "1 file was left out: a video (film.mp4", "night (1 photo); --recursive"):
+        assert words in shown.stderr
+    told = json.loads(command("--dry-run", "--json", "--recursive", "--photos", str(folder)).stdout)
+    assert [Path(item["file"]).name for item in told["left_out"]] == ["film.mp4"] and told["not_looked_into"] == []
+    (folder / "d.jpg").write_text("<!doctype html>")
+    refused = command("--photos", str(folder))
+    assert isinstance(refused.exception, InputError) and "d.jpg is an HTML page" in refused.exception.message
+
+
+def test_a_board_gets_pixels_that_its_program_reads_and_the_result_the_users_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.webp"), np.full((8, 8, 3), 77, np.uint8))
+    given = find_photos([tmp_path / "in"])
+    (placed,) = push_photos(LocalTransport(), str(tmp_path / "board"), given.photos, tmp_path)
+    assert placed.name == "a.webp" and Path(placed.remote).read_bytes().startswith(b"\x89PNG")
+    assert placed.sha256 == sha256_file(placed.local) and "1 WebP" in given.converted
 
 
 def test_board_is_compared_with_this_host(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_a_folder_says_in_one_line_what_was_left_out(tmp_path: Path, no_extra: N
         ({"a.heic": HEIC_HEAD}, r"holds no photos, but HEIC \(a.heic: install pillow-heif"),
         ({"a.mp4": MP4, "b.mp4": MP4}, r"2 files that cannot be read: a video \(a.mp4 and 1"),
         ({".a.jpg": b"\xff\xd8\xff"}, r"1 hidden file \(.a.jpg\)"),
-        ({"2026/a.jpg": b"\xff\xd8\xff"}, "holds no photos itself, but 1 photo in 2026"),
+        ({"2026/a.jpg": b"\xff\xd8\xff"}, "holds no photos itself, but 1 photo in .*2026"),
     ],
 )  # fmt: skip
 def test_a_folder_without_photos_says_what_is_there(
