@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.accuracy import Accuracy, accuracy, answers_of
 from bench.bootstrap import REPLICATES, Ratio, method, ratio_of_medians
+from bench.differences import differences
 from bench.events import KEYS
 from bench.result import Result, ResultCell
 from bench.summary import column, photos
@@ -108,9 +109,10 @@ def compare(
     """
     found = obstacles(a, b)
     shared = [cell for cell in b.cells if any(other.key == cell.key for other in a.cells)]
+    notes = differences(a, b, shared)
     if found and not force:
-        return Comparison((), tuple(found), (), threshold)
-    notes = _notes(a, b, shared)
+        return Comparison((), tuple(found), tuple(notes), threshold)
+    notes += _few(a, b, shared)
     measured = [cell for cell in shared if a.of(cell.key) and b.of(cell.key)]
     tests = max(1, len(measured) * len(KEYS))
     changes: list[Change] = []
@@ -157,28 +159,13 @@ def obstacles(a: Result, b: Result) -> list[str]:
     return found
 
 
-def _notes(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
+def _few(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
     notes = []
-    if a.device.get("name") != b.device.get("name"):
-        notes.append(f"two specimens of the board: {a.device.get('name')} and {b.device.get('name')}")
-    if a.device.get("soc_alias") != b.device.get("soc_alias"):
-        notes.append("one of the two was measured with --soc-alias")
-    if a.program.get("sha256") == b.program.get("sha256"):
-        notes.append("the program is the same")
-    if a.facts.get("kernel") != b.facts.get("kernel"):
-        notes.append("another kernel")
-    alone = {cell.key for cell in (*a.cells, *b.cells)} - {cell.key for cell in shared}
-    if alone:
-        notes.append(f"only in one of the two: {', '.join(sorted(alone))}")
-    for cell in shared:
-        before = a.cell(cell.key).hashes
-        differing = [part for part in ("det", "rec", "dict", "config") if before.get(part) != cell.hashes.get(part)]
-        if differing:
-            notes.append(f"{cell.key}: other {', '.join(differing)}")
     for name, result in (("A", a), ("B", b)):
         fewest = min((len(result.of(cell.key)) for cell in shared), default=0)
-        if fewest < 5:
-            notes.append(f"{name} has {fewest} processes; with fewer than 5 the intervals are wide")
+        if shared and fewest < 5:
+            kind = "process" if fewest == 1 else "processes"
+            notes.append(f"{name} has {fewest} {kind}; with fewer than 5 the intervals are wide")
     return notes
 
 

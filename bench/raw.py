@@ -257,6 +257,10 @@ def make_process(
     end = log.end or {}
     keep = ("version", "runtime", "compiler", "abi", "threads", "power_mode", "affinity", "cpu_features", "config")
     effective = {key: log.start[key] for key in keep if key in log.start} if log.start else {}
+    threads, cores = effective.get("threads"), effective.get("affinity")
+    if isinstance(threads, dict) and cores and (threads.get("effective") or 0) > len(cores):
+        # The runtime takes any number; what cannot run at once takes turns.
+        effective["threads"] = {**threads, "started": threads["effective"], "effective": len(cores)}
     if "process_threads" in end:
         effective["process_threads"] = end["process_threads"]
     if header.get("argv"):

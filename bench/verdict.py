@@ -174,6 +174,12 @@ def _planned(plan: Mapping[str, Any]) -> int:
 def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
     for process in measured:
         threads = process.effective.get("threads", {})
+        if threads.get("started", 0) > threads.get("effective", 0):
+            cores = threads["effective"]
+            found.invalid.append(
+                f"{threads['started']} threads were started on {cores} core{'s' if cores > 1 else ''}: {cores} ran at once"
+            )
+            break
         if threads.get("effective") not in (None, cell.threads):
             found.invalid.append(f"{cell.threads} threads were asked for, the runtime used {threads['effective']}")
             break

@@ -93,6 +93,56 @@ def test_size_and_accuracy_are_compared_too(skeleton: Result) -> None:
     assert {change.what for change in compare(a, b).regressions} == {"det size", "accuracy"}
 
 
+def _cell(result: Result, **changes: Any) -> Result:
+    return replace(result, cells=(replace(result.cells[0], **changes), *result.cells[1:]))
+
+
+def _each(result: Result, **changes: Any) -> Result:
+    processes = [replace(process, effective={**process.effective, **changes}) for process in result.processes]
+    return replace(result, processes=tuple(processes))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: replace(r, runtime={**r.runtime, "version": "v2.12"}), "another version of Paddle Lite: "),
+        (lambda r: replace(r, runtime={**r.runtime, "build": "own", "sha256": "0" * 64}),
+         "another build of Paddle Lite's library: "),
+        (lambda r: replace(r, program={**r.program, "sha256": "1" * 64, "compiler": "gcc 99"}), "compiler of the program: "),
+        (lambda r: replace(r, kit={**r.kit, "git": "a" * 40}), "another kit: "),
+        (lambda r: replace(r, facts={**r.facts, "system": "Debian 99"}), "another system: "),
+        (lambda r: replace(r, facts={**r.facts, "kernel": "Linux 99"}), "another kernel: "),
+        (lambda r: replace(r, plan={**r.plan, "warmup": 99}), "plan, warm-up photos: "),
+        (lambda r: replace(r, photos=(replace(r.photos[0], truth=()), *r.photos[1:])), "other plates are said to be"),
+        (lambda r: replace(r, photos=r.photos[::-1]), "the same photos in another order"),
+        (lambda r: replace(r, photos=(replace(r.photos[0], sha256="2" * 64, name="x"), *r.photos[1:])), "only in B: x"),
+        (lambda r: _cell(r, hashes={**r.cells[0].hashes, "rec": "3" * 64}), "other rec"),
+        (lambda r: _cell(r, opt={"det": "v2.12"}), "made by another opt: "),
+        (lambda r: _cell(r, key="k", threads=2, side="max640", model="m"), "other threads: 1 and 2"),
+        (lambda r: _cell(r, key="k", side="max640"), "other detector sides: "),
+        (lambda r: _cell(r, key="k", model="m"), "other models: "),
+        (lambda r: _each(r, affinity=[4, 5]), "ran on other cores: "),
+    ],
+)  # fmt: skip
+def test_every_other_condition_is_named(skeleton: Result, change: Any, said: str) -> None:
+    a = _each(replace(skeleton, facts={**skeleton.facts, "memory_kb": 4_000_000}), affinity=[0, 1])
+    b = change(a)
+    found = compare(a, b, replicates=50)
+    new = set(found.notes) - set(compare(a, a, replicates=50).notes)
+    assert any(said in note for note in new), found
+    if "threads" in said:
+        assert any(note.startswith("other models") for note in new) and any("detector sides" in note for note in new)
+
+
+def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> None:
+    def with_memory(size: int) -> Result:
+        return replace(skeleton, facts={**skeleton.facts, "memory_kb": size})
+
+    for size, told in ((4_000_004, False), (3_900_000, False), (2_000_000, True)):
+        notes = compare(with_memory(4_000_000), with_memory(size), replicates=50).notes
+        assert any("another memory" in note for note in notes) == told
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -95,3 +95,11 @@ def test_board_that_tells_no_conditions_is_noted(tmp_path: Path) -> None:
     calm = tuple(replace(process, before=conditions(load=0.0)) for process in result.processes)
     (cell,) = summarise_result(replace(result, processes=calm, samples=())).cells
     assert not any("is not known" in note for note in cell.verdict.notes)
+
+
+def test_more_threads_than_cores_are_recorded_as_what_ran(tmp_path: Path) -> None:
+    result = run(tmp_path, threads=(64,), processes=1, repeats=3, precisions=("fp32",))
+    assert result.processes[0].effective["threads"] == {"requested": 64, "started": 64, "effective": 2}
+    (cell,) = summarise_result(result).cells
+    assert cell.verdict.level == "INVALID"
+    assert "64 threads were started on 2 cores: 2 ran at once" in cell.verdict.invalid
