@@ -165,7 +165,7 @@ def test_crops_by_label_file(ocr_models: ModelPair, label_file: Path, tmp_path: 
     crop = photo[box[:, 1].min() : box[:, 1].max(), box[:, 0].min() : box[:, 0].max()]
     cv2.imwrite(str(tmp_path / "crop.png"), crop)
     (tmp_path / "rec.txt").write_text(f"crop.png\t{truth['text']}\n", encoding="utf-8")
-    answer = run_eval("rec", "--model", ocr_models.rec.folder, "--labels", tmp_path / "rec.txt", "--json")
+    answer = run_eval("rec", "--model", ocr_models.rec.folder, "--labels", tmp_path / "rec.txt", "--jobs", 0, "--json")
     assert json.loads(answer.stdout)["figures"]["all"] == {"accuracy": 1.0, "norm_edit": 1.0, "right": 1, "count": 1}
 
 
