@@ -44,11 +44,11 @@ def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, fo
             if (folder / SESSION_NAME).is_file() and read_session(folder)["plan"] == mine and unfinished(folder):
                 return folder
         if resume:
-            raise UsageError(f"there is no unfinished session of this plan in {parent}.", "Leave --resume away.")
+            raise UsageError(f"there is no unfinished session of this plan in {parent}.", "Leave --resume out.")
         return parent / datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     if not (out / SESSION_NAME).is_file():
         if resume:
-            raise UsageError(f"{out} holds no session to go on with.", "Leave --resume away.")
+            raise UsageError(f"{out} holds no session to go on with.", "Leave --resume out.")
         if (out / RESULT_NAME).exists() and not force:
             raise UsageError(f"{out / RESULT_NAME} exists.", "Give another folder, or --force to replace it.")
         if force:

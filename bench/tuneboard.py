@@ -285,7 +285,7 @@ class BoardTuner:
         if answer.code != 0:
             raise DeviceError(
                 f"the board's knobs cannot be set: no place to save them in {self._folder}: {answer.stderr.strip()}",
-                "Free some space there, or leave --tune-board away.",
+                "Free some space there, or leave --tune-board out.",
             )
         now = {path: lines[-1] for path, lines in parse(answer.stdout).items()}
         for knob, path, before, wanted in pairs:

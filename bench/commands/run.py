@@ -82,6 +82,8 @@ def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None,
     from bench.opening import resolve_plan
     from edge.fleet import select_devices
 
+    if options["resume"] and options["force"]:
+        raise UsageError("--resume goes on with a session, --force replaces it.", "Give one of them.")
     devices = select_devices(device, group, inventory)
     knobs = _knobs(options)
     options["given"] = _given(options)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bench.cli import bench
 from edge.cli import edge
 from edge.commandline import Command, Group, ListOption, OneName, Option, longest, repeatable, spelt
+from edge.errors import UsageError
 
 # Their output is somebody else's: a shell's, or a script for one.
 WITHOUT_JSON = {"edge shell", "edge virtual ssh", "edge completion"}
@@ -149,6 +151,41 @@ def test_flash_does_not_take_force_for_leave_to_overwrite(capsys: pytest.Capture
     assert parse("edge flash", EVERY["edge flash"], "--force")["accept_failed"] is True
     assert "`--accept-failed`. It never replaced files." in capsys.readouterr().err
     assert "accept_failed" not in parse("edge bundle", EVERY["edge bundle"], "--force")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("edge train quantize rec --model . --out x --sensitivity", "--sensitivity writes no model"),
+        ("edge train quantize rec --model . --out x --method qat --limit 20", "--limit belong to --method ptq"),
+        ("edge build --device rk3399 --abi arm64", "--device and --abi cannot be given together"),
+        ("bench run --resume --force", "--resume goes on with a session, --force replaces it"),
+        ("bench run --dry-run --precision fp16", "the kit's models are fp32 or int8, not fp16"),
+        ("edge run --models plate_v1", "Did you mean 'plate-v1'?"),
+    ],
+)
+def test_of_two_options_that_exclude_each_other_none_is_dropped(line: str, says: str) -> None:
+    program, *words = line.split()
+    done = CliRunner().invoke({"edge": edge, "bench": bench}[program], words)
+    assert isinstance(done.exception, UsageError) and says in done.exception.message
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("edge run --models plate-v1,ppocrv3", "`edge run` takes one set of models"),
+        ("edge run --device one,two", "`edge run` takes one device"),
+        ("edge run --group lab", "`edge run` takes one device, by --device NAME"),
+        ("edge run --precision fp16", "the kit's models are fp32 or int8. fp16 is for your own"),
+        ("bench tune --device one --device two", "--device was given 2 times; `bench tune` takes one"),
+        ("bench run photo.jpg", "Photos are given by --photos: --photos photo.jpg"),
+        ("edge status gate", "A device is given by --device: --device gate"),
+    ],
+)
+def test_what_a_command_does_not_take_is_answered_with_what_it_takes(line: str, says: str) -> None:
+    program, *words = line.split()
+    done = CliRunner().invoke({"edge": edge, "bench": bench}[program], words)
+    assert (done.exit_code, says in done.stderr) == (2, True), done.stderr
 
 
 def test_the_page_names_every_old_spelling() -> None:

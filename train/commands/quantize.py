@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
+from edge.commandline import command, given
 from edge.commands.options import force_option, json_option, override_option, several
 from edge.errors import UsageError
 from edge.models import TASKS, Model, load_model
@@ -57,9 +57,14 @@ def quantize(
         raise UsageError(f"--limit {limit:g} is no number of decibels.", "16 for det and 20 for rec are the defaults.")
     if out is None and not sensitivity:
         raise UsageError("--out is missing.", "Give a folder for the int8 model.")
+    if out is not None and sensitivity:
+        raise UsageError("--sensitivity writes no model.", "Leave --out out, or --sensitivity.")
     if method == "qat":
         if sensitivity:
             raise UsageError("--sensitivity looks at an inference model.", "Leave --method qat out; export a run first.")
+        void = [f"--{name}" for name in ("calibrate", "limit", "seed") if given(name)]
+        if void:
+            raise UsageError(f"{' and '.join(void)} belong to --method ptq.", "Training takes its settings by -o.")
         assert out is not None
         from train.commands.quantize_qat import quantize_by_training
 
