@@ -40,10 +40,14 @@ def hints(answers: Sequence[Answer], set_name: str) -> list[str]:
         set_name: Of the models.
 
     Returns:
-        At most one note about shrunk photos, and one about kinds of plates.
+        At most one note each about shrunk photos, about texts that were dropped, and about kinds of plates.
     """
     empty = [answer for answer in answers if answer.get("plates") == []]
     notes = [_small(shrunk)] if (shrunk := [answer for answer in empty if _is_shrunk(answer)]) else []
+    dropped = sum(answer.get("boxes", 0) > 0 for answer in empty)
+    if dropped:
+        photos = "1 photo" if dropped == 1 else f"{dropped} photos"
+        notes.append(f"in {photos} without a plate something was found that reads as none, or with a score under score_thresh")
     if empty and set_name in NOT_COVERED:
         notes.append(f"{set_name} does not read {NOT_COVERED[set_name]}; it answers '-' for most of them")
     return notes

@@ -22,6 +22,7 @@ ExitCode command_run(const Words& words) {
             pipeline.read(path, result);
             write_size("size", result.photo, json);
             write_size("det_input", result.det_input, json);
+            json.item("boxes", static_cast<std::int64_t>(result.boxes));
             write_plates(result.plates, json);
             write_warnings(result.warnings, json);
             write_times(result.ms, json);

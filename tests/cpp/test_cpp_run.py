@@ -40,6 +40,7 @@ def test_samples_are_read(program: Path, conf: Path) -> None:
         image = load_image(Path(answer["image"]))
         assert answer["size"] == [image.shape[1], image.shape[0]]
         assert answer["det_input"] == list(reversed(det_size(*image.shape[:2], "max", 640)))
+        assert answer["boxes"] >= len(answer["plates"])
         assert list(answer["ms"]) == [*STAGES, "total"]
         stages = sum(answer["ms"][stage] for stage in STAGES)
         assert stages == pytest.approx(answer["ms"]["total"], rel=0.02, abs=0.5)

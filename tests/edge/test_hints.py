@@ -47,6 +47,11 @@ def test_the_document_says_at_which_scale_the_detector_looked() -> None:
     assert answer((3840, 2160), (512, 288))["detector"] == {"scale": 0.1333, "least_plate_px": 338}
 
 
+def test_texts_that_were_dropped_are_counted() -> None:
+    found = [{**answer((512, 288), (512, 288)), "boxes": boxes} for boxes in (0, 1, 2)]
+    assert hints(found, "mine")[0].startswith("in 2 photos without a plate something was found")
+
+
 def test_kinds_that_a_set_does_not_read_are_named_where_nothing_was_found() -> None:
     assert "military" in hints([answer((512, 288), (512, 288))], "plate-v1")[0]
     assert hints([answer((512, 288), (512, 288), plates=1)], "plate-v1") == []
