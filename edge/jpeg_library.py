@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.debian import MIRROR, MIRROR_ENV, SUITE
 from edge.paths import cache_dir, locked, write_atomic
-from edge.virtual_root import MIRROR, MIRROR_ENV, SUITE
 
 PACKAGE = "libjpeg62-turbo-dev"
 # ABI: Debian's architecture, and its triplet in paths.

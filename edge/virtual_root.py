@@ -13,13 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.debian import MIRROR, MIRROR_ENV, SUITE
 from edge.errors import HostError
 from edge.paths import cache_dir
 
 Report = Callable[[str], None]
-SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
-MIRROR_ENV = "PLATE_EDGE_DEBIAN_MIRROR"
 PACKAGES = ("openssh-server", "libstdc++6", "libgomp1", "procps")
 # Nothing on a board reads these, and they are a quarter of its files.
 LEAVE_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
