@@ -13,10 +13,10 @@ from convert.graph import Graph
 from convert.opt import OptResult, run_opt
 from convert.opt_environment import DEFAULT_VERSION, version_for_runtime
 from convert.opt_failures import OptEnded
+from convert.opt_refused import first_refused
 from convert.quantised import is_quantised
 from convert.rewrite import Change, rewrite
 from convert.shrink import Step, shrink
-from convert.trace import first_refused
 from edge.board import Board, load_profile
 from edge.errors import EdgeError, InputError, ModelError, UsageError
 from edge.models import CARD_NAME, Card, Model, load_model, new_folder, save_model

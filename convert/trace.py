@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.cut import cut_behind, operator_name, result_of
 from convert.graph import INT, Graph, all_arguments, arguments, set_attribute
 from convert.networks import Job, run_network, run_outputs
 from convert.opt import run_opt
-from convert.opt_failures import OptEnded
 from convert.program import FLOAT
 from convert.quantised import is_quantised
 from convert.rewrite import rewrite
@@ -23,7 +23,6 @@ from edge.models import Model
 Tensor = NDArray[np.float32]
 # No activation comes near; the next operator would make infinity of more, and bytes read as floats are that large.
 _SANE = 1e20
-_RESULTS = ("Out", "Output", "Y")
 
 
 def first_not_finite(model: Model, x: Tensor, *, rewritten: bool = True) -> str | None:
@@ -34,11 +33,6 @@ def first_not_finite(model: Model, x: Tensor, *, rewritten: bool = True) -> str 
     """
     operator = first_bad(model, x, rewritten=rewritten)
     return None if operator is None else operator_name(operator)
-
-
-def operator_name(operator: Any) -> str:
-    """Returns `type -> variable` of an operator and its first result."""
-    return f"{operator.type} -> {_result(operator)}"
 
 
 def first_bad(model: Model, x: Tensor, *, rewritten: bool = True) -> Any | None:
@@ -74,62 +68,11 @@ def _graph(model: Model, rewritten: bool) -> Graph:
     return graph
 
 
-def _result(operator: Any) -> str:
-    named = (name for slot in _RESULTS for name in arguments(operator.outputs, slot))
-    return next(named, next(all_arguments(operator.outputs), "nothing"))
-
-
-def _cut(graph: Graph, last: int) -> None:
-    """Cuts a model behind one of its operators, whose result becomes its output."""
-    result = _result(graph.block.ops[last])
-    for index in reversed(range(last + 1, len(graph.block.ops))):
-        if graph.block.ops[index].type != "fetch":
-            del graph.block.ops[index]
-    for operator in graph.of_type("fetch"):
-        for item in operator.inputs:
-            item.arguments[0] = result
-    graph.prune()
-
-
-def first_refused(program: Path, parameters: Path, target: str, version: str) -> str | None:
-    """Names the first operator with which opt ends by a signal; found by converting ever shorter beginnings.
-
-    Returns:
-        `type -> variable`, or None when the whole model converts, or a beginning is refused for another reason.
-    """
-
-    def ends(last: int) -> bool:
-        graph = Graph.load(program, parameters)
-        _cut(graph, last)
-        with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
-            cut = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"
-            graph.save(*cut)
-            try:
-                run_opt(*cut, Path(name) / "a.nb", target, version=version)
-            except OptEnded:
-                return True
-            except ModelError:
-                return False
-        return False
-
-    graph = Graph.load(program, parameters)
-    low, high = 1, len(graph.block.ops) - 2
-    if high < low or not ends(high):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        if ends(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return operator_name(graph.block.ops[low])
-
-
 def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
     plain = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
     int8_weights = rewritten and is_quantised(plain)
     graph = _graph(model, rewritten)
-    _cut(graph, last)
+    cut_behind(graph, last)
     if not any(list(all_arguments(item.outputs)) for item in graph.of_type("feed")):
         return True
     with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
@@ -156,8 +99,8 @@ def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
     """
     graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
     made = [
-        (operator, _result(operator)) for operator in graph.block.ops
-        if operator.type not in ("feed", "fetch") and _is_float(graph, _result(operator))
+        (operator, result_of(operator)) for operator in graph.block.ops
+        if operator.type not in ("feed", "fetch") and _is_float(graph, result_of(operator))
     ]  # fmt: skip
     names = list(dict.fromkeys(name for _, name in made))
     first = len(graph.of_type("fetch"))
@@ -223,7 +166,7 @@ def saturation(model: Model, inputs: list[Tensor]) -> list[Saturation]:
             if not after:
                 break
             reader = after[0]
-        names.append(f"{reader.type} -> {_result(reader)}")
+        names.append(f"{reader.type} -> {result_of(reader)}")
     _fetch_also(graph, list(dict.fromkeys(name for _, name, _ in found)))
     with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
         program, parameters = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.cut import operator_name
 from convert.graph import Graph, arguments, attribute
 from convert.nb import Options, convert_model
 from convert.networks import Job, RunError, paddle_is_here, run_network
@@ -27,7 +28,7 @@ from convert.opt_failures import last_reason
 from convert.rewrite import UNUSED
 from convert.scalars import bare_constants
 from convert.task import signature
-from convert.trace import first_bad, first_not_finite_inside, operator_name
+from convert.trace import first_bad, first_not_finite_inside
 from edge.errors import HostError, ModelError
 from edge.models import TRIAL, Card, Model
 from edge.paths import cache_dir, write_atomic
@@ -41,7 +42,9 @@ _REC_WIDTH = 320
 _SLACK = 0.01
 _SUM_SLACK = 0.05
 _LONG = 60
-_SOURCES = ("trial.py", "task.py", "rewrite.py", "scalars.py", "networks.py", "nb.py", "shrink.py", "fuse.py", "opt.py")
+_SOURCES = (
+    "trial.py", "task.py", "rewrite.py", "scalars.py", "networks.py", "cut.py", "nb.py", "shrink.py", "fuse.py", "opt.py",
+)  # fmt: skip
 _REMEDIES = {
     "fill_constant": "Export the constant with one dimension: paddle.full([1], value) in place of paddle.full([], value).",
     "reshape2": "Export with open sizes: a reshape to fixed ones takes no other picture.",

@@ -19,7 +19,7 @@ from convert.networks import Job, run_network
 from convert.opt_environment import DEFAULT_VERSION
 from convert.rewrite import rewrite
 from convert.source import find_files, open_source
-from convert.trace import first_refused
+from convert.opt_refused import first_refused
 from convert.trial import _judge, _look_inside, trial_inputs
 from convert.verify import static_checks
 from edge.errors import ModelError
