@@ -17,9 +17,9 @@ from convert.commands.verify import _opened
 from convert.graph import Graph, attribute
 from convert.networks import Job, run_network
 from convert.opt_environment import DEFAULT_VERSION
+from convert.opt_refused import first_refused
 from convert.rewrite import rewrite
 from convert.source import find_files, open_source
-from convert.opt_refused import first_refused
 from convert.trial import _judge, _look_inside, trial_inputs
 from convert.verify import static_checks
 from edge.errors import ModelError

@@ -118,7 +118,8 @@ def test_missing_image_and_wrong_task_end_in_a_sentence(
     from edge.errors import InputError, UsageError
 
     (tmp_path / "rec.txt").write_text("gone.png\t皖A12345\n", encoding="utf-8")
-    elsewhere = [f"data.root={tmp_path}" if part == f"data.root={data}" else part for part in _command(data, tmp_path / "out")]
+    command = _command(data, tmp_path / "out")
+    elsewhere = [f"data.root={tmp_path}" if part == f"data.root={data}" else part for part in command]
     with pytest.raises(InputError, match=r"gone\.png is missing"):
         edge_here(*elsewhere[3:])
     wrong = [part if part != "rec" else "det" for part in _command(data, tmp_path / "out")]
