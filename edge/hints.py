@@ -47,7 +47,9 @@ def hints(answers: Sequence[Answer], set_name: str) -> list[str]:
     dropped = sum(answer.get("boxes", 0) > 0 for answer in empty)
     if dropped:
         photos = "1 photo" if dropped == 1 else f"{dropped} photos"
-        notes.append(f"in {photos} without a plate something was found that reads as none, or with a score under score_thresh")
+        notes.append(
+            f"in {photos} without a plate something was found that reads as none, or with a score under score_thresh"
+        )
     if empty and set_name in NOT_COVERED:
         notes.append(f"{set_name} does not read {NOT_COVERED[set_name]}; it answers '-' for most of them")
     return notes
