@@ -71,15 +71,15 @@ def test_from_a_fit_to_an_int8_nb(data: Path, tmp_path: Path, edge_here: Callabl
     assert figures["samples"] >= 2 and made["metrics"]["validation"]["figures"]["all"]["accuracy"] == figures["after"]
 
     again = tmp_path / "again"
-    edge("train", "export", tmp_path / "int8-run", "--out", again, "--labels", data / "rec.txt")
+    edge_here("train", "export", tmp_path / "int8-run", "--out", again, "--labels", data / "rec.txt")
     for name in ("inference.pdmodel", "inference.pdiparams", "dict.txt"):
         assert (again / name).read_bytes() == (out / name).read_bytes(), name
     assert card(again)["metrics"]["rec"]["figures"]["all"]["count"] == 12
     assert b"/tmp" not in (again / "inference.pdmodel").read_bytes() and str(tmp_path) not in json.dumps(card(again))
 
     nb = tmp_path / "nb"
-    edge("convert", "nb", again, "--target", "x86", "--out", nb)
-    figures = json.loads(edge("train", "eval", "rec", "--model", nb, "--labels", data / "rec.txt", "--json").stdout)
+    edge_here("convert", "nb", again, "--target", "x86", "--out", nb)
+    figures = json.loads(edge_here("train", "eval", "rec", "--model", nb, "--labels", data / "rec.txt", "--json"))
     assert figures["figures"]["all"]["count"] == 12 and figures["settings"]["rec_width"] == 96
 
     with pytest.raises(InputError, match="exists already"):
