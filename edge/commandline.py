@@ -72,7 +72,11 @@ class ListOption(Option):
         parts = [part for item in value for part in (self._split(item) if isinstance(item, str) else [item])]
         if not parts:
             raise click.BadParameter("no value was given.", ctx, self)
-        found = tuple(dict.fromkeys(super().type_cast_value(ctx, parts)))
+        taken = Counter(super().type_cast_value(ctx, parts))
+        found = tuple(taken)
+        again = [str(part) for part, count in taken.items() if count > 1]
+        if again and not ctx.resilient_parsing:
+            click.echo(f"note: {longest(self)}: {', '.join(again)} was given more than once and counts once", err=True)
         if self.pairs:
             keys = Counter(str(pair).partition("=")[0].strip().replace("-", "_") for pair in found)
             twice = next((key for key, count in keys.items() if count > 1), None)

@@ -60,7 +60,11 @@ def test_groups_refuse_repeats_too_and_a_flag_may_stand_twice() -> None:
     [("--models", "a", "--models", "b"), ("--models", "a,b"), ("--models", "a, b,", "--models", "a")],
 )
 def test_repeated_and_separated_by_commas_are_the_same(words: tuple[str, ...]) -> None:
-    assert call(*words).output == "{'models': ('a', 'b')}\n"
+    done = call(*words)
+    assert done.stdout == "{'models': ('a', 'b')}\n"
+    assert ("note: --models: a was given more than once and counts once" in done.stderr) == (
+        len(words) > 2 and "," in words[1]
+    )
 
 
 def test_values_are_converted_one_by_one() -> None:
@@ -82,7 +86,7 @@ def test_commas_within_values_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_two_values_for_one_key_are_refused() -> None:
     done = call("--set", "det-side=1", "--set", "det_side=2")
     assert (done.exit_code, "det_side was given several values" in done.output) == (2, True)
-    assert call("--set", "a=1", "--set", "a=1").output == "{'settings': ('a=1',)}\n"
+    assert call("--set", "a=1", "--set", "a=1").stdout == "{'settings': ('a=1',)}\n"
 
 
 def test_old_spellings_work_with_a_warning_and_are_shown_nowhere() -> None:
