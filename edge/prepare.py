@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import signal
-import subprocess
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,13 @@ from edge.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.models import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
 from edge.paths import cache_dir, locked
-from edge.process import edge_command
+from edge.process import edge_command, run_child, side_by_side
 from edge.suggest import did_you_mean
 
 Report = Callable[[str], None]
 
 PUBLISHED = "ppocrv3"
+_reading = threading.Lock()
 PRECISIONS = ("fp32", "int8")
 SHIPPED = Path(__file__).resolve().parent / "zoo"
 # What decides about a model's bytes: these modules of the packages that make it.
@@ -131,18 +132,20 @@ def _ensure_pair(set_name: str, precision: str, target: str, report: Report) -> 
 
 
 def _ensure_pair_alone(base: Path, set_name: str, precision: str, target: str, report: Report) -> ModelPair:
-    models = []
-    for task in ("det", "rec"):
-        folder = base / f"{task}-{precision}-{target}"
-        if not (folder / CARD_NAME).is_file():
-            source = _inference_model(set_name, task, precision, report)
-            report(f"converting {set_name} {task} {precision} to .nb for {target}")
-            _make(folder, ["convert", "nb", str(source), "--target", target, "--out"])
-        model = load_model(folder)
-        if precision == "int8" and model.card.verdict == "not verified":
-            model = _verified(model, set_name, task, precision, report)
-        models.append(model)
-    return ModelPair(set_name, precision, models[0], models[1])
+    det, rec = side_by_side(lambda task: _ensure_model(base, set_name, task, precision, target, report), ("det", "rec"))
+    return ModelPair(set_name, precision, det, rec)
+
+
+def _ensure_model(base: Path, set_name: str, task: str, precision: str, target: str, report: Report) -> Model:
+    folder = base / f"{task}-{precision}-{target}"
+    if not (folder / CARD_NAME).is_file():
+        source = _inference_model(set_name, task, precision, report)
+        report(f"converting {set_name} {task} {precision} to .nb for {target}")
+        _make(folder, ["convert", "nb", str(source), "--target", target, "--out"])
+    model = load_model(folder)
+    if precision == "int8" and model.card.verdict == "not verified":
+        model = _verified(model, set_name, task, precision, report)
+    return model
 
 
 def _verified(model: Model, set_name: str, task: str, precision: str, report: Report) -> Model:
@@ -167,10 +170,11 @@ def _inference_model(set_name: str, task: str, precision: str, report: Report) -
         return SHIPPED / set_name / f"{task}-{precision}"
     base = cache_dir("models") / f"{set_name}-{_key(set_name)}"
     published = base / "inference"
-    if not (published / task / CARD_NAME).is_file():
-        _need("paddle", "rapidocr_onnxruntime")
-        report("reading the published PP-OCRv3 weights")
-        _make(published, ["train", "pretrained", "--out"])
+    with _reading:  # One call makes both tasks' models.
+        if not (published / task / CARD_NAME).is_file():
+            _need("paddle", "rapidocr_onnxruntime")
+            report("reading the published PP-OCRv3 weights")
+            _make(published, ["train", "pretrained", "--out"])
     if precision == "fp32":
         return published / task
     quantised = base / f"{task}-{precision}-inference"
@@ -208,7 +212,7 @@ def _need(*modules: str) -> None:
 def _make(folder: Path, command: list[str]) -> None:
     """Runs an `edge` command that writes a folder; the folder appears whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         run_edge([*command, str(temporary)])
@@ -232,14 +236,7 @@ def run_edge(arguments: Sequence[str]) -> str:
     Raises:
         EdgeError: With the child's own `error:` and `hint:` lines and its exit code.
     """
-    child = subprocess.run(
-        edge_command(arguments),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    child = run_child(edge_command(arguments))
     if child.returncode == 0:
         return child.stdout
     if child.returncode == ExitCode.INTERRUPTED:

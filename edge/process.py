@@ -5,8 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
+import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TypeVar
 
 from edge.paths import KIT_ROOT
 from edge.processor import host_processor
@@ -20,6 +26,75 @@ _START = "import sys; sys.path[0] = sys.argv.pop(1); from edge.cli import main; 
 def edge_command(arguments: Sequence[str]) -> list[str]:
     """Returns the command line that runs `edge ARGUMENTS` with this interpreter, whatever lies in the working directory."""
     return [sys.executable, "-c", _START, str(KIT_ROOT), *arguments]
+
+T = TypeVar("T")
+# What a process that quantises or verifies takes at its peak, and as much again to spare.
+_ROOM_KIB = 4 << 20
+_here = threading.local()
+
+
+class _Crew:
+    """The children of one `side_by_side`."""
+
+    def __init__(self) -> None:
+        self.children: set[subprocess.Popen[str]] = set()
+        self.ended = False
+
+    def end(self) -> None:
+        self.ended = True
+        for child in tuple(self.children):
+            child.terminate()
+
+
+def run_child(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command with no standard input and returns what it printed; `side_by_side` can end it early."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as child:
+        crew: _Crew = getattr(_here, "crew", None) or _Crew()
+        crew.children.add(child)
+        try:
+            if crew.ended:
+                child.terminate()
+            out, err = child.communicate()
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            crew.children.discard(child)
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def side_by_side(work: Callable[[str], T], items: Sequence[str]) -> list[T]:
+    """Does some work for each item, with child processes of its own, for two at a time where this computer has room.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        BaseException: What the work raised first, or an interrupt; children of `run_child` are ended then.
+    """
+    if not _room_for_two():
+        return [work(item) for item in items]
+    crew = _Crew()
+    with ThreadPoolExecutor(2, initializer=lambda: setattr(_here, "crew", crew)) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            crew.end()
+            raise
+    return [future.result() for future in futures]
+
+
+def _room_for_two() -> bool:
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return False
+    return len(os.sched_getaffinity(0)) > 1 and found is not None and int(found[1]) >= _ROOM_KIB
 
 
 def prepare_process() -> None:

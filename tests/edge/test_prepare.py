@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import prepare
+from edge import prepare, process
+from edge.errors import HostError
 
 
 def test_a_changed_shipped_model_is_converted_anew(
@@ -29,7 +30,7 @@ def test_a_changed_shipped_model_is_converted_anew(
     monkeypatch.setattr(prepare, "_make", convert)
     for _ in range(2):
         prepare.ensure_models("mine", ["fp32"], "x86")
-    assert converted == ["det-fp32", "rec-fp32"]
+    assert sorted(converted) == ["det-fp32", "rec-fp32"]
 
     path = zoo / "mine/det-fp32/card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ def test_two_at_once_make_a_model_once(own_cache: Path, monkeypatch: pytest.Monk
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(prepare.ensure_models, "plate-v1", ["fp32"], "x86", report) for _ in range(2)]
         folders = {future.result()["fp32"].rec.folder for future in both}
-    assert converted == ["det-fp32", "rec-fp32"] and len(folders) == 1
+    assert sorted(converted) == ["det-fp32", "rec-fp32"] and len(folders) == 1
     assert "waiting for another process that prepares plate-v1" in said
 
 
@@ -69,3 +70,26 @@ def test_a_users_train_py_is_not_taken_for_the_kits(tmp_path: Path, monkeypatch:
         (tmp_path / name).write_text("raise SystemExit('taken')")
     monkeypatch.chdir(tmp_path)
     assert "CCPD" in prepare.run_edge(["train", "labels", "--help"])
+
+
+def test_two_models_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_room_for_two", lambda: True)
+    both = threading.Barrier(2)
+    assert process.side_by_side(lambda task: (both.wait(60), task)[1], ("det", "rec")) == ["det", "rec"]
+    monkeypatch.setattr(process, "_room_for_two", lambda: False)
+    assert process.side_by_side(lambda task: threading.current_thread() is threading.main_thread(), ("a", "b"))
+
+
+def test_one_that_fails_ends_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits a minute for a model that is not wanted any more."""
+    monkeypatch.setattr(process, "_room_for_two", lambda: True)
+    ended: list[int] = []
+
+    def work(task: str) -> None:
+        if task == "rec":
+            raise HostError("no font")
+        ended.append(process.run_child(["sleep", "600"]).returncode)
+
+    with pytest.raises(HostError, match="no font"):
+        process.side_by_side(work, ("det", "rec"))
+    assert ended == [-15]
