@@ -122,7 +122,7 @@ def test_missing_image_and_wrong_task_end_in_a_sentence(
     elsewhere = [f"data.root={tmp_path}" if part == f"data.root={data}" else part for part in command]
     with pytest.raises(InputError, match=r"gone\.png is missing"):
         edge_here(*elsewhere[3:])
-    wrong = [part if part != "rec" else "det" for part in _command(data, tmp_path / "out")]
+    wrong = [part if part != "rec" else "det" for part in command]
     with pytest.raises(UsageError, match="recipe for rec, not for det"):
         edge_here(*wrong[3:])
 
