@@ -49,9 +49,10 @@ def count(
 ) -> None:  # fmt: skip
     """Count ARM instructions of each stage under emulation.
 
-    The figures are the same on every machine. They are not times: an instruction may take a quarter of a cycle or a
-    hundred cycles.
+    The figures are the same on every machine, for one build of Paddle Lite's library: another compiler or other flags
+    give others. They are not times: an instruction may take a quarter of a cycle or a hundred cycles.
     """
+    from bench.counting.build import read_build
     from bench.counting.count import document, run_counted
     from bench.plan import Cell, side_of
     from edge.board import find_board
@@ -59,6 +60,7 @@ def count(
     from edge.install import build_bundle
     from edge.photolist import SAMPLES, list_photos
     from edge.prepare import check_sets
+    from edge.runtime import NAMES
 
     limit = parse_count(fail_above) if fail_above else None
     board = find_board(device, inventory)
@@ -80,6 +82,9 @@ def count(
     bundle = build_bundle(board, list(sets), list(precisions), lambda text: click.echo(text, err=True), runtime=runtime)
     folder = unpack(bundle)
     replay = bool(bundle.manifest.runtime.get("replay"))
+    library_file = next(item.path for item in bundle.manifest.files if Path(item.path).name in NAMES)
+    builds = {"library": read_build(folder / library_file), "program": read_build(folder / "bin" / "plate_ocr")}
+    hashes = {f"{name}_sha256": build.sha256 for name, build in builds.items()}
     rows: list[dict[str, Any]] = []
     cells = [Cell(name, precision, 1, "none", side_of(side, name))
              for name in sets for side in sides for precision in precisions]  # fmt: skip
@@ -90,12 +95,17 @@ def count(
             abi, cpu, folder / "bin" / "plate_ocr", folder / "lib", [*words, str(picture.resolve())], timeout=1800
         )
         head = {"models": cell.model, "precision": cell.precision, "side": str(cell.side), "cpu": cpu, "file": name}
-        rows.append({**head, **document(found, replay=replay)})
+        rows.append({**head, **hashes, **document(found, replay=replay)})
     if as_json:
         facts = {"runtime": bundle.manifest.runtime.get("version"), "replay": replay}
+        facts |= {name: build.to_json() for name, build in builds.items()}
         click.echo(json.dumps({"device": device, "abi": abi, "photos": list(pictures), **facts, "rows": rows}))
     else:
         _print(rows, replay)
+        version = bundle.manifest.runtime.get("version") or "version not told"
+        click.echo(f"Paddle Lite {version}: {builds['library']}")
+        click.echo(f"Program: {builds['program']}")
+        click.echo("The counts hold for these builds only.")
     worst = max(row["ours"] for row in rows)
     if limit is not None and worst > limit:
         raise NotValidError(

@@ -139,7 +139,34 @@ def test_our_own_stages_stay_within_their_budget(tmp_path: Path, monkeypatch: py
         answer = CliRunner().invoke(bench, [*words, "--fail-above", str(int(limit))], catch_exceptions=False)
         (row,) = json.loads(answer.stdout)["rows"]
         print(side, {stage: row["steady"][stage] for stage in STAGES}, "ours", row["ours"])
+        document = json.loads(answer.stdout)
+        assert row["library_sha256"] == document["library"]["sha256"] and document["library"]["compilers"]
         assert row["replay"] and row["steady"]["det_infer"] is None and row["photo"] is None
         assert 1_000_000 < row["ours"] <= limit
     refused = CliRunner().invoke(bench, [*words, "--fail-above", "1k"])
     assert isinstance(refused.exception, NotValidError)
+
+
+def test_the_build_of_a_library_is_named(tmp_path: Path) -> None:
+    from bench.counting.build import read_build
+    from edge.errors import VerifyError
+    from edge.paths import sha256_file
+
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc")
+    (tmp_path / "a.c").write_text("int f(void) { return 1; }")
+    digests = set()
+    for name, flags in (("plain.so", ["-O1"]), ("told.so", ["-O2", "-frecord-gcc-switches"])):
+        path = tmp_path / name
+        subprocess.run([compiler, "-shared", "-fPIC", *flags, "-o", str(path), str(tmp_path / "a.c")], check=True)
+        build = read_build(path)
+        assert build.sha256 == sha256_file(path) and build.sha256 in str(build)
+        assert any("GCC" in text for text in build.compilers) and build.compilers[0] in str(build)
+        assert ("-O2" in (build.flags or "")) == (name == "told.so")
+        digests.add(build.to_json()["sha256"])
+    assert len(digests) == 2
+    subprocess.run(["strip", "-R", ".comment", str(tmp_path / "plain.so")], check=True)
+    assert "compiler not told, flags not recorded" in str(read_build(tmp_path / "plain.so"))
+    with pytest.raises(VerifyError, match="cannot be read"):
+        read_build(tmp_path / "a.c")
