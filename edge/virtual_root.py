@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge.debian import MIRROR, MIRROR_ENV, SUITE
 from edge.errors import HostError
-from edge.paths import cache_dir
+from edge.paths import cache_dir, locked
 
 Report = Callable[[str], None]
 PACKAGES = ("openssh-server", "libstdc++6", "libgomp1", "procps")
@@ -141,7 +141,13 @@ def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
             "mmdebstrap, which makes the board's file system, is not installed.",
             "apt-get install mmdebstrap arch-test qemu-user-static binfmt-support",
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder, lambda: report("another process makes the root already; waiting for it")):
+        if not folder.is_dir():
+            _make_root(arch, folder, report)
+    return folder
+
+
+def _make_root(arch: Arch, folder: Path, report: Report) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch.name}"]
     command += [f"--include={','.join(PACKAGES)}", *(f"--dpkgopt=path-exclude={path}" for path in LEAVE_OUT)]
@@ -158,14 +164,9 @@ def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
             _run([*command, SUITE, str(temporary), f"deb {MIRROR} {SUITE} main"], report)
         _prepare(temporary)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster
-                raise
+        temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return folder
 
 
 def _run(command: list[str], report: Report) -> None:

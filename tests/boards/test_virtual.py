@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from edge.flash import flash
 from edge.release import current_release, look, rollback
 from edge.transport import Transport, connect, device_root
 from edge.virtual import VirtualBoard, down, find_board, up
-from edge.virtual_root import ARCHS, check_host, cpuinfo
+from edge.virtual_root import ARCHS, check_host, cpuinfo, ensure_root
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +170,29 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HostError, match="needs root") as caught:
         check_host(ARCHS["arm64"])
     assert "sudo" in caught.value.hint
+
+
+def test_two_at_a_time_make_one_root(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+    told: list[str] = []
+    waits = threading.Event()
+
+    def run(command: list[str], report: object) -> None:
+        made.append(command)
+        assert waits.wait(600)
+        Path(next(word for word in command if word.startswith(str(own_cache)))).mkdir()
+
+    def report(text: str) -> None:
+        told.append(text)
+        if "waiting" in text:
+            waits.set()
+
+    monkeypatch.setattr("edge.virtual_root._run", run)
+    monkeypatch.setattr("edge.virtual_root._prepare", lambda root: None)
+    monkeypatch.setattr("edge.virtual_root.shutil.which", lambda name: f"/usr/bin/{name}")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: ensure_root(ARCHS["arm64"], report), range(2))
+    assert first == second and first.is_dir() and len(made) == 1 and any("another process" in text for text in told)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a b", "-x", "a/b", "x" * 60])
