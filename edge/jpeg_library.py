@@ -107,6 +107,7 @@ def _fetch(arch: str, folder: Path) -> str:
             "APT::Architecture": arch,
             "APT::Architectures": arch,
             "APT::Sandbox::User": "root",
+            "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
             "Acquire::Retries": "1",
             "Acquire::http::Timeout": "20",
