@@ -60,6 +60,15 @@ LOADER_MESSAGES = (
 )
 
 
+_STAYS = "What ran before still runs."
+# Paddle Lite's own words (lite/core/program.cc) for an operator or a kernel that it was built without.
+LACKS_OPERATOR = r"(?:not supported, because |can ?not create )(operator|kernel)(?: for)? '([^']+)'"
+WITH_EXTRA = (
+    "Take a library that was built with extra operators: official archives of such have `with_extra` in their names "
+    "(`edge runtime get DEVICE`), and scripts/build_paddle_lite.sh makes one. What ran before still runs."
+)
+
+
 @dataclass(frozen=True)
 class Plate:
     """One plate: box of four corners (x, y) in pixels, clockwise from the top left, and text."""
@@ -165,7 +174,6 @@ def _unread(result: SmokeResult, photo: str, count: int, board: str, variant: st
     return f"{variant} reads none of the {count} sample photos right on {board}: {first}."
 
 
-_STAYS = "What ran before still runs."
 _ADVICE = (
     f"{_STAYS} Is the runtime of the release that made the .nb? --accept-failed switches it on all the same."
 )
@@ -192,7 +200,10 @@ def explain(result: Result, transport: Transport, what: str) -> None:
     tail = "\n".join(result.stderr.strip().splitlines()[-3:])[-500:]
     own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
     if own:
-        raise DeviceError(f"plate_ocr ({what}) on {board}: {own[1]}", "The release that was running is untouched.")
+        # A library built without exceptions says its reason on standard error, before the program says that it crashed.
+        reason = re.search(LACKS_OPERATOR, result.stderr)
+        said = own[1] if reason is None or reason[1] in own[1] else f"{own[1]}: no {reason[1]} for {reason[2]!r}"
+        raise DeviceError(f"plate_ocr ({what}) on {board}: {said}", WITH_EXTRA if reason else _STAYS)
     number = result.signal or signal_number(result.code)
     if number:
         clause, hint = ended_there(number, transport)

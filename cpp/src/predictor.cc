@@ -7,6 +7,7 @@
 #include "plate/crash.h"
 #include "plate/error.h"
 #include "plate/nb_file.h"
+#include "plate/text.h"
 #ifdef PLATE_OFFICIAL_HEADERS
 #include <paddle_api.h>
 #else
@@ -43,21 +44,6 @@ const char* name_of(lite::PowerMode mode) {
     return "other";
 }
 
-// The library's messages are several lines; the first one that says something is kept.
-std::string first_line(const char* what) {
-    const std::string text(what);
-    std::size_t at = 0;
-    while (at < text.size()) {
-        const std::size_t end = text.find('\n', at);
-        const std::string line = text.substr(at, end == std::string::npos ? end : end - at);
-        const std::size_t start = line.find_first_not_of(" \t\r");
-        if (start != std::string::npos) return line.substr(start, 300);
-        if (end == std::string::npos) break;
-        at = end + 1;
-    }
-    return "no reason given";
-}
-
 // Calls into the library, where exceptions, and for models that it cannot cope with signals, become Errors.
 template <typename Call>
 auto guarded(const std::string& doing, Call call) -> decltype(call()) {
@@ -69,7 +55,7 @@ auto guarded(const std::string& doing, Call call) -> decltype(call()) {
     } catch (const std::bad_alloc&) {
         throw Error(ExitCode::kModel, "out of memory while " + doing);
     } catch (const std::exception& error) {
-        throw Error(ExitCode::kModel, "Paddle Lite failed while " + doing + ": " + first_line(error.what()));
+        throw Error(ExitCode::kModel, "Paddle Lite failed while " + doing + ": " + library_reason(error.what()));
     } catch (...) {
         throw Error(ExitCode::kModel, "Paddle Lite failed while " + doing);
     }

@@ -64,6 +64,32 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
     return 0;
 }
 
+std::string library_reason(std::string_view what) {
+    constexpr std::string_view kHeading = "Paddle-Lite C++ Exception:";
+    constexpr std::size_t kMost = 600;
+    std::string out;
+    for (std::size_t at = 0; at < what.size();) {
+        const std::size_t end = std::min(what.find('\n', at), what.size());
+        std::string_view line = trim(what.substr(at, end - at));
+        at = end + 1;
+        if (line.substr(0, kHeading.size()) == kHeading) line = trim(line.substr(kHeading.size()));
+        // "[F 11/29 12:00:00.000 ...lite/core/program.cc:316 RuntimeProgram] "
+        const std::size_t place = line.find("] ");
+        if (line.substr(0, 2) == "[F" && place != std::string_view::npos) line = trim(line.substr(place + 2));
+        if (line.empty()) continue;
+        if (!out.empty()) out += ' ';
+        out += line;
+    }
+    if (out.size() > kMost) {
+        // Not in the middle of a character.
+        std::size_t cut = kMost;
+        while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xC0U) == 0x80U) --cut;
+        out.resize(cut);
+        out += "...";
+    }
+    return out.empty() ? "no reason given" : out;
+}
+
 std::vector<std::string> characters(std::string_view text) {
     std::vector<std::string> out;
     for (std::size_t at = 0; at < text.size();) {

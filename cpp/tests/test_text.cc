@@ -84,6 +84,19 @@ TEST("text: a message is one line that moves no cursor") {
     CHECK(one_line("\xFF\xC2") == "\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
+TEST("text: the library's reason stands behind its heading and the place in its source") {
+    CHECK(library_reason("Paddle-Lite C++ Exception: \n[F 11/29 12: 0: 0.000 ...lite/core/program.cc:316 RuntimeProgram] "
+                         "Check failed: op: \n\nError: This model is not supported,\r\n  because kernel for 'layer_norm' is "
+                         "not supported by Paddle-Lite.\n") ==
+          "Check failed: op: Error: This model is not supported, because kernel for 'layer_norm' is not supported by "
+          "Paddle-Lite.");
+    CHECK(library_reason("vector::_M_range_check") == "vector::_M_range_check");
+    CHECK(library_reason("Paddle-Lite C++ Exception: \n") == "no reason given");
+    CHECK(library_reason("") == "no reason given");
+    std::string much(599, 'x');
+    CHECK(library_reason(much + "皖" + much) == much + "...");
+}
+
 TEST("text: a file that never ends is refused") {
     CHECK_CONTAINS(test::message_of<Error>([] { read_list("/dev/zero"); }), "list /dev/zero is larger than 64 MiB");
 }

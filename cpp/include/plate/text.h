@@ -24,6 +24,10 @@ std::string_view trim(std::string_view text);
 // as replacement characters. So a message is one line and moves no cursor.
 std::string one_line(std::string_view text);
 
+// What an exception of Paddle Lite says, on one line of at most 600 bytes: without its heading and the place in the
+// library's source, which come first, and with the lines after them, where the reason stands.
+std::string library_reason(std::string_view what);
+
 // Whole text of a file, without the byte order mark that some editors put before it.
 // Throws Error(kConfig) with `what` (such as "dictionary") in its message, also for one of more than 64 MiB.
 std::string read_text(const std::string& path, const char* what);
