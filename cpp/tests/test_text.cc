@@ -85,9 +85,10 @@ TEST("text: a message is one line that moves no cursor") {
 }
 
 TEST("text: the library's reason stands behind its heading and the place in its source") {
-    CHECK(library_reason("Paddle-Lite C++ Exception: \n[F 11/29 12: 0: 0.000 ...lite/core/program.cc:316 RuntimeProgram] "
-                         "Check failed: op: \n\nError: This model is not supported,\r\n  because kernel for 'layer_norm' is "
-                         "not supported by Paddle-Lite.\n") ==
+    CHECK(library_reason(
+              "Paddle-Lite C++ Exception: \n[F 11/29 12: 0: 0.000 ...lite/core/program.cc:316 RuntimeProgram] "
+              "Check failed: op: \n\nError: This model is not supported,\r\n  because kernel for 'layer_norm' is "
+              "not supported by Paddle-Lite.\n") ==
           "Check failed: op: Error: This model is not supported, because kernel for 'layer_norm' is not supported by "
           "Paddle-Lite.");
     CHECK(library_reason("vector::_M_range_check") == "vector::_M_range_check");

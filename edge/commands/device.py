@@ -151,7 +151,7 @@ def trust(name: str, fingerprint: str | None, as_json: bool, inventory: Path | N
             )
         if fingerprint is None:
             _confirm(name, where, refusal.key.get_name(), print_)
-        path = hostkeys.remember(refusal.host, refusal.port, refusal.key)
+        path = hostkeys.remember(refusal.host, refusal.port, refusal.key, item.where)
         taken.append({"host": where, "type": refusal.key.get_name(), "fingerprint": print_, "file": str(path)})
         if not as_json:
             click.echo(f"trusted {where} {refusal.key.get_name()} {print_} ({path})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 
 from edge.transport.base import Lines
 
@@ -22,8 +23,9 @@ class Capture:
     def __init__(self, on_stdout: Lines | None, max_output: int) -> None:
         self._on_stdout = on_stdout
         self._left = max_output
-        self._decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in range(2)]
-        self._parts: list[list[str]] = [[], []]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._output: list[str] = []
+        self._error = b""
         self._line: list[str] = []
 
     def feed(self, stream: int, data: bytes) -> bool:
@@ -34,25 +36,27 @@ class Capture:
         """
         kept = data[: self._left]
         self._left -= len(kept)
-        self._add(stream, self._decoders[stream - 1].decode(kept))
+        if stream == 1:
+            self._add(self._decoder.decode(kept))
+        else:
+            self._error += kept
         if len(kept) < len(data):
             raise OutputOverflow
         return False
 
     def finish(self) -> tuple[str, str]:
         """Ends both streams, hands on a last line without end, returns output and error."""
-        for stream in (1, 2):
-            self._add(stream, self._decoders[stream - 1].decode(b"", final=True))
+        self._add(self._decoder.decode(b"", final=True))
         if self._line and self._on_stdout is not None:
             line, self._line = "".join(self._line), []
             self._on_stdout(line.removesuffix("\r"))
-        return "".join(self._parts[0]), "".join(self._parts[1])
+        return "".join(self._output), decode_message(self._error)
 
-    def _add(self, stream: int, text: str) -> None:
+    def _add(self, text: str) -> None:
         if not text:
             return
-        self._parts[stream - 1].append(text)
-        if stream != 1 or self._on_stdout is None:
+        self._output.append(text)
+        if self._on_stdout is None:
             return
         *lines, rest = text.split("\n")
         for line in lines:
@@ -61,3 +65,11 @@ class Capture:
             self._on_stdout(whole.removesuffix("\r"))
         if rest:
             self._line.append(rest)
+
+
+def decode_message(raw: bytes) -> str:
+    """Decodes what a board's programs complain of: UTF-8, or GBK, which older Chinese systems speak."""
+    for encoding in ("utf-8", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("utf-8", "replace")

@@ -68,8 +68,9 @@ def wrap(
     """
     if argv[0].startswith("-"):
         raise InputError(f"{argv[0]!r} is not a program.")
+    # Messages in English and in ASCII, whatever the board speaks: they are read by `write_error`, and by people.
     exports = ""
-    for name, value in (env or {}).items():
+    for name, value in {"LC_ALL": "C", **(env or {})}.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in value:
             raise InputError(f"{name}={value!r} cannot be set as an environment variable.")
         exports += f"{name}={shlex.quote(value)}; export {name}; "

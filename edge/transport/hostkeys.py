@@ -43,9 +43,13 @@ class HostKeyError(AccessError):
         self.expected = expected
 
 
-def own_known_hosts() -> Path:
-    """Returns the kit's own file of trusted keys, in OpenSSH's format."""
-    return config_dir() / "known_hosts"
+def own_known_hosts(where: str = "") -> Path:
+    """Returns the kit's own file of trusted keys, in OpenSSH's format: it lies beside the inventory.
+
+    Args:
+        where: `file:line` of the device's entry; empty for the usual inventory.
+    """
+    return Path(where.rpartition(":")[0]).with_name("known_hosts") if where else config_dir() / "known_hosts"
 
 
 def label(host: str, port: int) -> str:
@@ -64,15 +68,24 @@ class RevokedKeyError(LinkError):
     transient = False
 
 
-def load_known(keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES) -> frozenset[str]:
+def load_known(
+    keys: HostKeys, host: str, port: int, user_files: Iterable[str] = USER_FILES, where: str = ""
+) -> frozenset[str]:
     """Adds the trusted keys of one host to `keys`; the kit's own come first and win.
+
+    Args:
+        keys: Added to.
+        host: Host.
+        port: Port.
+        user_files: Files of keys beside the kit's own.
+        where: See `own_known_hosts`; keys beside the usual inventory count for others as well.
 
     Returns:
         The keys, in base64, that the files mark as `@revoked`, for whatever host; none of them is trusted.
     """
     name = label(host, port)
     lines: list[str] = []
-    for path in [own_known_hosts(), *map(Path, user_files)]:
+    for path in [own_known_hosts(where), own_known_hosts(), *map(Path, user_files)]:
         # RuntimeError: a user without a home folder has no files there.
         with suppress(OSError, RuntimeError):
             lines += path.expanduser().read_text(encoding="utf-8", errors="replace").splitlines()
@@ -113,13 +126,19 @@ def _entry(line: str) -> HostKeyEntry | None:
     return entry if entry is not None and entry.key is not None and entry.key.get_name() in KEY_TYPES else None
 
 
-def remember(host: str, port: int, key: paramiko.PKey) -> Path:
+def remember(host: str, port: int, key: paramiko.PKey, where: str = "") -> Path:
     """Stores a key as trusted for a host in the kit's own file, in place of any it had for that host.
+
+    Args:
+        host: Host.
+        port: Port.
+        key: Its key.
+        where: See `own_known_hosts`.
 
     Returns:
         The file.
     """
-    path = own_known_hosts()
+    path = own_known_hosts(where)
     with locked(path):
         text = "".join(_others(path, host, port))
         if text and not text.endswith("\n"):

@@ -45,7 +45,7 @@ class LocalTransport(Transport):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "LC_ALL": "C", **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
             )

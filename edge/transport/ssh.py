@@ -16,13 +16,15 @@ from edge.board import Device
 from edge.errors import DeviceError, LinkError
 from edge.transport import transfer
 from edge.transport.base import AccessError, Lines, Progress, Result, Transport, check_argv
-from edge.transport.capture import Capture, OutputOverflow
+from edge.transport.capture import Capture, OutputOverflow, decode_message
 from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 from edge.transport.hostkeys import HostKeyError
 from edge.transport.sshlink import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 
 KEEPALIVE = 10
+# A login that said something and then nothing for this long, without running the program, waits for a person (seconds).
+PROMPT_AFTER = 10.0
 BLOCK = 1 << 18
 
 
@@ -60,6 +62,8 @@ class SshTransport(Transport):
             message = f"`{command[0]}` on {self.name} printed more than {max_output} bytes and was ended."
             raise DeviceError(message, "Is it in debug mode?") from None
         except DeadlinePassed:
+            if self._asks(frames):
+                raise self._menu(frames) from None
             message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
             raise DeviceError(message, "Give it more time, or see why it hangs.") from None
         finally:
@@ -158,6 +162,7 @@ class SshTransport(Transport):
             DeadlinePassed: The deadline passed.
             OutputOverflow: Too much output.
             LinkError: The server does not answer any more.
+            DeviceError: The login waits for somebody's answer.
         """
         readable = channel.fileno()
         heard = time.monotonic()
@@ -176,6 +181,8 @@ class SshTransport(Transport):
             if more:
                 heard = time.monotonic()
                 continue
+            if time.monotonic() - heard > PROMPT_AFTER and self._asks(frames):
+                raise self._menu(frames)
             if time.monotonic() - heard > DEAD_AFTER:
                 self._check_alive()
                 heard = time.monotonic()
@@ -186,6 +193,18 @@ class SshTransport(Transport):
                 return
             wait = 1.0 if deadline is None else min(1.0, max(0.0, deadline - time.monotonic()))
             select.select([readable], [], [], wait)
+
+    def _asks(self, frames: tuple[Frame, Frame]) -> bool:
+        return not any(frame.begun for frame in frames) and any(frame.noise.strip() for frame in frames)
+
+    def _menu(self, frames: tuple[Frame, Frame]) -> DeviceError:
+        noise = decode_message(frames[0].noise + frames[1].noise).strip().splitlines()
+        return DeviceError(
+            f"{self.name} let us in, but its login waits for an answer and runs no program; it says "
+            f"{noise[-1].strip()[-200:]!r}.",
+            "A menu or a question in the login shell or its start-up files: give the account a plain POSIX shell "
+            "(chsh -s /bin/sh), or ask only on a terminal ([ -t 0 ]).",
+        )
 
     def _check_alive(self) -> None:
         """Makes sure that the server still answers; a silent program and a frozen link look the same from here.
@@ -212,7 +231,7 @@ class SshTransport(Transport):
         if code == -1:
             raise LinkError(f"The link to {self.name} broke during a transfer.", "Run the same command again.")
         if code != 0:
-            raise transfer.append_error(self.name, code, errors.decode("utf-8", "replace"))
+            raise transfer.append_error(self.name, code, decode_message(errors))
 
     def _no_answer(
         self, argv: Sequence[str], frames: tuple[Frame, Frame], channel: paramiko.Channel
@@ -223,9 +242,9 @@ class SshTransport(Transport):
                 "The program was ended there too. Run the same command again.",
             )
         if not frames[0].begun and not frames[1].begun:
-            noise = (frames[0].noise + frames[1].noise).decode("utf-8", "replace").strip()
+            noise = decode_message(frames[0].noise + frames[1].noise).strip()
             return DeviceError(
-                f"{self.name} let us in but runs no programs: {noise[-300:] or 'it answered nothing'}.",
+                f"{self.name} let us in but runs no programs: {noise[-300:].rstrip('.') or 'it answered nothing'}.",
                 "The account needs a login shell that runs POSIX sh commands.",
             )
         return LinkError(

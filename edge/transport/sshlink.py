@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def make_connection(device: Device) -> fabric.Connection:
     """Returns a Fabric connection to a device, not opened yet, that trusts only known host keys, on every hop.
 
     Raises:
-        InputError: The key file does not exist, or a jump host is malformed.
+        InputError: The key file does not exist or holds no private key, or a jump host is malformed.
     """
     config = fabric.Config()
     options: dict[str, Any] = {"transport_factory": _transport, "banner_timeout": 15, "auth_timeout": 20}
@@ -37,6 +39,7 @@ def make_connection(device: Device) -> fabric.Connection:
         path = Path(device.key).expanduser()
         if not path.is_file():
             raise InputError(f"The key file {path} of device {device.name} does not exist.", f"See {device.where}.")
+        _check_key(path, device)
         options["key_filename"] = [str(path)]
     target = fabric.Connection(
         device.host,
@@ -54,6 +57,38 @@ def make_connection(device: Device) -> fabric.Connection:
         target.gateway = target.ssh_config["proxycommand"]
     _secure(device, target)
     return target
+
+
+def _check_key(path: Path, device: Device) -> None:
+    """Looks whether a key file is a private key, which Paramiko says in words of its own.
+
+    Raises:
+        InputError: It is something else.
+    """
+    try:
+        with path.open("rb") as stream:
+            begin = stream.read(200).lstrip()
+    except OSError as error:
+        raise InputError(f"The key file {path} of {device.name} cannot be read: {error.strerror}.") from error
+    first = begin.split(b"\n")[0]
+    named = f"The key file {path} of {device.name}" + (f" ({device.where})" if device.where else "")
+    if re.match(rb"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA|---- BEGIN SSH2 PUBLIC|-----BEGIN [A-Z ]*PUBLIC", begin):
+        private = path.with_suffix("") if path.suffix == ".pub" else None
+        there = f"Name the private half: key: {private}" if private and private.is_file() else "Name the private half."
+        raise InputError(f"{named} is the public half of a key.", there)
+    if re.match(rb"-----BEGIN (ENCRYPTED )?PRIVATE KEY", begin):
+        raise InputError(
+            f"{named} is in PKCS#8 form, which the kit's ssh library does not read.",
+            f"Let ssh-keygen write it in its own form (it asks for a passphrase): ssh-keygen -p -f {path}",
+        )
+    if first.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in first:
+        return
+    if begin.startswith(b"PuTTY-User-Key-File"):
+        raise InputError(
+            f"{named} is a key of PuTTY's format.",
+            f"Convert it: puttygen {path} -O private-openssh -o {path.with_suffix('')}",
+        )
+    raise InputError(f"{named} holds no private key.", "`ssh-keygen -t ed25519` makes one.")
 
 
 def _gateway(device: Device, jumps: str, config: fabric.Config) -> fabric.Connection:
@@ -82,7 +117,8 @@ def _gateway(device: Device, jumps: str, config: fabric.Config) -> fabric.Connec
 def _secure(device: Device, connection: fabric.Connection) -> None:
     host, port = connection.host, int(connection.port)
     files = str(connection.ssh_config.get("userknownhostsfile", "")).split()
-    revoked = hostkeys.load_known(connection.client.get_host_keys(), host, port, [*files, *hostkeys.USER_FILES])
+    files += hostkeys.USER_FILES
+    revoked = hostkeys.load_known(connection.client.get_host_keys(), host, port, files, device.where)
     # Fabric accepts every new host by default.
     connection.client.set_missing_host_key_policy(hostkeys.Refuse(device.name, host, port, revoked))
     names = connection.connect_kwargs.get("key_filename")
@@ -120,7 +156,11 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
     if isinstance(error, paramiko.PasswordRequiredException):
         return AccessError(f"The ssh key for {where} has a passphrase.", "Load it into the agent first: ssh-add FILE")
     broke = "transport shut down" in str(error) or "timeout" in str(error).lower()
-    if isinstance(error, paramiko.AuthenticationException) and not broke:
+    # Paramiko tries a key file as every kind of key, and of a key that was refused keeps the last kind's complaint.
+    refused = isinstance(error, paramiko.AuthenticationException) or re.search(
+        "encountered .* key, expected|^Invalid key$", str(error)
+    )
+    if refused and not broke:
         option = f" -p {port}" if port != 22 else ""
         return AccessError(
             f"{where} does not let {user!r} in with the keys at hand.",
@@ -137,4 +177,31 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError | ConnectionRefusedError):
         return LinkError(f"{where} refuses the connection.", "Is sshd running there, on that port? Then run it again.")
     text = str(error) or type(error).__name__
+    if re.search("not a valid .* private key file", text):
+        return AccessError(f"A key for {where} cannot be read: {text}.", "Is the file whole? `ssh-keygen -yf FILE` tells.")
+    if re.search("protocol banner|protocol version", text) and not (connection is not None and connection.gateway):
+        return _no_ssh(where, host, port)
     return LinkError(f"The link to {where} broke: {text}.", "Run the same command again; it goes on where it stopped.")
+
+
+def _no_ssh(where: str, host: str, port: int) -> LinkError:
+    """Returns the error for a port where no ssh server greets; asks it who it is."""
+    said = b""
+    with suppress(OSError), socket.create_connection((host, port), timeout=CONNECT_TIMEOUT) as link:
+        link.settimeout(3)
+        link.sendall(b"SSH-2.0-plate-edge\r\n\r\n")
+        while len(said) < 2000 and (block := link.recv(1000)):
+            said += block
+    low = said.lower()
+    hint = "Give the port of its ssh server: ssh: USER@HOST:PORT (22 where nothing else was set)."
+    if low.startswith(b"ssh-"):
+        text = "greets as an ssh server, but broke off before the keys were exchanged"
+        return LinkError(f"{where} {text}.", "Is it overloaded (MaxStartups)? Run the same command again.")
+    if b"http/" in low[:200] or b"<html" in low or b"<!doctype" in low:
+        what = "is a web server, not an ssh server"
+    elif said:
+        printable = said.decode("utf-8", "replace").split("\n")[0].strip()[:60]
+        what = f"is no ssh server; it says {printable!r}"
+    else:
+        what = "takes the connection, but no ssh server greets there"
+    return AccessError(f"{where} {what}.", hint)

@@ -80,10 +80,14 @@ class SshServer:
         noisy = self.folder / "noisy"
         noisy.write_text('#!/bin/sh\necho "Welcome to the board!"\necho "2 updates" >&2\nexec /bin/sh "$@"\n')
         noisy.chmod(0o755)
+        menu = self.folder / "menu"
+        menu.write_text('#!/bin/sh\necho "1) shell  2) reboot"\nread choice\nexec /bin/sh "$@"\n')
+        menu.chmod(0o755)
         users = (
             f"board:x:0:0:board:{self.home}:/bin/sh\n"
             f"plain:x:{PLAIN_ID}:{PLAIN_ID}:plain:{self.folder}/plain:/bin/sh\n"
             f"noisy:x:0:0:noisy:{self.home}:{noisy}\n"
+            f"menu:x:0:0:menu:{self.home}:{menu}\n"
             f"locked:x:0:0:locked:{self.home}:/usr/sbin/nologin\n"
         )
         (self.folder / "passwd").write_text(users + Path("/etc/passwd").read_text())

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from cutproxy import CutProxy
 from sshd_server import SshServer
 
-from edge.board import Device
+from edge.board import Device, find_device
 from edge.commands.device import device as device_command
 from edge.errors import DeviceError, EdgeError, InputError, LinkError
 from edge.transport import connect
@@ -128,13 +128,13 @@ def test_trusting_takes_the_right_fingerprint_only(ssh_board: SshServer, tmp_pat
     assert isinstance(unasked, EdgeError) and ssh_board.fingerprint in unasked.hint
     wrong = trust_with("--fingerprint", "SHA256:" + "A" * 43)
     assert isinstance(wrong, EdgeError) and wrong.exit_code == 9
-    assert not known_hosts().exists()
+    assert not (tmp_path / "known_hosts").exists()
     answer = CliRunner().invoke(
         device_command, ["trust", "gate", "--inventory", str(inventory), "--fingerprint", ssh_board.fingerprint, "--json"]
     )
     (taken,) = json.loads(answer.stdout)["trusted"]
-    assert taken["fingerprint"] == ssh_board.fingerprint and Path(taken["file"]).is_file()
-    assert run_in(ssh_board.device())
+    assert taken["fingerprint"] == ssh_board.fingerprint and Path(taken["file"]) == tmp_path / "known_hosts"
+    assert run_in(find_device("gate", inventory))
 
 
 def test_changed_host_key_is_refused_until_it_is_trusted(ssh_board: SshServer, tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_changed_host_key_is_refused_until_it_is_trusted(ssh_board: SshServer, t
         assert step
         answer = CliRunner().invoke(device_command, [*step[1].split(), "--inventory", str(inventory)])
         assert answer.exit_code == 0, answer.output
-        assert run_in(ssh_board.device())
-        assert before not in known_hosts().read_text() and known_hosts().read_text().count("\n") == 1
+        assert run_in(find_device("gate", inventory))
+        assert (tmp_path / "known_hosts").read_text() == f"[127.0.0.1]:{ssh_board.port} {ssh_board.host_key}\n"
     finally:
         ssh_board.stop()
         for name, content in saved.items():
@@ -176,24 +176,6 @@ def test_ways_that_do_not_lead_there_say_why(ssh_board: SshServer, tmp_path: Pat
         assert words in str(failure.value)
     with pytest.raises(LinkError, match="gate"):
         run_in(dataclasses.replace(device, host="localhost", port=ssh_board.port, jump=f"x@127.0.0.1:{1}"))
-
-
-def test_server_that_is_no_ssh_server(ssh_board: SshServer) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.listen()
-        port = server.getsockname()[1]
-        import threading
-
-        def answer() -> None:
-            sock, _ = server.accept()
-            sock.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-            sock.close()
-
-        threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(LinkError, match="gate"):
-            run_in(dataclasses.replace(ssh_board.device("gate"), port=port))
 
 
 def test_alias_of_ssh_config_with_its_user_port_and_key(ssh_board: SshServer) -> None:
