@@ -83,15 +83,17 @@ def read_choice(
 
     if (det is None) != (rec is None):
         raise UsageError("--det and --rec belong together.", "Give both folders.")
-    if det is not None and (models or given("precisions")):
-        raise UsageError(
-            "--models and --precision name the kit's models, --det and --rec your own.", "Give one pair or the other."
-        )
+    if det is not None and models:
+        raise UsageError("--models names the kit's models, --det and --rec your own.", "Give one pair or the other.")
     own = None
     if det is not None and rec is not None:
         pair = load_model(det), load_model(rec)
         kinds = {model.card.precision for model in pair}
         own = ModelPair("own", kinds.pop() if len(kinds) == 1 else "mixed", *pair)
+        if given("precisions") and set(precisions) != {own.precision}:
+            raise UsageError(
+                f"--precision {','.join(precisions)}: {det} and {rec} are {own.precision}.", "Leave --precision out."
+            )
     sets = () if own else tuple(models or model_sets()[:1])
     check_sets(sets)  # said before anything is built
     return Choice(sets, tuple(precisions), own, parse_settings(settings), accept_failed)

@@ -15,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "boards"))
 from flashkit import make_release
 
 from edge.bundle import save_bundle
+from edge.prepare import SHIPPED
+
+OWN = SHIPPED / "plate-v1"
 
 
 @pytest.fixture
@@ -59,7 +62,8 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
         (["flash", "--device", "nowhere"], 2, "no device 'nowhere'"),
         (["flash", "--det", "."], 2, "--det and --rec belong together"),
         (["flash", "--precision", "fp12"], 2, "'fp12' is not one of 'fp32', 'int8'"),
-        (["flash", "--det", ".", "--rec", ".", "--precision", "fp32"], 2, "name the kit's models"),
+        (["flash", "--det", ".", "--rec", ".", "--models", "plate-v1"], 2, "names the kit's models"),
+        (["flash", "--det", f"{OWN}/det-fp32", "--rec", f"{OWN}/rec-fp32", "--precision", "int8"], 2, "are fp32"),
         (["flash", "--bundle", __file__, "--models", "plate-v1"], 2, "has its models and settings inside"),
         (["flash", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["flash", "--models", "nonsense"], 2, "no model set 'nonsense'"),
