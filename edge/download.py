@@ -86,8 +86,8 @@ def download(
         if attempt == ATTEMPTS:
             raise LinkError(
                 f"{url} cannot be fetched: {problem}.",
-                "Run the same command again to go on; without a network, get the file elsewhere and use"
-                " `edge runtime add FILE`.",
+                "Run the same command again to go on. Where it cannot be reached, get the file elsewhere and use"
+                " `edge runtime add FILE`, or build the library: docs/howto/offline.md.",
             ) from problem
         time.sleep(pause * 2 ** (attempt - 1))
     part.replace(out)

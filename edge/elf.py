@@ -99,6 +99,17 @@ def is_elf(path: Path) -> bool:
         return stream.read(4) == b"\x7fELF"
 
 
+def exports(path: Path, word: str) -> bool:
+    """Whether a shared library defines a symbol for others with a word in its (mangled) name."""
+    from elftools.elf.elffile import ELFFile
+
+    with path.open("rb") as stream:
+        symbols: Any = ELFFile(stream).get_section_by_name(".dynsym")
+        if symbols is None:
+            return False
+        return any(word in symbol.name and symbol["st_shndx"] != "SHN_UNDEF" for symbol in symbols.iter_symbols())
+
+
 def read_elf(path: Path) -> ElfFacts:
     """Reads the facts of an ELF program or shared library.
 

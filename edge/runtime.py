@@ -20,12 +20,14 @@ from typing import Any
 from edge.archive import extract, is_archive
 from edge.board import Board, list_profiles, load_profile
 from edge.download import download
-from edge.elf import SYSTEM_ANDROID, SYSTEM_LINUX, ElfFacts, is_elf, read_elf
+from edge.elf import SYSTEM_ANDROID, SYSTEM_LINUX, ElfFacts, exports, is_elf, read_elf
 from edge.errors import HostError, InputError, UsageError, VerifyError
 from edge.paths import cache_dir, config_dir, sha256_file, write_atomic
 
 SCHEMA = "plate-edge/runtime-lock/1"
 RELEASE = "v2.13-rc"
+# What every program that uses the library is linked with; a part of the mangled name.
+API = "CreatePaddlePredictor"
 MIRROR_ENV = "PLATE_EDGE_RUNTIME_MIRROR"
 OFFICIAL = "https://github.com/PaddlePaddle/Paddle-Lite/releases/download"
 # The light library runs .nb files; the full one can, too, and the wheel is such a one.
@@ -78,7 +80,8 @@ def runtime_for(board: Board) -> Runtime:
     if build not in read_lock():
         raise HostError(
             f"Paddle Lite's library for {board.name} ({build}) is not here yet.",
-            f"Get it: `edge runtime get {board.name}`; without a network: `edge runtime add FOLDER_OR_ARCHIVE`.",
+            f"Get it: `edge runtime get {board.name}`; without a network: `edge runtime add FOLDER_OR_ARCHIVE`, or build it "
+            "from source: docs/howto/offline.md.",
         )
     return load_runtime(build)
 
@@ -195,7 +198,8 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
         update: Replace what is pinned for this build.
 
     Raises:
-        InputError: Not there, no library in it, or several.
+        InputError: Not there, no library in it, or several; a damaged one, one that is not Paddle Lite's, or one for
+            another kind of board than the build.
         VerifyError: Another content is pinned for this build, or the archive is hostile.
     """
     if not path.exists():
@@ -212,13 +216,16 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
                 extract(path, temporary)
             else:
                 _copy_folder(path, temporary)
-            _find_library(temporary, str(path))
-            _inspect(temporary, "?", digest, str(path))
+            _check_api(_inspect(temporary, "?", digest, str(path)).library)
             temporary.rename(folder)
+        except InputError as error:
+            # What is wrong is wrong with the user's file, not with our copy of it.
+            raise InputError(error.message.replace(str(temporary), str(path)), error.hint) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     runtime = _inspect(folder, build or "?", digest, source or str(path))
     build = build or default_build(runtime.elf.abi)
+    _check_kind(runtime, build, path)
     pinned = read_lock().get(build, {}).get("sha256")
     if pinned not in (None, digest) and not update:
         raise VerifyError(
@@ -227,6 +234,29 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
         )
     _pin(build, {"sha256": digest, "source": source or str(path.resolve()), "files": _digests(runtime)})
     return load_runtime(build)
+
+
+def _check_api(library: Path) -> None:
+    """Refuses a library that only has the name."""
+    if not exports(library, API):
+        raise InputError(
+            f"{library} is not Paddle Lite's library: it does not export {API}.",
+            "Give the C++ library of a Paddle Lite build (cxx/lib in the official archives).",
+        )
+
+
+def _check_kind(runtime: Runtime, build: str, path: Path) -> None:
+    """Refuses a library for another kind of board than the build's."""
+    boards = [board for board in map(load_profile, list_profiles()) if board.runtime.build == build]
+    wanted = sorted({board.abi for board in boards})
+    have = runtime.elf
+    if wanted and have.abi not in wanted:
+        names = ", ".join(board.name for board in boards[:3])
+        raise InputError(
+            f"{path} holds a library for {have.abi} ({have.machine}, {have.bits} bit); {build} is for "
+            f"{' and '.join(wanted)} boards ({names}).",
+            f"Leave --build out to take it for {have.abi} boards, or give the library for {wanted[0]}.",
+        )
 
 
 def load_runtime(build: str) -> Runtime:
@@ -291,19 +321,41 @@ def _inspect(folder: Path, build: str, digest: str, source: str) -> Runtime:
     )
 
 
-def _find_library(folder: Path, where: str = "") -> Path:
-    """Finds the library in a folder, which messages call `where`."""
+def _find_library(folder: Path) -> Path:
+    """Finds the library in a folder."""
+    others: list[Path] = []
     for name in NAMES:
-        found = [path for path in folder.rglob(name) if path.is_file() and is_elf(path)]
+        named = [path for path in folder.rglob(name) if path.is_file()]
+        found = [path for path in named if is_elf(path)]
+        others += [path for path in named if path not in found]
         # An archive may hold the same library for C++ and for Java; the C++ one lies in cxx/lib.
         found.sort(key=lambda path: ("cxx" not in path.parts, len(path.parts), str(path)))
         abis = {read_elf(path).abi for path in found}
         if len(abis) > 1:
             kinds = ", ".join(sorted(abis))
-            raise InputError(f"{where or folder} holds {name} for {kinds}.", "Give the folder of one of them.")
+            raise InputError(f"{folder} holds {name} for {kinds}.", "Give the folder of one of them.")
         if found:
             return found[0]
-    raise InputError(f"There is no Paddle Lite library in {where or folder}.", f"Looked for {', '.join(NAMES)}.")
+    if others:
+        what, hint = _instead_of_elf(others[0])
+        raise InputError(f"{others[0]} is {what}, not a library.", hint)
+    raise InputError(f"There is no Paddle Lite library in {folder}.", f"Looked for {', '.join(NAMES)}.")
+
+
+def _instead_of_elf(path: Path) -> tuple[str, str]:
+    """Says what lies in a library's place, and what to do."""
+    with path.open("rb") as stream:
+        begin = stream.read(512)
+    again = "Download it again, and look at it before you add it."
+    if not begin:
+        return "an empty file", again
+    if begin.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer", "Get its content where it was cloned: git lfs pull"
+    if begin.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a saved web page", again
+    if b"\0" not in begin:
+        return "a text file", again
+    return "no ELF file", again
 
 
 def _companions(library: Path) -> list[tuple[str, Path]]:

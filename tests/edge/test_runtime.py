@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import threading
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.board import load_profile
+from edge.commands.runtime import runtime as runtime_command
 from edge.download import download
 from edge.errors import EdgeError, HostError, InputError, LinkError, VerifyError
 from edge.runtime import (
@@ -122,7 +124,7 @@ def test_libraries_beside_it_come_along(own_cache: Path, tmp_path: Path) -> None
     top = make_archive_folder(tmp_path / "in")
     lib = top / "cxx/lib"
     (tmp_path / "gomp.c").write_text("int omp(void) { return 1; }\n")
-    (tmp_path / "lite.c").write_text("int omp(void); int run(void) { return omp(); }\n")
+    (tmp_path / "lite.c").write_text("int omp(void); int CreatePaddlePredictor(void) { return omp(); }\n")
     gcc = "aarch64-linux-gnu-gcc"
     gomp = lib / "libgomp.so.1"
     subprocess.run([gcc, "-shared", "-Wl,-soname,libgomp.so.1", "-o", gomp, tmp_path / "gomp.c"], check=True)
@@ -238,6 +240,58 @@ def test_a_release_is_fetched_from_a_mirror_once(
     with pytest.raises(VerifyError, match="is pinned to"):
         get_runtime(ARM)
     assert get_runtime(ARM, update=True).version == "v2.14-rc"
+
+
+HARD = "arm-linux-gnueabihf-gcc"
+
+
+@pytest.mark.parametrize("as_archive", [False, True], ids=["folder", "archive"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<!DOCTYPE html><title>404</title>", "is a saved web page, not a library"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a Git LFS pointer, not a library"),
+        (b"not found\n", "is a text file, not a library"),
+        (b"", "is an empty file, not a library"),
+        (b"\x00\x01\x02", "is no ELF file, not a library"),
+        (None, "is truncated|is a damaged ELF file"),
+    ],
+    ids=["page", "pointer", "text", "empty", "bytes", "cut"],
+)
+def test_what_lies_in_the_librarys_place_is_named(
+    content: bytes | None, says: str, as_archive: bool, own_cache: Path, tmp_path: Path
+) -> None:
+    top = make_archive_folder(tmp_path / "in")
+    library = top / "cxx/lib/libpaddle_light_api_shared.so"
+    library.write_bytes(library.read_bytes()[:3000] if content is None else content)
+    given = pack(top, tmp_path / "in.tar.gz") if as_archive else top
+    with pytest.raises(InputError, match=says) as refusal:
+        add_runtime(given)
+    assert str(given) in refusal.value.message and str(own_cache) not in refusal.value.message
+    assert read_lock() == {}
+
+
+@pytest.mark.parametrize(("compiler", "has"), [(HARD, r"armhf \(arm, 32 bit\)"), ("gcc", r"x86_64 \(x86_64, 64 bit\)")])
+def test_a_library_for_another_processor_is_refused(
+    compiler: str, has: str, own_cache: Path, tmp_path: Path
+) -> None:
+    top = make_archive_folder(tmp_path / "in", compiler=compiler)
+    answer = CliRunner().invoke(runtime_command, ["add", str(top), "--build", "virtual"])
+    assert isinstance(answer.exception, InputError)
+    assert re.search(f"holds a library for {has}; .* is for arm64 boards", answer.exception.message)
+    assert read_lock() == {}
+
+
+def test_a_library_that_only_has_the_name_is_refused(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It asks for the symbol, and does not have it.
+    asks = "int CreatePaddlePredictor(void);\nint other(void) { return CreatePaddlePredictor(); } /* %s */\n"
+    monkeypatch.setattr("test_runtime.SOURCE", asks)
+    top = make_archive_folder(tmp_path / "in")
+    with pytest.raises(InputError, match="does not export CreatePaddlePredictor") as refusal:
+        add_runtime(top)
+    assert str(top / "cxx/lib") in refusal.value.message
 
 
 def test_official_addresses() -> None:
