@@ -17,7 +17,7 @@ from typing import Any
 from edge.ccpd import parse_name
 
 PARTS = ("ccpd/full/train", "ccpd/full/test", "field/photos", "more/photos")
-THRESHOLDS = (0.0, 0.1, 0.2, 0.26, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+THRESHOLDS = (0.0, 0.1, 0.2, 0.26, 0.3, 0.4, 0.41, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def main(data: Path, not_plates: Path | None) -> None:
