@@ -45,12 +45,16 @@ def cache_dir(kind: str) -> Path:
         `$PLATE_EDGE_CACHE/<kind>`, or `$XDG_CACHE_HOME/plate-edge/<kind>`, or `~/.cache/plate-edge/<kind>`; absolute.
 
     Raises:
-        HostError: None of them says where.
+        HostError: None of them says where, or it cannot be made.
     """
     own = os.environ.get("PLATE_EDGE_CACHE")
     # A relative one is meant from here, whatever folder a program that is given the path runs in.
     path = (Path(own).absolute() if own else _user_dir("XDG_CACHE_HOME", ".cache")) / kind
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "Point PLATE_EDGE_CACHE at a folder that can be written."
+        raise HostError(f"The cache folder {path} cannot be made: {error.strerror}.", hint) from error
     return path
 
 

@@ -82,6 +82,7 @@ sys.exit((sys.version_info[:2], p.python_implementation(), p.machine()) != ((3, 
 
 # Prints the CPython 3.10 that is here; ends with 1 when there is none.
 find_python() {
+    [ -z "${PYTHON:-}" ] || works "$PYTHON" || say "PYTHON=$PYTHON is not a CPython 3.10 (x86-64, with venv) that runs here; looking for another"
     for candidate in ${PYTHON:+"$PYTHON"} python3.10 python3 "${PYENV_ROOT:-${HOME:-/}/.pyenv}"/versions/3.10*/bin/python3.10; do
         if works "$candidate"; then command -v "$candidate"; return 0; fi
     done

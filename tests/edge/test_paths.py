@@ -76,3 +76,10 @@ def test_a_container_user_without_a_name_can_use_the_kit(tmp_path: Path) -> None
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "well", done.stderr
+
+
+def test_a_cache_that_cannot_be_made_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(HostError, match=r"cache folder .*file/models cannot be made: Not a directory.*PLATE_EDGE_CACHE"):
+        cache_dir("models")
