@@ -121,7 +121,7 @@ def decode_image(data: bytes, where: str, scale: int = 1) -> Image:
     if image is None:
         raise InputError(f"{where} is damaged: it cannot be decoded.")
     decoded: Image = image
-    missing = _missing_rows(decoded) / len(decoded) if is_jpeg else 0.0
+    missing = _missing(decoded) if is_jpeg else 0.0
     if missing > MOST_MISSING and _breaks_off(data):
         raise InputError(f"{where} is damaged: the last {100 * missing:.0f} % of its rows are missing.")
     return decoded
@@ -186,12 +186,17 @@ def _check_jpeg(data: bytes, where: str) -> None:
         raise InputError(f"{where} is {kind}.", "Save it again as an ordinary JPEG.")
 
 
-def _missing_rows(image: Image) -> int:
-    """Counts the rows at the lower end that hold nothing but the grey of what was not there (65: of CMYK)."""
-    if image[-1, -1, 0] not in (65, 128):
-        return 0
-    rows = (image == image[-1, -1, 0]).all(axis=(1, 2))[::-1]
-    return len(rows) if rows.all() else int(rows.argmin())
+def _missing(image: Image) -> float:
+    """Returns the share of a picture that is nothing but the grey of what was not there (65: of CMYK), at one side.
+
+    At the lower one as the file has it; turned upright, that may be any.
+    """
+    shares = [0.0]
+    for turned in (np.rot90(image, turns) for turns in range(4)):
+        if turned[-1, -1, 0] in (65, 128):
+            rows = (turned == turned[-1, -1, 0]).all(axis=(1, 2))[::-1]
+            shares.append(1.0 if rows.all() else int(rows.argmin()) / len(rows))
+    return max(shares)
 
 
 def _breaks_off(data: bytes) -> bool:
