@@ -149,7 +149,10 @@ def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
 
 def _make_root(arch: Arch, folder: Path, report: Report) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch.name}"]
+    # In mounts of its own, which end with it: killed half-way it would leave this host's /dev/shm, /proc and /sys mounted in
+    # the folder that is removed below, and their files would be removed with it.
+    command = ["unshare", "--mount", "--propagation", "private", "--"]
+    command += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch.name}"]
     command += [f"--include={','.join(PACKAGES)}", *(f"--dpkgopt=path-exclude={path}" for path in LEAVE_OUT)]
     report(f"making a Debian {SUITE} root for {arch.name}; this takes some minutes, once")
     mirror = os.environ.get(MIRROR_ENV)

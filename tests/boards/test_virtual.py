@@ -193,6 +193,8 @@ def test_two_at_a_time_make_one_root(own_cache: Path, monkeypatch: pytest.Monkey
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: ensure_root(ARCHS["arm64"], report), range(2))
     assert first == second and first.is_dir() and len(made) == 1 and any("another process" in text for text in told)
+    # What it mounts there ends with it; left behind, this host's /dev/shm would be emptied with the folder.
+    assert made[0][:2] == ["unshare", "--mount"] and "mmdebstrap" in made[0]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a b", "-x", "a/b", "x" * 60])
