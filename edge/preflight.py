@@ -336,7 +336,8 @@ def _disk(facts: Facts) -> list[Finding]:
     if 0 <= truth.disk_free_mb < need:
         level = "error" if facts.manifest is not None else "warning"
         text = f"{truth.disk_path} has {truth.disk_free_mb} MiB free; {need} are needed."
-        found.append(Finding(level, "disk", text, "Free room: edge clean --device NAME --keep 1"))
+        room = "Free room (edge clean --device NAME --keep 1), or give the device a `root` on another file system."
+        found.append(Finding(level, "disk", text, room))
     return found
 
 
