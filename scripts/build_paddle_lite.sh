@@ -8,10 +8,11 @@
 #
 # Needs:  git, cmake, make, python3, 1.5 GB of disk, 2 GB of memory for each job, and a cross compiler (Debian:
 #         g++-aarch64-linux-gnu or g++-arm-linux-gnueabihf). No submodule of Paddle Lite and no network is needed.
-# Time:   about 1,000 files, 25 to 40 minutes of one core; PLATE_JOBS=N (default: all cores) builds N at a time.
-# Flags:  Paddle Lite's own for a tiny publish (-Os, OpenMP), with_extra (the operators of the recogniser), with its
-#         log and exceptions (so that it says what is wrong), without its cv functions, and without -flto: link-time
-#         optimisation compiles everything twice. Instruction counts therefore differ from the official build's.
+# Time:   about 1,000 files and one long link, half an hour of one core; PLATE_JOBS=N (default: all cores) compiles N at
+#         a time.
+# Flags:  Paddle Lite's own for a tiny publish (-Os -ffast-math -flto, OpenMP), with_extra (the operators of the
+#         recogniser), with its log and exceptions (so that it says what is wrong), without its cv functions.
+#         Another compiler than the official build's gives other instruction counts, by a per cent or two.
 # The library needs the glibc and libstdc++ of the cross compiler's system (Debian 12: GLIBC 2.34, GLIBCXX 3.4.29).
 set -eu
 
@@ -39,7 +40,8 @@ if [ ! -d "$work/source" ]; then
     git clone -q -c advice.detachedHead=false --depth 1 --branch "$RELEASE" \
         "$([ -d "$source" ] && echo "file://$(cd "$source" && pwd)" || echo "$source")" "$work/source.part" ||
         fail "$source has no tag $RELEASE, or cannot be cloned." 3
-    # Else every file is compiled twice, and the last link takes as long as all of them.
+    # -flto stands in the flags of all files already (cmake/os/common.cmake); here it makes a static library, which the
+    # kit does not use, compile every file a second time.
     sed -i 's/-fdata-sections -flto/-fdata-sections/' "$work/source.part/lite/api/CMakeLists.txt"
     mv "$work/source.part" "$work/source"
 fi

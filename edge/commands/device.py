@@ -13,7 +13,7 @@ import click
 from edge.board import Board, Cluster, Device, find_device, inventory_path, list_profiles, load_inventory, load_profile
 from edge.commandline import command, group
 from edge.commands.options import examples, fleet_options, force_option, inventory_option, json_option, several
-from edge.errors import UsageError, VerifyError
+from edge.errors import InputError, UsageError, VerifyError
 from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
 from edge.inventory import add_device, remove_device
 from edge.preflight import Finding, examine
@@ -59,11 +59,23 @@ def add(
         raise UsageError(f"Where is {name!r}?", "Add --ssh USER@HOST, or --adb SERIAL (--adb any: the only one attached).")
     fields = {"board": board or name, "groups": list(groups), **{key: value or "" for key, value in address.items()}}
     added = add_device(name, fields, inventory=inventory, replace=force)
+    if added.key:
+        _warn_of_key(added)
     if as_json:
         return _print_json(_device_json(added))
     click.echo(f"{added.name}: {added.board.title}, {added.address} ({added.where})")
     click.echo(f"next: edge probe --device {added.name}")
     return None
+
+
+def _warn_of_key(added: Device) -> None:
+    """Says what is wrong with a device's key file; it may be mended, or come, before the board is asked."""
+    from edge.transport.sshlink import check_key
+
+    try:
+        check_key(added)
+    except InputError as error:
+        click.echo(f"warning: {error}", err=True)
 
 
 @device.command("list")

@@ -127,7 +127,9 @@ def _entry(line: str) -> HostKeyEntry | None:
 
 
 def remember(host: str, port: int, key: paramiko.PKey, where: str = "") -> Path:
-    """Stores a key as trusted for a host in the kit's own file, in place of any it had for that host.
+    """Stores a key as trusted for a host in the kit's own files, in place of any they had for that host.
+
+    A host is the same whichever inventory names it, so the key goes beside the usual inventory too.
 
     Args:
         host: Host.
@@ -136,15 +138,25 @@ def remember(host: str, port: int, key: paramiko.PKey, where: str = "") -> Path:
         where: See `own_known_hosts`.
 
     Returns:
-        The file.
+        The file beside the inventory, or the usual one where that cannot be written.
     """
-    path = own_known_hosts(where)
+    usual, beside = own_known_hosts(), own_known_hosts(where)
+    _store(usual, host, port, key)
+    if beside == usual:
+        return usual
+    try:
+        _store(beside, host, port, key)
+    except OSError:  # an inventory that others keep, in a folder that is not ours
+        return usual
+    return beside
+
+
+def _store(path: Path, host: str, port: int, key: paramiko.PKey) -> None:
     with locked(path):
         text = "".join(_others(path, host, port))
         if text and not text.endswith("\n"):
             text += "\n"
         write_atomic(path, f"{text}{label(host, port)} {key.get_name()} {key.get_base64()}\n")
-    return path
 
 
 def forget(host: str, port: int) -> None:

@@ -36,11 +36,7 @@ def make_connection(device: Device) -> fabric.Connection:
     config = fabric.Config()
     options: dict[str, Any] = {"transport_factory": _transport, "banner_timeout": 15, "auth_timeout": 20}
     if device.key:
-        path = Path(device.key).expanduser()
-        if not path.is_file():
-            raise InputError(f"The key file {path} of device {device.name} does not exist.", f"See {device.where}.")
-        _check_key(path, device)
-        options["key_filename"] = [str(path)]
+        options["key_filename"] = [str(check_key(device))]
     target = fabric.Connection(
         device.host,
         user=device.user or None,
@@ -59,12 +55,18 @@ def make_connection(device: Device) -> fabric.Connection:
     return target
 
 
-def _check_key(path: Path, device: Device) -> None:
-    """Looks whether a key file is a private key, which Paramiko says in words of its own.
+def check_key(device: Device) -> Path:
+    """Looks whether a device's key file is a private key, which Paramiko says in words of its own.
+
+    Returns:
+        The file.
 
     Raises:
-        InputError: It is something else.
+        InputError: It does not exist, or is something else.
     """
+    path = Path(device.key).expanduser()
+    if not path.is_file():
+        raise InputError(f"The key file {path} of device {device.name} does not exist.", f"See {device.where}.")
     try:
         with path.open("rb") as stream:
             begin = stream.read(200).lstrip()
@@ -82,7 +84,7 @@ def _check_key(path: Path, device: Device) -> None:
             f"Let ssh-keygen write it in its own form (it asks for a passphrase): ssh-keygen -p -f {path}",
         )
     if first.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in first:
-        return
+        return path
     if begin.startswith(b"PuTTY-User-Key-File"):
         raise InputError(
             f"{named} is a key of PuTTY's format.",
