@@ -7,6 +7,7 @@
 # FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log a step and the reports. A root that was kept is gone
 # on with by FIELDTEST_RESUME=1. From the environment:
 #   FIELDTEST_MIRROR    Debian mirror
+#   FIELDTEST_SUITE     Debian's release (bookworm, which is 12; trixie is 13)
 #   FIELDTEST_PACKAGES  further Debian packages of the root, comma separated; beside required ones there are git, make, ca-certificates
 #   FIELDTEST_COPY      files of this machine that the root gets at the same place (how its network is reached)
 #   FIELDTEST_BIND      folders of this machine that the root sees, read-only (a local CPython 3.10, local wheels)
@@ -89,7 +90,7 @@ if [ -e "$work/root" ] && [ -z "${FIELDTEST_RESUME:-}" ]; then
 fi
 packages="git,make,ca-certificates${FIELDTEST_PACKAGES:+,$FIELDTEST_PACKAGES}"
 # shellcheck disable=SC2086
-[ -e "$work/root" ] || mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" bookworm "$work/root" ${FIELDTEST_MIRROR:-}
+[ -e "$work/root" ] || mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" "${FIELDTEST_SUITE:-bookworm}" "$work/root" ${FIELDTEST_MIRROR:-}
 for file in ${FIELDTEST_COPY:-}; do
     mkdir -p "$work/root$(dirname "$file")"
     cp -L "$file" "$work/root$file"
