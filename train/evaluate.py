@@ -214,6 +214,7 @@ def _spread(
         except BrokenProcessPool as error:
             names = ", ".join(source.name for source in sources.values())
             # The pool ends the other processes by SIGTERM, and keeps no word of how the first one ended.
+            pool.shutdown(wait=True)
             codes = [code for child in children if (code := child.exitcode) not in (0, None, -signal.SIGTERM)]
             what = f"A process that read photos with {names}"
             if codes and codes[0] < 0:

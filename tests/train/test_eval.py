@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.errors import InputError, ModelError, UsageError
+from edge.errors import HostError, InputError, ModelError, UsageError
 from edge.models import save_model
 from edge.ocr.backends import open_backend
 from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
 from edge.ocr.reader import Plate, Reader
 from edge.prepare import ModelPair
+from train import evaluate as pooled
 from train.commands.evaluate import chosen_models, evaluate
 from train.dataset import Plate as TruePlate
 from train.dataset import Sample
@@ -308,3 +312,19 @@ def test_a_model_that_does_not_open_in_the_processes_is_named(ocr_models: ModelP
     for jobs in (1, 2):
         with pytest.raises(ModelError, match=r"is an \.nb for arm, this host needs x86"):
             crop_outputs(find_sources([folder], ("rec",)), samples, [SMALL], jobs=jobs)
+
+
+def _die(item: object) -> None:
+    os.kill(os.getpid(), signal.SIGILL)
+
+
+def _nothing(*arguments: object) -> None:
+    """Opens no models."""
+
+
+def test_a_reading_process_that_a_signal_ended_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled, "_work_here", _die)
+    monkeypatch.setattr(pooled, "_start", _nothing)
+    source = SimpleNamespace(name="my-det", kind="nb")
+    with pytest.raises(HostError, match="read photos with my-det was ended by SIGILL"):
+        list(pooled._spread({"det": source}, [1, 2], (), 2, _nothing))  # type: ignore[dict-item,list-item]
