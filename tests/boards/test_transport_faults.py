@@ -93,12 +93,13 @@ def test_link_that_freezes_does_not_hold_us_for_ever(
     monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 3.0)
     source = tmp_path / "model.nb"
     source.write_bytes(os.urandom(8 << 20))
+    others = connections(ssh_board)
     transport = connect(ssh_board.device())
     frozen: list[int] = []
 
     def progress(done: int, total: int) -> None:
         if done > total // 4 and not frozen:
-            frozen.extend(freeze(ssh_board))
+            frozen.extend(freeze(ssh_board, others))
 
     try:
         # The frozen server answers nothing; a new connection to it works, and the rest is sent over that.
@@ -110,11 +111,16 @@ def test_link_that_freezes_does_not_hold_us_for_ever(
     transport.close()
 
 
-def freeze(server: SshServer) -> list[int]:
-    """Stops the server's processes of all connections."""
+def connections(server: SshServer) -> set[int]:
+    """Lists the server's processes, one a connection; other tests may have left some."""
     assert server.process is not None
     listing = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False)
-    pids = [int(pid) for pid in listing.stdout.split()]
+    return {int(pid) for pid in listing.stdout.split()}
+
+
+def freeze(server: SshServer, others: set[int]) -> list[int]:
+    """Stops the server's processes of all connections but `others`."""
+    pids = sorted(connections(server) - others)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     return pids
@@ -135,12 +141,15 @@ def test_program_on_a_link_that_froze_is_not_waited_for(
     """Silence alone is no sign of it: a server that answers is asked again and again."""
     monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 0.3)
     monkeypatch.setattr("edge.transport.ssh.CONNECT_TIMEOUT", 1.0)
+    others = connections(ssh_board)
     transport = connect(ssh_board.device())
     assert transport.run(["sh", "-c", "sleep 1.5; echo done"]).stdout == "done\n"
     frozen: list[int] = []
     try:
         with pytest.raises(LinkError, match="does not answer any more"):
-            transport.run(["sh", "-c", "echo begun; sleep 60"], on_stdout=lambda line: frozen.extend(freeze(ssh_board)))
+            transport.run(
+                ["sh", "-c", "echo begun; sleep 60"], on_stdout=lambda line: frozen.extend(freeze(ssh_board, others))
+            )
         assert frozen
     finally:
         transport.close()
