@@ -49,7 +49,7 @@ pytest: setup-test
 # Twenty minutes where nothing else runs: the bench measures itself, and counts instructions.
 bench-self: setup-test
 	@$(VENV)/python scripts/bench_self.py --out out/loop/self --copy docs/results/bench-self.json
-	@$(VENV)/python -m pytest -q -s tests/bench/test_bench_count.py
+	@$(VENV)/python -m pytest -q -s tests/bench/counting/test_bench_count.py
 	@$(VENV)/python -m pytest -q -s -m timed
 
 lint: setup-test

@@ -16,7 +16,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
-# Where `edge.paths.kit_source` looks in an installed kit.
+# Where `edge.base.paths.kit_source` looks in an installed kit.
 KIT = Path("edge") / "_kit"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edge import __version__
-from edge.lazy import LazyGroup
+from edge.terminal.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.commands.run:run", "Measure models on a board and write result and report."),
@@ -30,6 +30,6 @@ def bench() -> None:
 
 def main() -> None:
     """Entry point of the console script `bench`."""
-    from edge.cli import run_cli
+    from edge.terminal.exits import run_cli
 
     run_cli(bench, "bench")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edge.lazy import LazyGroup
+from edge.terminal.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "nb": ("convert.commands.nb:nb", "Convert an inference model to a Paddle Lite `.nb` file."),

@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from edge.cli import edge
-from edge.commandline import SEVERAL, ListOption
+from edge.terminal.commandline import SEVERAL, ListOption
 
 log = logging.getLogger("mkdocs.hooks.reference")
 # Groups whose pages have a name of their own; what is directly under `edge` is on one page.

@@ -18,11 +18,12 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 # What programs of one's own may rely on: files in and out, boards, the reference pipeline, statistics.
 MODULES = (
-    "edge.errors", "edge.models", "edge.ocr.config", "edge.ocr.reader", "edge.ocr.backends", "edge.ocr.detect",
-    "edge.ocr.crop", "edge.ocr.recognise", "edge.ocr.grammar", "edge.board", "edge.inventory", "edge.transport.base",
-    "edge.runtime", "edge.bundle", "edge.flash", "edge.release", "edge.probe", "edge.prepare",
-    "convert.nbfile.reader", "convert.nbfile.contents", "bench.result", "bench.events", "bench.statistics",
-    "bench.bootstrap", "bench.verdict", "bench.summary", "bench.plan",
+    "edge.base.errors", "edge.model.card", "edge.ocr.config", "edge.ocr.reader", "edge.runtime.engines",
+    "edge.ocr.detect", "edge.ocr.crop", "edge.ocr.recognise", "edge.plate.grammar", "edge.device.board",
+    "edge.device.inventory", "edge.transport.base", "edge.runtime.store", "edge.bundle.bundle", "edge.release.flash",
+    "edge.release.releases", "edge.device.probe", "edge.bundle.zoo", "convert.nbfile.reader", "convert.nbfile.contents",
+    "bench.record.result", "bench.record.events", "bench.stats.describe", "bench.stats.bootstrap",
+    "bench.judge.verdict", "bench.judge.summary", "bench.plan.plan",
 )  # fmt: skip
 PAGE = "reference/python.md"
 SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")

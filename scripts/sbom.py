@@ -83,8 +83,8 @@ def _inside() -> list[dict[str, object]]:
 
 def _models() -> list[dict[str, object]]:
     """The models that are shipped: every file of their cards."""
-    from edge.models import CARD_NAME
-    from edge.prepare import SHIPPED
+    from edge.bundle.zoo import SHIPPED
+    from edge.model.card import CARD_NAME
 
     found = []
     for card in sorted(SHIPPED.glob(f"*/*/{CARD_NAME}")):
@@ -107,8 +107,8 @@ def _stb() -> list[dict[str, object]]:
 
 def _libjpeg() -> list[dict[str, object]]:
     """The library that programs for this host decode JPEGs with; nothing where there is none."""
-    from edge.jpeg_library import jpeg_library
-    from edge.toolchain import host_abi
+    from edge.bundle.jpeg_library import jpeg_library
+    from edge.bundle.toolchain import host_abi
 
     found = jpeg_library(host_abi(), host_abi())
     if found.archive is None:

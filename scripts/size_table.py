@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.paths import sha256_file, write_atomic
+from edge.base.paths import sha256_file, write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
-# Label, precision, options of `edge convert nb`. Packing changes no output (tests/convert/test_shrink.py), so the form
+# Label, precision, options of `edge convert nb`. Packing changes no output (tests/convert/size/test_shrink.py), so the form
 # that opt writes is as accurate as the packed one that follows it.
 VARIANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("fp32, as opt writes it", "fp32", ("--no-pack",)),

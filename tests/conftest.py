@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from edge.prepare import ModelPair
-    from train.dataset import Sample
-    from train.evaluate import PhotoOutput
-    from train.evaluate_ladder import Row
+    from edge.bundle.zoo import ModelPair
+    from train.data.dataset import Sample
+    from train.evaluate.ladder import Row
+    from train.evaluate.pipeline import PhotoOutput
 
 # What tests measure is nothing for the user's own history.
 os.environ.setdefault("PLATE_EDGE_HISTORY", "off")
@@ -91,7 +91,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def ocr_models() -> ModelPair:
     """The published detector and recogniser as fp32 x86 `.nb`, made once into the user's own cache."""
-    from edge.prepare import ensure_models
+    from edge.bundle.zoo import ensure_models
 
     return ensure_models("ppocrv3", ["fp32"], "x86")["fp32"]
 
@@ -115,10 +115,10 @@ class RealReadings:
 def real_readings(real_data: Path, ocr_models: ModelPair) -> RealReadings:
     """See `RealReadings`; takes a minute, so everybody shares it."""
     from edge.ocr.config import PipelineConfig
-    from train.dataset import read_photos
-    from train.evaluate import photo_outputs
-    from train.evaluate_ladder import make_rows, step_configs
-    from train.evaluate_models import find_sources
+    from train.data.dataset import read_photos
+    from train.evaluate.ladder import make_rows, step_configs
+    from train.evaluate.pipeline import photo_outputs
+    from train.evaluate.sources import find_sources
 
     samples = read_photos(real_data / "full" / "test")
     sources = find_sources([ocr_models.det.folder, ocr_models.rec.folder], ("det", "rec"))

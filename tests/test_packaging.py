@@ -101,11 +101,13 @@ def test_wheel_works_outside_a_checkout(built: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target)]
     subprocess.run([*command, str(next(built.glob("*.whl")))], check=True, capture_output=True)
     program = """
-import json, edge, edge.board, edge.toolchain, edge.paths, edge.bundle, bench.cli, convert.cli, train.cli
-import train.fit.recipe
+import json, edge, edge.device.board, edge.bundle.toolchain, edge.base.paths, edge.photo.listing
+import bench.cli, convert.cli, train.cli
+import train.recipes.recipe
 found = {
-    "edge": edge.__file__, "cpp": str(edge.toolchain.SOURCE), "licence": str(edge.paths.kit_source("LICENSE")),
-    "boards": str(edge.board.BOARDS_DIR), "samples": str(edge.bundle.SAMPLES), "recipes": str(train.fit.recipe.RECIPES),
+    "edge": edge.__file__, "cpp": str(edge.bundle.toolchain.SOURCE), "licence": str(edge.base.paths.kit_source("LICENSE")),
+    "boards": str(edge.device.board.BOARDS_DIR), "samples": str(edge.photo.listing.SAMPLES),
+    "recipes": str(train.recipes.recipe.RECIPES),
 }
 print(json.dumps(found))
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edge.lazy import LazyGroup
+from edge.terminal.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "pretrained": ("train.commands.pretrained:pretrained", "Write the published PP-OCRv3 as inference models."),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import examples, json_option, renamed
-from edge.errors import InputError, NotValidError, UsageError
+from edge.base.errors import InputError, NotValidError, UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import examples, json_option, renamed
 
 if TYPE_CHECKING:
-    from bench.compare import Comparison
-    from bench.result import Result
+    from bench.compare.changes import Comparison
+    from bench.record.result import Result
 
 
 @command(epilog=examples(
@@ -51,11 +51,11 @@ def compare(
     """
     from rich.console import Console
 
-    from bench.compare import DEFAULT_THRESHOLD
-    from bench.compare import compare as compare_results
-    from bench.compare_output import junit, markdown, print_comparison, sentence
-    from bench.result import load_result
-    from edge.paths import write_atomic
+    from bench.compare.changes import DEFAULT_THRESHOLD
+    from bench.compare.changes import compare as compare_results
+    from bench.compare.show import junit, markdown, print_comparison, sentence
+    from bench.record.result import load_result
+    from edge.base.paths import write_atomic
 
     threshold = parse_limit(fail_if) if fail_if else DEFAULT_THRESHOLD
     baseline, candidate = load_result(a), load_result(b)
@@ -98,9 +98,9 @@ def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold:
     """Measures B once more; keeps as regressions only what shows both times."""
     from dataclasses import replace
 
-    from bench.compare import SAME
-    from bench.compare import compare as compare_results
-    from bench.confirm import measure_again
+    from bench.compare.changes import SAME
+    from bench.compare.changes import compare as compare_results
+    from bench.compare.confirm import measure_again
 
     second = compare_results(a, measure_again(b, folder), threshold=threshold)
     if second.obstacles:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import (
+from edge.base.errors import NotValidError, UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import (
     board_option,
     det_side_option,
     examples,
@@ -23,10 +24,9 @@ from edge.commands.options import (
     photos_option,
     recursive_option,
 )
-from edge.errors import NotValidError, UsageError
 
 if TYPE_CHECKING:
-    from edge.bundle import Bundle
+    from edge.bundle.bundle import Bundle
 
 
 @command(epilog=examples("bench count --models plate-v1 --det-side own --runtime lib"))
@@ -54,13 +54,13 @@ def count(
     """
     from bench.counting.build import read_build
     from bench.counting.count import document, run_counted
-    from bench.plan import Cell, side_of
-    from edge.board import find_board
-    from edge.bundle import elf_abi
-    from edge.install import build_bundle
-    from edge.photolist import SAMPLES, list_photos
-    from edge.prepare import check_sets
-    from edge.runtime import NAMES
+    from bench.plan.plan import Cell, side_of
+    from edge.bundle.bundle import elf_abi
+    from edge.bundle.zoo import check_sets
+    from edge.device.board import find_board
+    from edge.photo.listing import SAMPLES, list_photos
+    from edge.release.install import build_bundle
+    from edge.runtime.store import NAMES
 
     limit = parse_count(fail_above) if fail_above else None
     board = find_board(device, inventory)
@@ -76,7 +76,7 @@ def count(
     pictures = {str(path): decodable(path, scratch / f"{number}") for number, path in enumerate(listed.photos)}
     runtime = None
     if library is not None:
-        from edge.runtime import add_runtime
+        from edge.runtime.store import add_runtime
 
         runtime = add_runtime(library, build=f"count-{abi}", update=True)
     bundle = build_bundle(board, list(sets), list(precisions), lambda text: click.echo(text, err=True), runtime=runtime)
@@ -128,8 +128,8 @@ def parse_count(text: str) -> float:
 
 def decodable(photo: Path, folder: Path) -> Path:
     """Returns a photo that the board's program decodes: itself, or a PNG made of it in `folder`."""
-    from edge.photodecode import to_png
-    from edge.photolist import check_photo
+    from edge.photo.decode import to_png
+    from edge.photo.listing import check_photo
 
     kind = check_photo(photo)
     if kind.reader == "board":
@@ -143,7 +143,7 @@ def decodable(photo: Path, folder: Path) -> Path:
 
 def unpack(bundle: Bundle) -> Path:
     """Lays a bundle out as a release on this host, in the cache under its hash."""
-    from edge.paths import cache_dir
+    from edge.base.paths import cache_dir
 
     folder = cache_dir("count") / bundle.hash
     for item in bundle.manifest.files:
@@ -160,8 +160,8 @@ def _print(rows: list[dict[str, Any]], replay: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.events import STAGES
-    from bench.table import STAGE_TITLES
+    from bench.record.events import STAGES
+    from bench.text.table import STAGE_TITLES
 
     table = Table(box=box.SIMPLE_HEAD, title="million instructions, first photo / steady", title_justify="left")
     table.add_column("")

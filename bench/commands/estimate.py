@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import (
+from edge.base.errors import InputError, UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import (
     board_option,
     det_side_option,
     examples,
@@ -19,10 +20,9 @@ from edge.commands.options import (
     model_options,
     renamed,
 )
-from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from edge.board import Board
+    from edge.device.board import Board
 
 
 @command(epilog=examples(
@@ -48,8 +48,8 @@ def estimate(
     networks on other chips, never measurements; the error beside them is what the same method makes on chips it has not
     seen.
     """
-    from bench.plan import side_of
-    from edge.prepare import check_sets, model_sets
+    from bench.plan.plan import side_of
+    from edge.bundle.zoo import check_sets, model_sets
 
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", photo_size)
     if not match:
@@ -91,7 +91,7 @@ def estimate(
 
 
 def _board(name: str, inventory: Path | None) -> Board:
-    from edge.board import find_board
+    from edge.device.board import find_board
 
     board = find_board(name, inventory)
     if not board.clusters or not board.clusters[0].max_mhz:
@@ -108,7 +108,7 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     from bench.estimate.networks import ppocr
     from bench.estimate.roofline import calibrate, leave_one_out, mean_error
-    from bench.sets import recogniser_size
+    from bench.plan.model_sets import recogniser_size
     from edge.ocr.detect import det_size
 
     own_width, own_classes = recogniser_size(models)

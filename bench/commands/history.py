@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commandline import group
-from edge.commands.options import force_option, json_option
-from edge.errors import UsageError
+from edge.base.errors import UsageError
+from edge.terminal.commandline import group
+from edge.terminal.options import force_option, json_option
 
 if TYPE_CHECKING:
-    from bench.history import History, Trend
+    from bench.compare.history import History, Trend
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -32,7 +32,7 @@ def history(context: click.Context, db: str | None) -> None:
 
 
 def _open(context: click.Context) -> History:
-    from bench.history import OFF, History
+    from bench.compare.history import OFF, History
 
     if context.obj == OFF:
         raise UsageError("PLATE_EDGE_HISTORY=off switches the history off.", "Unset it, or name a database with --db.")
@@ -47,8 +47,8 @@ def _open(context: click.Context) -> History:
 @click.pass_context
 def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool) -> None:
     """Add results (result.json files, or folders that hold any)."""
-    from bench.history import add_file
-    from bench.result import RESULT_NAME
+    from bench.compare.history import add_file
+    from bench.record.result import RESULT_NAME
 
     files: list[Path] = []
     for path in results:
@@ -113,8 +113,8 @@ def trend(
 @click.pass_context
 def export(context: click.Context, identity: str, out: Path, force: bool, as_json: bool) -> None:
     """Write the result whose id begins with IDENTITY as result.json; `bench history add` takes it back."""
-    from bench.result import save_result
-    from bench.summary import summarise_result
+    from bench.judge.summary import summarise_result
+    from bench.record.result import save_result
 
     result = _open(context).get(identity)
     if out.exists() and not force:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import examples, force_option, json_option
-from edge.errors import UsageError
+from edge.base.errors import UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import examples, force_option, json_option
 
 
 @command(epilog=examples("bench report out/gate/20260101-120000 --force"))
@@ -20,10 +20,10 @@ from edge.errors import UsageError
 @json_option
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""
-    from bench.report import REPORT_NAMES, write_reports
+    from bench.judge.summary import summarise_result
+    from bench.record.result import load_result
     from bench.report.photos import FOLDER, INDEX
-    from bench.result import load_result
-    from bench.summary import summarise_result
+    from bench.report.write import REPORT_NAMES, write_reports
 
     loaded = load_result(result)
     beside = result if result.is_dir() else result.parent

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import (
+from edge.base.errors import EdgeError, ExitCode, NotValidError, UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import (
     det_side_option,
     examples,
     fleet_options,
@@ -25,15 +26,14 @@ from edge.commands.options import (
     several,
     threads_option,
 )
-from edge.errors import EdgeError, ExitCode, NotValidError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.plan import Plan
-    from bench.result import Result
-    from bench.target import GivenPhotos, Target
-    from edge.board import Device
+    from bench.measure.target import GivenPhotos, Target
+    from bench.plan.plan import Plan
+    from bench.record.result import Result
+    from edge.device.board import Device
 
 
 @command(epilog=examples(
@@ -78,9 +78,9 @@ def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None,
     measured is kept whatever happens; the same command goes on from there. If one of several boards fails, the others
     go on.
     """
-    from bench.folder import choose_folder
-    from bench.opening import resolve_plan
-    from edge.fleet import select_devices
+    from bench.measure.folder import choose_folder
+    from bench.measure.opening import resolve_plan
+    from edge.device.fleet import select_devices
 
     if options["resume"] and options["force"]:
         raise UsageError("--resume goes on with a session, --force replaces it.", "Give one of them.")
@@ -102,11 +102,11 @@ def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None,
 
 def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str] | None) -> None:
     """Measures several boards, each as alone, into a folder of its own below `--out`."""
-    from bench.fleet import Measured, measure_fleet, show_fleet
-    from bench.folder import choose_folder
-    from bench.opening import resolve_plan
-    from bench.output import write_outputs
-    from bench.summary import summarise_result
+    from bench.judge.summary import summarise_result
+    from bench.measure.fleet import Measured, measure_fleet, show_fleet
+    from bench.measure.folder import choose_folder
+    from bench.measure.opening import resolve_plan
+    from bench.report.output import write_outputs
 
     plans = {item.name: resolve_plan(_plan(options), item) for item in devices}
     if options["dry_run"]:
@@ -136,7 +136,7 @@ def _given(options: dict[str, Any]) -> GivenPhotos | None:
     """Looks at the photos before anything is built or sent, and says what is left out."""
     if not options["photos"]:
         return None
-    from bench.target import find_photos
+    from bench.measure.target import find_photos
 
     given = find_photos(options["photos"], recursive=options["recursive"])
     for note in given.notes:
@@ -152,10 +152,10 @@ def _left_out(options: dict[str, Any]) -> dict[str, Any]:
 def _plan(options: dict[str, Any]) -> Plan:
     from dataclasses import replace
 
-    from bench.plan import OWN_KEYS, PRESETS, load_plan, with_options
-    from edge.install import parse_settings
-    from edge.photos import check_settings
-    from edge.prepare import check_precisions, check_sets, model_sets
+    from bench.plan.plan import OWN_KEYS, PRESETS, load_plan, with_options
+    from edge.bundle.zoo import check_precisions, check_sets, model_sets
+    from edge.release.install import parse_settings
+    from edge.release.read_photos import check_settings
 
     plan = load_plan(options["plan_name"])
     if options["plan_name"] in PRESETS:
@@ -174,7 +174,7 @@ def _plan(options: dict[str, Any]) -> Plan:
 
 
 def _knobs(options: dict[str, Any]) -> dict[str, str] | None:
-    from bench.knobs import parse_knobs
+    from bench.conditions.knobs import parse_knobs
 
     if options["knobs"] and not options["tune_board"]:
         raise UsageError("--knob changes the board.", "Say so with --tune-board, or leave --knob out.")
@@ -185,7 +185,7 @@ def _measure(
     device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool = False
 ) -> Result:
     """Measures one board, as the only one who writes into the folder."""
-    from bench.folder import alone_in
+    from bench.measure.folder import alone_in
 
     with alone_in(out):
         return _measure_alone(device, plan, out, options, knobs, fleet=fleet)
@@ -194,10 +194,10 @@ def _measure(
 def _measure_alone(
     device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool
 ) -> Result:
-    from bench.opening import close_target, kit_facts, open_target, tuned_board
-    from bench.progress import Watch
-    from bench.raw import SESSION_NAME, collect, note_tuning
-    from bench.session import Session
+    from bench.measure.opening import close_target, kit_facts, open_target, tuned_board
+    from bench.measure.progress import Watch
+    from bench.measure.session import Session
+    from bench.record.raw import SESSION_NAME, collect, note_tuning
 
     watch = Watch(quiet=options["quiet"], board=device.name if fleet else "")
     target: Target | None = None
@@ -206,7 +206,7 @@ def _measure_alone(
             device, plan, photos=options["given"], installed=options["installed"], report=watch.step
         )
         if options["soc_alias"]:
-            from bench.alias import aliased
+            from bench.measure.soc_alias import aliased
 
             target = aliased(target, plan, watch.step)
         command = ("bench", *(shlex.quote(word) for word in sys.argv[1:]))
@@ -244,8 +244,8 @@ def _compare_host(
     result: Result, target: Target, plan: Plan, out: Path, report: Callable[[str], None]
 ) -> Result:
     """Adds what this host reads; a host that cannot read them is no reason to lose a measurement."""
-    from bench.opening import compare_with_host
-    from bench.raw import collect, note_host_check
+    from bench.measure.opening import compare_with_host
+    from bench.record.raw import collect, note_host_check
 
     try:
         note_host_check(out, compare_with_host(result, target, plan, report))
@@ -266,8 +266,8 @@ def _keep_photos(result: Result, target: Target, out: Path) -> None:
 
 def _keep(out: Path, error: BaseException) -> None:
     """Makes a result of what there is; if that fails too, the raw lines are still there."""
-    from bench.output import write_outputs
-    from bench.raw import RAW, collect
+    from bench.record.raw import RAW, collect
+    from bench.report.output import write_outputs
 
     why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", "") or error)
     try:
@@ -285,9 +285,9 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
 
     from rich.console import Console
 
-    from bench.output import write_outputs
-    from bench.summary import summarise_result
-    from bench.table import print_table
+    from bench.judge.summary import summarise_result
+    from bench.report.output import write_outputs
+    from bench.text.table import print_table
 
     summary = summarise_result(result)
     files = write_outputs(result, out, summary=summary, report=not options["no_report"])
@@ -308,7 +308,7 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
 
 def _remember(result: Result, options: dict[str, Any]) -> None:
     """Adds the result to the history; a history that cannot be written is no reason to fail a measurement."""
-    from bench.history import OFF, History, news, url_in_use
+    from bench.compare.history import OFF, History, news, url_in_use
 
     # Under another chip's name the board would seem to have become faster one day, and slower the next.
     if options["no_history"] or options["soc_alias"] or url_in_use() == OFF:
@@ -331,7 +331,7 @@ class _Partial(EdgeError):
 def _dry_run(plans: dict[str, Plan], options: dict[str, Any]) -> None:
     import json
 
-    from bench.duration import expected_seconds
+    from bench.measure.duration import expected_seconds
 
     expected = {device: expected_seconds(plan, device) for device, plan in plans.items()}
     if options["as_json"]:

@@ -10,16 +10,9 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import OneName, command
-from edge.commands.options import (
-    device_option,
-    force_option,
-    inventory_option,
-    json_option,
-    one_model_options,
-    renamed,
-)
-from edge.errors import NotValidError
+from edge.base.errors import NotValidError
+from edge.terminal.commandline import OneName, command
+from edge.terminal.options import device_option, force_option, inventory_option, json_option, one_model_options, renamed
 
 
 @command(name="self")
@@ -48,15 +41,15 @@ def selfcheck(
     from dataclasses import replace
     from datetime import datetime, timezone
 
-    from bench.opening import close_target, kit_facts, open_target, resolve_plan
-    from bench.plan import load_plan
-    from bench.selfcheck import SESSIONS, SLOWED, document, run_checks, with_program
-    from edge.board import find_device
-    from edge.paths import write_atomic
-    from edge.prepare import model_sets
-    from edge.runtime import runtime_for
-    from edge.toolchain import build_program
-    from edge.transport import device_root
+    from bench.compare.selfcheck import SESSIONS, SLOWED, document, run_checks, with_program
+    from bench.measure.opening import close_target, kit_facts, open_target, resolve_plan
+    from bench.plan.plan import load_plan
+    from edge.base.paths import write_atomic
+    from edge.bundle.toolchain import build_program
+    from edge.bundle.zoo import model_sets
+    from edge.device.board import find_device
+    from edge.link.connect import device_root
+    from edge.runtime.store import runtime_for
 
     found = find_device(device, inventory)
     sets = (models or model_sets()[0],)

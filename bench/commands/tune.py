@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import (
+from edge.base.errors import UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import (
     det_side_option,
     device_option,
     examples,
@@ -22,10 +23,9 @@ from edge.commands.options import (
     several,
     threads_option,
 )
-from edge.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.tune import Tuning
+    from bench.tune.search import Tuning
 
 
 @command(epilog=examples(
@@ -62,16 +62,16 @@ def tune(
     """
     from dataclasses import replace
 
-    from bench.opening import close_target, host_reader, open_target, resolve_plan
-    from bench.plan import PRESETS
-    from bench.progress import Watch
-    from bench.report.front import few_photos, front_page
-    from bench.target import find_photos
-    from bench.tune import DEFAULT_SIDES, candidates, config_lines, measure_on
-    from bench.tune import tune as search
-    from edge.board import find_device
-    from edge.paths import write_atomic
-    from edge.prepare import check_sets, model_sets
+    from bench.measure.opening import close_target, host_reader, open_target, resolve_plan
+    from bench.measure.progress import Watch
+    from bench.measure.target import find_photos
+    from bench.plan.plan import PRESETS
+    from bench.tune.front import few_photos, front_page
+    from bench.tune.search import DEFAULT_SIDES, candidates, config_lines, measure_on
+    from bench.tune.search import tune as search
+    from edge.base.paths import write_atomic
+    from edge.bundle.zoo import check_sets, model_sets
+    from edge.device.board import find_device
 
     models = models or tuple(model_sets()[:1])
     check_sets(models)
@@ -110,7 +110,7 @@ def tune(
     write_atomic(folder / "chosen.conf", config_lines(tuning))
     chosen = tuning.trial(tuning.chosen).candidate
     if apply_it:
-        from edge.install import ensure_installed
+        from edge.release.install import ensure_installed
 
         release = ensure_installed(found, models, precisions, watch.step, settings=chosen.settings())
         watch.step(f"release {release.hash} runs with the chosen settings")
@@ -142,7 +142,7 @@ def _print(tuning: Tuning) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.table import figure
+    from bench.text.table import figure
 
     table = Table(box=box.SIMPLE_HEAD)
     for number, name in enumerate(("settings", "ms a photo", "F", "n", "")):

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import VerifyError
-from edge.paths import sha256_file
+from edge.base.errors import VerifyError
+from edge.base.paths import sha256_file
 
 _COMMENT = ".comment"
 _SWITCHES = (".GCC.command.line", ".gcc.command.line")

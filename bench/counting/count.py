@@ -17,10 +17,10 @@ from statistics import median
 from typing import Any
 
 from bench.counting.plugin_source import SOURCE
-from bench.events import STAGES
-from edge.ending import ended_by, signal_number
-from edge.errors import BuildError, DeviceError, HostError
-from edge.paths import cache_dir
+from bench.record.events import STAGES
+from edge.base.errors import BuildError, DeviceError, HostError
+from edge.base.paths import cache_dir
+from edge.host.ending import ended_by, signal_number
 
 INFERENCE = ("det_infer", "rec_infer")
 # Decoding is libjpeg-turbo's work, inference the runtime's; the rest is the kit's own.

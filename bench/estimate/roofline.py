@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bench.estimate.networks import Layer, network
 from bench.estimate.published import CHIPS, MOBILE, TABLES, Chip
-from edge.errors import InputError
+from edge.base.errors import InputError
 
 Array = npt.NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.report.facts import settings, span_text
+from bench.judge.summary import OTHER, ROWS, CellSummary, ResultSummary
+from bench.record.result import Process, Result, ResultCell
 from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text, ticks
-from bench.result import Process, Result, ResultCell
-from bench.summary import OTHER, ROWS, CellSummary, ResultSummary
-from bench.table import STAGE_TITLES, figure, megabytes
-from edge.treemap import squarify
+from bench.text.facts import settings, span_text
+from bench.text.table import STAGE_TITLES, figure, megabytes
+from edge.base.treemap import squarify
 
 MOST_DOTS = 1200
 # Of the stacked bars, in pixels: height of one, and from one to the next with the two lines of text above it.

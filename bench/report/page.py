@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from bench.judge.summary import ROWS, CellSummary, ResultSummary
+from bench.record.result import Result
 from bench.report.charts import distribution, legend, size_map, stage_bars, stage_share, timeline
-from bench.report.facts import (
+from bench.report.photos import Picture, photo_cards
+from bench.report.style import STYLE
+from bench.stats.describe import MIN_SAMPLES
+from bench.text.facts import (
     COMPARISON_TITLES,
     KIND_TEXT,
     NOTE_FOOTNOTE,
@@ -23,13 +28,8 @@ from bench.report.facts import (
     size_text,
     title,
 )
-from bench.report.memory import CAPTION, memory_rows
-from bench.report.photos import Picture, photo_cards
-from bench.report.style import STYLE
-from bench.result import Result
-from bench.statistics import MIN_SAMPLES
-from bench.summary import ROWS, CellSummary, ResultSummary
-from bench.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons, variation
+from bench.text.memory import CAPTION, memory_rows
+from bench.text.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons, variation
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 

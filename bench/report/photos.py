@@ -10,12 +10,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.accuracy import accuracy, answers_of
-from bench.result import Photo, Result
-from bench.summary import ResultSummary
-from edge.errors import EdgeError
-from edge.paths import sha256_file, write_atomic
-from edge.photolist import SAMPLES
+from bench.judge.accuracy import accuracy, answers_of
+from bench.judge.summary import ResultSummary
+from bench.record.result import Photo, Result
+from edge.base.errors import EdgeError
+from edge.base.paths import sha256_file, write_atomic
+from edge.photo.listing import SAMPLES
 
 FOLDER = "photos"
 INDEX = "index.json"

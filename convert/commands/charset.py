@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.models import load_model
+from edge.model.card import load_model
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, json_option
 
 
 @command()
@@ -20,7 +20,7 @@ from edge.models import load_model
 @json_option
 def charset(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
     """Keep only some characters of a recogniser; the scores of the kept ones do not change."""
-    from convert.prune import prune_charset, wanted_characters
+    from convert.rewrite.charset import prune_charset, wanted_characters
 
     source = load_model(model)
     made = prune_charset(source, wanted_characters(charset), out, force=force)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import json_option
-from edge.errors import ExitCode
-from edge.models import TARGETS
-from edge.streams import printable
+from edge.base.errors import ExitCode
+from edge.host.streams import printable
+from edge.model.card import TARGETS
+from edge.terminal.commandline import command
+from edge.terminal.options import json_option
 
 
 @command()
@@ -26,8 +26,8 @@ def check(context: click.Context, model: Path, target: str, opt_version: str | N
 
     Ends with code 4 when something would stop it.
     """
-    from convert.check import check_model
-    from convert.opt_environment import DEFAULT_VERSION
+    from convert.opt.check import check_model
+    from convert.opt.environment import DEFAULT_VERSION
 
     findings = check_model(model, target, opt_version or DEFAULT_VERSION)
     stopped = any(finding.severity == "error" for finding in findings)

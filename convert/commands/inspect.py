@@ -9,14 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from convert.anatomy import Anatomy, Difference, compare, dissect
 from convert.nbfile.reader import parse_nb
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.console import PlainConsole
-from edge.errors import InputError, UsageError
-from edge.models import CARD_NAME, load_model
-from edge.paths import write_atomic
+from convert.size.anatomy import Anatomy, Difference, compare, dissect
+from edge.base.errors import InputError, UsageError
+from edge.base.paths import write_atomic
+from edge.model.card import CARD_NAME, load_model
+from edge.terminal.commandline import command
+from edge.terminal.console import PlainConsole
+from edge.terminal.options import force_option, json_option
 
 
 def open_nb(path: Path) -> tuple[Anatomy, bytes]:
@@ -59,7 +59,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
         return
     anatomy = opened[0][0]
     if html is not None:
-        from convert.anatomy_html import render
+        from convert.size.page import render
 
         if html.exists() and not force:
             raise InputError(f"{html} exists.", "Choose another name or add --force.")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import examples, force_option, json_option
-from edge.models import TARGETS, TASKS, TRIAL, Model
-from edge.streams import printable
+from edge.host.streams import printable
+from edge.model.card import TARGETS, TASKS, TRIAL, Model
+from edge.terminal.commandline import command
+from edge.terminal.options import examples, force_option, json_option
 
 WEIGHTS = ("keep", "int16", "int8")
 
@@ -56,10 +56,10 @@ def nb(
     MODEL is a model folder of the kit, or any folder with inference.pdmodel and inference.pdiparams. A finished
     conversion is left alone.
     """
-    from convert.nb import Options, convert_model, existing, fitting_options, speed_note
-    from convert.opt_environment import DEFAULT_VERSION, opt_environment
-    from convert.source import open_source
-    from convert.trial import try_model
+    from convert.opt.convert import Options, convert_model, existing, fitting_options, speed_note
+    from convert.opt.environment import DEFAULT_VERSION, opt_environment
+    from convert.opt.source import open_source
+    from convert.proof.trial import try_model
 
     asked = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION, weights or "", pack)
     options = fitting_options(asked, board)

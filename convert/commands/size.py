@@ -9,14 +9,14 @@ from typing import Any
 import click
 from rich.table import Table
 
-from convert.anatomy import Anatomy
 from convert.commands.inspect import open_nb
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.console import PlainConsole
-from edge.errors import InputError
-from edge.models import CARD_NAME, load_model
-from edge.paths import write_atomic
+from convert.size.anatomy import Anatomy
+from edge.base.errors import InputError
+from edge.base.paths import write_atomic
+from edge.model.card import CARD_NAME, load_model
+from edge.terminal.commandline import command
+from edge.terminal.console import PlainConsole
+from edge.terminal.options import force_option, json_option
 
 
 @command()
@@ -31,7 +31,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
     """
     anatomies = [open_nb(path)[0] for path in files]
     if html is not None:
-        from convert.anatomy_html import render
+        from convert.size.page import render
 
         if html.exists() and not force:
             raise InputError(f"{html} exists.", "Choose another name or add --force.")

@@ -13,11 +13,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from edge.commandline import command
-from edge.commands.options import examples, json_option, photos_option, recursive_option, several
-from edge.console import PlainConsole
-from edge.errors import ExitCode
-from edge.models import CARD_NAME, Model, load_model
+from edge.base.errors import ExitCode
+from edge.model.card import CARD_NAME, Model, load_model
+from edge.terminal.commandline import command
+from edge.terminal.console import PlainConsole
+from edge.terminal.options import examples, json_option, photos_option, recursive_option, several
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -51,9 +51,9 @@ def verify(
     NB_MODEL is a model folder made by `edge convert nb`. The verdict goes into its card, and a bundle refuses a model
     that failed. Ends with code 9 when a check fails.
     """
-    from convert.photos import load_photos
-    from convert.verify import record
-    from convert.verify import verify as run
+    from convert.proof.photos import load_photos
+    from convert.proof.verify import record
+    from convert.proof.verify import verify as run
 
     found = load_model(model)
     chosen = load_photos(photos, first, recursive=recursive, say=lambda line: click.echo(f"note: {line}", err=True))
@@ -76,7 +76,7 @@ def verify(
 
 def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
     """Opens an inference model, where it has no card with the task and the dictionary of what was made of it."""
-    from convert.source import open_source
+    from convert.opt.source import open_source
 
     folder = path if path.is_dir() else path.parent
     if (folder / CARD_NAME).is_file() or not path.exists():

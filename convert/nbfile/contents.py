@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.errors import ModelError
+from edge.base.errors import ModelError
 
 # lite/api/paddle_place.h, enum class TargetType / PrecisionType / DataLayoutType (numbers are part of the format).
 TARGETS = (

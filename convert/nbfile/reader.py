@@ -13,7 +13,7 @@ from convert.nbfile.flat import Buffer
 from convert.nbfile.legacy import read_legacy
 from convert.nbfile.parameters import read_combined, read_stream
 from convert.nbfile.topology import read_program
-from edge.errors import InputError
+from edge.base.errors import InputError
 
 HEADER = 2 + 16 + 8
 

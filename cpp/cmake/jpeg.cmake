@@ -1,5 +1,5 @@
 # How JPEGs are decoded: by libjpeg-turbo, linked statically, where it is given; else by stb_image, which refuses what is
-# not perfect and decodes at full scale only. edge/jpeg_library.py finds the library for Debian's architectures; for
+# not perfect and decodes at full scale only. edge/bundle/jpeg_library.py finds the library for Debian's architectures; for
 # others (Android, say) one built from its sources can be given by hand.
 set(PLATE_JPEG_LIBRARY "" CACHE FILEPATH "libjpeg.a of libjpeg-turbo; empty for stb_image")
 set(PLATE_JPEG_INCLUDE "" CACHE STRING "Folders of jpeglib.h and jconfig.h, where the compiler does not look by itself")

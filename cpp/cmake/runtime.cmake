@@ -1,7 +1,7 @@
 # The target `plate_runtime`: headers and library of Paddle Lite.
 add_library(plate_runtime INTERFACE)
 
-# Finds the library in a folder, an unpacked archive, or the folder that edge/wheel.py makes.
+# Finds the library in a folder, an unpacked archive, or the folder that edge/runtime/wheel.py makes.
 function(plate_find_library OUT FOLDER)
   foreach(NAME libpaddle_light_api_shared.so liblite_pybind.so)
     foreach(PLACE ${FOLDER} ${FOLDER}/lib ${FOLDER}/cxx/lib)

@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from edge.commandline import command
-from edge.commands.options import board_option, examples, inventory_option, json_option
-from edge.errors import HostError, UsageError
-from edge.toolchain import ABIS, BuildResult, build_program
+from edge.base.errors import HostError, UsageError
+from edge.bundle.toolchain import ABIS, BuildResult, build_program
+from edge.terminal.commandline import command
+from edge.terminal.options import board_option, examples, inventory_option, json_option
 
 
 @command(epilog=examples("edge build", "edge build --device rk3399"))
@@ -80,7 +80,7 @@ def _document(result: BuildResult) -> dict[str, object]:
 
 def _unpacked(archive: Path) -> Path:
     """Folder of the library in an archive; what boards use is not touched."""
-    from edge.runtime import add_runtime
+    from edge.runtime.store import add_runtime
 
     return add_runtime(archive, build="edge-build", update=True).folder
 
@@ -89,8 +89,8 @@ def _of_device(
     name: str, cpu: str | None, runtime: Path | None, inventory: Path | None
 ) -> tuple[str, str | None, Path | None]:
     """ABI, CPU and library of a device, or of a kind of board."""
-    from edge.board import find_board
-    from edge.runtime import runtime_for
+    from edge.device.board import find_board
+    from edge.runtime.store import runtime_for
 
     board = find_board(name, inventory)
     if runtime is None:

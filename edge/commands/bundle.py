@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from edge.board import find_board
-from edge.bundle import Bundle, save_bundle
-from edge.commandline import command
-from edge.commands.models import choose_bundle, read_choice, release_options
-from edge.commands.options import board_option, examples, force_option, inventory_option, json_option
-from edge.commands.steps import steps
-from edge.errors import InputError
+from edge.base.errors import InputError
+from edge.bundle.bundle import Bundle, save_bundle
+from edge.commands.release_options import choose_bundle, read_choice, release_options
+from edge.device.board import find_board
+from edge.terminal.commandline import command
+from edge.terminal.options import board_option, examples, force_option, inventory_option, json_option
+from edge.terminal.steps import steps
 
 
 @command(epilog=examples(

@@ -10,16 +10,25 @@ from typing import Any
 
 import click
 
-from edge.board import Board, Cluster, Device, find_device, inventory_path, list_profiles, load_inventory, load_profile
-from edge.commandline import command, group
-from edge.commands.options import examples, fleet_options, force_option, inventory_option, json_option, several
-from edge.errors import InputError, UsageError, VerifyError
-from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
-from edge.inventory import add_device, remove_device
-from edge.preflight import Finding, examine
-from edge.probe import Probe
-from edge.suggest import did_you_mean
-from edge.transport import connect, device_root
+from edge.base.errors import InputError, UsageError, VerifyError
+from edge.base.suggest import did_you_mean
+from edge.device.board import (
+    Board,
+    Cluster,
+    Device,
+    find_device,
+    inventory_path,
+    list_profiles,
+    load_inventory,
+    load_profile,
+)
+from edge.device.fleet import Outcome, fleet_exit, run_fleet, select_devices
+from edge.device.inventory import add_device, remove_device
+from edge.device.probe import Probe
+from edge.link.connect import connect, device_root
+from edge.release.preflight import Finding, examine
+from edge.terminal.commandline import command, group
+from edge.terminal.options import examples, fleet_options, force_option, inventory_option, json_option, several
 
 STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
 
@@ -70,7 +79,7 @@ def add(
 
 def _warn_of_key(added: Device) -> None:
     """Says what is wrong with a device's key file; it may be mended, or come, before the board is asked."""
-    from edge.transport.sshlink import check_key
+    from edge.link.ssh_connection import check_key
 
     try:
         check_key(added)
@@ -142,8 +151,8 @@ def remove(name: str, as_json: bool, inventory: Path | None) -> None:
 @inventory_option
 def trust(name: str, fingerprint: str | None, as_json: bool, inventory: Path | None) -> None:
     """Trust the ssh host key that the device NAME (or a jump host on the way to it) shows now."""
-    from edge.transport import hostkeys
-    from edge.transport.ssh import refusal_of
+    from edge.link import host_keys as hostkeys
+    from edge.link.ssh import refusal_of
 
     item = find_device(name, inventory)
     if item.transport != "ssh":

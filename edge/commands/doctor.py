@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from edge.commandline import command
-from edge.commands.options import examples, inventory_option, json_option, several
-from edge.doctor import LEVELS, PURPOSES, Finding, examine, install_command
-from edge.errors import ExitCode
-from edge.processor import host_processor
+from edge.base.errors import ExitCode
+from edge.host.processor import host_processor
+from edge.start.doctor import LEVELS, PURPOSES, Finding, examine, install_command
+from edge.terminal.commandline import command
+from edge.terminal.options import examples, inventory_option, json_option, several
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -12,20 +12,20 @@ from typing import Any, TypeVar
 
 import click
 
-from edge.board import Device, find_device
-from edge.bundle import Bundle, load_bundle
-from edge.commandline import command, given
-from edge.commands.models import Choice, choose_bundle, read_choice, release_options
-from edge.commands.options import device_option, examples, fleet_options, inventory_option, json_option
-from edge.commands.steps import Steps, steps
-from edge.errors import UsageError
-from edge.flash import FlashResult
-from edge.fleet import Outcome, fleet_exit, run_fleet, select_devices
-from edge.release import BoardState, look, read_release
-from edge.release import clean as clean_board
-from edge.release import rollback as roll_back
-from edge.smoke import Answer
-from edge.transport import connect, device_root
+from edge.base.errors import UsageError
+from edge.bundle.bundle import Bundle, load_bundle
+from edge.commands.release_options import Choice, choose_bundle, read_choice, release_options
+from edge.device.board import Device, find_device
+from edge.device.fleet import Outcome, fleet_exit, run_fleet, select_devices
+from edge.link.connect import connect, device_root
+from edge.release.flash import FlashResult
+from edge.release.releases import BoardState, look, read_release
+from edge.release.releases import clean as clean_board
+from edge.release.releases import rollback as roll_back
+from edge.release.smoke import Answer
+from edge.terminal.commandline import command, given
+from edge.terminal.options import device_option, examples, fleet_options, inventory_option, json_option
+from edge.terminal.steps import Steps, steps
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def flash(
 def _flash(
     device: Device, choice: Choice, packed: Bundle | None, wait: float, break_lock: bool, shown: Steps
 ) -> FlashResult:
-    from edge.install import flash_device, host_answers
+    from edge.release.install import flash_device, host_answers
 
     report, progress = shown.board(device.name)
     expected: dict[str, Answer] = {}

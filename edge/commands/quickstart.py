@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from edge.board import INVENTORY_ENV, list_profiles
-from edge.commandline import command
-from edge.commands.options import examples, inventory_option, json_option
-from edge.errors import EdgeError, ExitCode
-from edge.process import edge_command
-from edge.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
+from edge.base.errors import EdgeError, ExitCode
+from edge.device.board import INVENTORY_ENV, list_profiles
+from edge.host.process import edge_command
+from edge.start.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
+from edge.terminal.commandline import command
+from edge.terminal.options import examples, inventory_option, json_option
 
 
 @command(epilog=examples(

@@ -13,9 +13,17 @@ from typing import Any
 
 import click
 
-from edge.board import Device, find_device
-from edge.commandline import command
-from edge.commands.options import (
+from edge.base.errors import DeviceError, ExitCode, InputError
+from edge.device.board import Device, find_device
+from edge.device.soc_alias import ALIAS, accept_answers, open_alias
+from edge.host.streams import printable
+from edge.link.connect import connect, device_root
+from edge.ocr.hints import hints, with_scale
+from edge.photo.listing import SAMPLES, converted_note, distinct_names, list_photos
+from edge.release.read_photos import Answer, check_settings, read_on_board
+from edge.release.releases import Release, current_release
+from edge.terminal.commandline import command
+from edge.terminal.options import (
     device_option,
     examples,
     force_option,
@@ -26,15 +34,8 @@ from edge.commands.options import (
     recursive_option,
     settings_option,
 )
-from edge.commands.steps import steps
-from edge.errors import DeviceError, ExitCode, InputError
-from edge.hints import hints, with_scale
-from edge.photolist import SAMPLES, converted_note, distinct_names, list_photos
-from edge.photos import Answer, check_settings, read_on_board
-from edge.release import Release, current_release
-from edge.socalias import ALIAS, accept_answers, open_alias
-from edge.streams import printable
-from edge.transport import Transport, connect, device_root
+from edge.terminal.steps import steps
+from edge.transport.base import Transport
 
 SCHEMA = "plate-edge/run/1"
 _DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -79,8 +80,8 @@ def run(
     AVIF files, whatever their suffix; of a folder all are read, and what is left out is said. Ends with code 12 when some
     photos could not be read. Each photo is read once, so its time is only a hint: to measure, use `bench run`.
     """
-    from edge.install import parse_settings
-    from edge.prepare import check_sets, model_sets
+    from edge.bundle.zoo import check_sets, model_sets
+    from edge.release.install import parse_settings
 
     asked = parse_settings(settings)
     check_settings(asked)
@@ -146,7 +147,7 @@ def choose_release(
         DeviceError: The board runs none, or one without the variant.
         EdgeError: On this host: what building it says.
     """
-    from edge.install import build_bundle, ensure_installed
+    from edge.release.install import build_bundle, ensure_installed
 
     set_name, _, precision = variant.rpartition("-")
     root = device_root(transport, device)
@@ -215,10 +216,10 @@ def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]
     import cv2
     import numpy as np
 
+    from edge.base.paths import write_atomic
     from edge.ocr.draw import can_label, draw_plates
     from edge.ocr.image import load_image
     from edge.ocr.reader import Plate
-    from edge.paths import write_atomic
 
     written = 0
     for answer in answers:

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
-from edge.board import list_profiles, load_profile
-from edge.commandline import group
-from edge.commands.options import json_option
-from edge.commands.steps import steps
-from edge.errors import EdgeError, UsageError
-from edge.runtime import (
+from edge.base.errors import EdgeError, UsageError
+from edge.base.suggest import did_you_mean
+from edge.device.board import list_profiles, load_profile
+from edge.runtime.store import (
     RELEASE,
     Runtime,
     add_runtime,
@@ -23,7 +21,9 @@ from edge.runtime import (
     release_url,
     wheel_runtime,
 )
-from edge.suggest import did_you_mean
+from edge.terminal.commandline import group
+from edge.terminal.options import json_option
+from edge.terminal.steps import steps
 
 
 @group()

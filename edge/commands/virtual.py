@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from edge.board import inventory_path, load_inventory
-from edge.commandline import group
-from edge.commands.options import inventory_option, json_option
-from edge.commands.steps import steps
-from edge.errors import UsageError
-from edge.virtual import DEFAULT, VirtualBoard, find_board, list_boards
-from edge.virtual import down as switch_off
-from edge.virtual import up as switch_on
+from edge.base.errors import UsageError
+from edge.device.board import inventory_path, load_inventory
+from edge.terminal.commandline import group
+from edge.terminal.options import inventory_option, json_option
+from edge.terminal.steps import steps
+from edge.virtual.board import DEFAULT, VirtualBoard, find_board, list_boards
+from edge.virtual.board import down as switch_off
+from edge.virtual.board import up as switch_on
 
 name_argument = click.argument("name", default=DEFAULT)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from edge.errors import InputError
+from edge.base.errors import InputError
 
 POWER_MODES = ("high", "low", "full", "none")
 JPEG_SCALES = ("auto", "1", "2", "4")

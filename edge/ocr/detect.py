@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import InputError, ModelError
+from edge.base.errors import InputError, ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.geometry import Points, clip_box, grow_box, mean_inside, min_area_rect, order_corners
 

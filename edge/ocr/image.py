@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import InputError
-from edge.photodecode import MAX_PIXELS, can_read, decode_picture
-from edge.photokinds import HEAD, kind_of
+from edge.base.errors import InputError
+from edge.photo.decode import MAX_PIXELS, can_read, decode_picture
+from edge.photo.kinds import HEAD, kind_of
 
 MAX_SCANS = 100
 """Progressive JPEGs with more scans are refused, as `plate_ocr` does (cpp/src/jpeg_scans.h says why)."""
@@ -54,7 +54,7 @@ def load_image(path: Path) -> Image:
     """Reads a photo, turned upright as its EXIF orientation says.
 
     Args:
-        path: A photo of a kind that `edge.photodecode.can_read`; grey, 16-bit and transparent ones are converted.
+        path: A photo of a kind that `edge.photo.decode.can_read`; grey, 16-bit and transparent ones are converted.
 
     Returns:
         uint8 [height, width, 3], BGR.

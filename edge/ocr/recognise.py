@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ModelError
+from edge.base.errors import ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor, to_tensor
 
@@ -92,7 +92,7 @@ def rec_post(probabilities: Tensor, characters: Sequence[str], config: PipelineC
     if not np.isfinite(matrix.sum(dtype=np.float64)):
         raise ModelError("The recogniser's output is not finite.", "Convert the model again, or take its fp32 form.")
     if config.decode == "plate":
-        from edge.ocr.grammar import PlateDecoder
+        from edge.plate.grammar import PlateDecoder
 
         return PlateDecoder.of(tuple(characters), config.text_strip).decode(matrix)
     text, score = ctc_greedy(matrix, characters)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
-from edge.errors import InputError, UsageError
-from edge.models import Card, Input
+from edge.base.errors import InputError, UsageError
+from edge.base.suggest import did_you_mean
+from edge.model.card import Card, Input
 from edge.ocr.config import PipelineConfig, dump_config, parse_config
-from edge.suggest import did_you_mean
 
 MODEL_FILES = ("det_model", "rec_model", "dict")
 """Keys that name files, which no user setting may change."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edge.ending import ended_by
-from edge.errors import DeviceError, InputError, LinkError
+from edge.base.errors import DeviceError, InputError, LinkError
+from edge.host.ending import ended_by
 
 Lines = Callable[[str], None]
 Progress = Callable[[int, int], None]

@@ -6,8 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from edge.errors import DeviceError
-from edge.paths import sha256_file
+from edge.base.errors import DeviceError
+from edge.base.paths import sha256_file
 
 BLOCK = 1 << 20
 # Defines `digest SIZE`, which reads standard input of about so many bytes. For large files OpenSSL comes first: it uses

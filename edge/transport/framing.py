@@ -13,7 +13,7 @@ import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 
-from edge.errors import InputError
+from edge.base.errors import InputError
 
 # Linux passes one argument of at most 128 KiB (MAX_ARG_STRLEN); the whole command is one argument of the login shell.
 MAX_COMMAND = 120_000

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
-from edge.paths import sha256_file
+from edge.base.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
+from edge.base.paths import sha256_file
 from edge.transport.base import Lines, Progress, Result, check_remote_path
 from edge.transport.digest import FUNCTION, digest_like, parse_digest
 

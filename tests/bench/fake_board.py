@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.plan import PRESETS, Plan
-from bench.result import Photo, Result
-from bench.session import Session
-from bench.target import Target, push_photos
-from edge.transport.local import LocalTransport
+from bench.measure.session import Session
+from bench.measure.target import Target, push_photos
+from bench.plan.plan import PRESETS, Plan
+from bench.record.result import Photo, Result
+from edge.link.local import LocalTransport
 
 PROGRAM = Path(__file__).with_name("fake_program.py")
 TRUTH = ({"text": "皖A12345", "box": [[12, 10], [90, 10], [90, 40], [12, 40]]},)
@@ -84,8 +84,8 @@ def shown_result(folder: Path) -> Result:
     """A result with two of the kit's sample photos, the second misread by int8, and conditions while it ran."""
     from dataclasses import replace
 
-    from edge.paths import sha256_file
-    from edge.photolabels import read_labels
+    from edge.base.paths import sha256_file
+    from edge.photo.labels import read_labels
 
     samples = Path(__file__).resolve().parents[2] / "edge" / "samples"
     labels = read_labels(samples / "labels.json")

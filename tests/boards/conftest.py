@@ -17,7 +17,7 @@ from recordings import record_sets
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
 
-from edge.virtual import VirtualBoard, up
+from edge.virtual.board import VirtualBoard, up
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from edge.board import Board, load_profile
-from edge.bundle import Bundle, make_bundle
-from edge.elf import read_elf
-from edge.models import Card, Charset, Input, Model, save_model
-from edge.paths import sha256_file
-from edge.prepare import ModelPair
-from edge.runtime import Runtime
-from edge.transport import Transport
-from edge.transport.base import Result
+from edge.base.paths import sha256_file
+from edge.bundle.bundle import Bundle, make_bundle
+from edge.bundle.zoo import ModelPair
+from edge.device.board import Board, load_profile
+from edge.model.card import Card, Charset, Input, Model, save_model
+from edge.runtime.elf import read_elf
+from edge.runtime.store import Runtime
+from edge.transport.base import Result, Transport
 
 Make = Callable[[str], Bundle]
 Done = TypeVar("Done")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.install import ensure_installed
-from edge.prepare import ensure_models
-from edge.toolchain import build_program
+from edge.bundle.toolchain import build_program
+from edge.bundle.zoo import ensure_models
+from edge.release.install import ensure_installed
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "replay"))

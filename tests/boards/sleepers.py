@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.board import Device, load_profile
-from edge.errors import LinkError
-from edge.transport.adb import AdbTransport
+from edge.base.errors import LinkError
+from edge.device.board import Device, load_profile
+from edge.link.adb import AdbTransport
+from edge.link.local import LocalTransport
 from edge.transport.base import Progress, Result
-from edge.transport.local import LocalTransport
 from edge.transport.transfer import append_command
 
 

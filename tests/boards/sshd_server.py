@@ -18,7 +18,7 @@ from pathlib import Path
 
 from free_port import free_port
 
-from edge.board import Device, load_profile
+from edge.device.board import Device, load_profile
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PLAIN_ID = 64123

@@ -17,13 +17,13 @@ from cutproxy import CutProxy
 from flashkit import Make
 from sshd_server import SshServer
 
-from edge.boardlock import BusyError
-from edge.errors import DeviceError, EdgeError, LinkError, VerifyError
-from edge.flash import flash
-from edge.release import current_release, look
-from edge.transport import Transport, connect
-from edge.transport.base import Progress, Result
-from edge.transport.local import LocalTransport
+from edge.base.errors import DeviceError, EdgeError, LinkError, VerifyError
+from edge.link.connect import connect
+from edge.link.local import LocalTransport
+from edge.release.flash import flash
+from edge.release.lock import BusyError
+from edge.release.releases import current_release, look
+from edge.transport.base import Progress, Result, Transport
 
 OLD, NEW = "皖A00001", "京B22222"
 # The whole table: 20 seeds of 10 cuts. `make test` runs a sample of it, the release's check all.
@@ -342,7 +342,7 @@ def test_clock_jump_on_the_board(
 ) -> None:
     # A board without a battery: its wall clock jumps by years, its uptime does not. Nothing may depend on the former.
     monkeypatch.setenv("PYTEST_CLOCK", str(tmp_path))
-    monkeypatch.setattr("edge.boardlock.WATCH", 0.2)
+    monkeypatch.setattr("edge.release.lock.WATCH", 0.2)
     foreign_lock(root, "b 1000 60 push")
     jumped = time.time() + years * 365 * 86400
     for path in Path(root).rglob("*"):
@@ -367,7 +367,7 @@ def test_a_lock_does_not_survive_its_holder(
     beat: str, uptime: int, boot: str, root: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_CLOCK", str(tmp_path))
-    monkeypatch.setattr("edge.boardlock.WATCH", 0.2)
+    monkeypatch.setattr("edge.release.lock.WATCH", 0.2)
     foreign_lock(root, beat)
     flash(Clock(uptime, boot), root, make(NEW))
     assert reads(root) == NEW
@@ -377,7 +377,7 @@ def test_a_silent_holder_whose_files_grow_is_alive(
     root: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_CLOCK", str(tmp_path))
-    monkeypatch.setattr("edge.boardlock.WATCH", 2.0)
+    monkeypatch.setattr("edge.release.lock.WATCH", 2.0)
     foreign_lock(root, "b 1000 60 push")
     growing = Path(root) / "staging/abc/file.part"
     growing.parent.mkdir(parents=True)

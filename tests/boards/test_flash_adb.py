@@ -10,11 +10,12 @@ import pytest
 from adbd_services import TestDevice
 from flashkit import make_release
 
-from edge.board import Device, load_profile
-from edge.errors import LinkError
-from edge.flash import flash
-from edge.release import clean, current_release, look, rollback
-from edge.transport import Transport, connect
+from edge.base.errors import LinkError
+from edge.device.board import Device, load_profile
+from edge.link.connect import connect
+from edge.release.flash import flash
+from edge.release.releases import clean, current_release, look, rollback
+from edge.transport.base import Transport
 
 ROOT = "/data/local/tmp/plate-edge"
 

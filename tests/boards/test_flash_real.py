@@ -15,14 +15,14 @@ from flashkit import commands_of
 from sshd_server import SshServer
 
 from bench.cli import bench
-from edge.board import Device
+from edge.base.errors import DeviceError
 from edge.commands.run import run as edge_run
-from edge.errors import DeviceError
-from edge.flash import flash
-from edge.install import build_bundle, ensure_installed, host_answers, is_installed
-from edge.probe import Probe
-from edge.release import Release, current_release, look
-from edge.transport import connect, device_root
+from edge.device.board import Device
+from edge.device.probe import Probe
+from edge.link.connect import connect, device_root
+from edge.release.flash import flash
+from edge.release.install import build_bundle, ensure_installed, host_answers, is_installed
+from edge.release.releases import Release, current_release, look
 
 # The models and the build are shared with whoever runs the tests; `ssh_board` gives each test another HOME.
 SAMPLES = Path(__file__).parents[2] / "edge/samples"
@@ -79,7 +79,7 @@ def test_another_name_for_the_chip(
     device: Device, ssh_board: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--soc-alias` of `edge run` and `bench run`; this host has no int8 dot product, so that it must pretend."""
-    import edge.socalias
+    import edge.device.soc_alias
 
     inventory = tmp_path / "devices.yml"
     inventory.write_text("schema: plate-edge/devices/1\ndevices:\n" + ssh_board.entry("real"))
@@ -90,13 +90,13 @@ def test_another_name_for_the_chip(
     refused = CliRunner().invoke(edge_run, [*words, str(photo)])
     assert isinstance(refused.exception, DeviceError) and "no int8 dot product" in str(refused.exception)
 
-    honest = edge.socalias.probe
+    honest = edge.device.soc_alias.probe
 
     def pretend(*arguments: Any) -> Probe:
         truth = honest(*arguments)
         return replace(truth, cores=tuple(replace(core, features=("asimddp",)) for core in truth.cores))
 
-    monkeypatch.setattr(edge.socalias, "probe", pretend)
+    monkeypatch.setattr(edge.device.soc_alias, "probe", pretend)
     answer = CliRunner().invoke(edge_run, [*words, str(photo)])
     if isinstance(answer.exception, DeviceError) and "mount namespace" in str(answer.exception):
         pytest.skip(str(answer.exception))

@@ -11,11 +11,12 @@ import pytest
 from flashkit import Make, commands_of, make_release
 from sshd_server import SshServer
 
-from edge.errors import DeviceError, UsageError, VerifyError
-from edge.flash import flash
-from edge.release import clean, current_release, look, rollback
-from edge.smoke import Answer, Plate
-from edge.transport import Transport, connect
+from edge.base.errors import DeviceError, UsageError, VerifyError
+from edge.link.connect import connect
+from edge.release.flash import flash
+from edge.release.releases import clean, current_release, look, rollback
+from edge.release.smoke import Answer, Plate
+from edge.transport.base import Transport
 
 BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
 
@@ -117,7 +118,7 @@ def test_damage_does_not_spread_by_reuse(board: tuple[Transport, str], make: Mak
 def test_photos_with_odd_names_and_twins_arrive(ssh_board: SshServer, tmp_path: Path) -> None:
     from flashkit import compile_program, local_board, make_pair, make_runtime
 
-    from edge.bundle import make_bundle
+    from edge.bundle.bundle import make_bundle
 
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -191,7 +192,7 @@ def test_the_boards_answer_is_compared_with_the_hosts(board: tuple[Transport, st
 def test_a_board_of_another_kind_is_refused_before_anything_is_sent(
     ssh_board: SshServer, tmp_path: Path
 ) -> None:
-    from edge.board import load_profile
+    from edge.device.board import load_profile
 
     bundle = make_release(tmp_path, board=load_profile("rk3399"), abi="arm64")
     root = tmp_path / "board"
@@ -207,7 +208,7 @@ def test_without_sha256_on_the_board(
     # A board whose only checksum tool is cksum, and which has no tar either: its PATH is a folder of ours.
     import shutil
 
-    from edge import onboard
+    from edge.release import scripts as onboard
 
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -215,10 +216,10 @@ def test_without_sha256_on_the_board(
         (tools / name).symlink_to(shutil.which(name) or name)
     for name in ("ACQUIRE", "REUSE", "DIGEST", "UNPACK", "PUBLISH", "SWITCH", "SWEEP", "LOOK", "BEAT"):
         monkeypatch.setattr(onboard, name, f"PATH={tools}\n" + getattr(onboard, name))
-        for module in ("flash", "release", "boardlock"):
+        for module in ("flash", "releases", "lock"):
             import importlib
 
-            loaded = importlib.import_module(f"edge.{module}")
+            loaded = importlib.import_module(f"edge.release.{module}")
             if hasattr(loaded, name):
                 monkeypatch.setattr(loaded, name, getattr(onboard, name))
     transport, root = connect(ssh_board.device()), str(tmp_path / "board")
@@ -238,7 +239,7 @@ def test_status_rollback_and_clean_by_command(
 ) -> None:
     from click.testing import CliRunner
 
-    from edge.bundle import save_bundle
+    from edge.bundle.bundle import save_bundle
     from edge.commands.flash import clean as clean_command
     from edge.commands.flash import flash as flash_command
     from edge.commands.flash import rollback as rollback_command
@@ -275,7 +276,7 @@ def test_a_failing_board_does_not_stop_the_others(
 ) -> None:
     from click.testing import CliRunner
 
-    from edge.bundle import save_bundle
+    from edge.bundle.bundle import save_bundle
     from edge.commands.flash import flash as flash_command
 
     inventory = tmp_path / "devices.yml"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from flashkit import Make, make_release
 
-from edge.board import Device, load_profile
-from edge.errors import VerifyError
-from edge.flash import flash
-from edge.install import host_answers
-from edge.release import look
-from edge.transport.local import LocalTransport
+from edge.base.errors import VerifyError
+from edge.device.board import Device, load_profile
+from edge.link.local import LocalTransport
+from edge.release.flash import flash
+from edge.release.install import host_answers
+from edge.release.releases import look
 
 OLD = "皖A00001"
 
@@ -54,7 +54,7 @@ def test_the_hosts_answer_leaves_its_own_release_alone(
     """`edge flash` of another board ran, and so switched on, the release of this computer."""
     monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
     bundle = make("京B22222")
-    monkeypatch.setattr("edge.install.build_bundle", lambda *args, **options: bundle)
+    monkeypatch.setattr("edge.release.install.build_bundle", lambda *args, **options: bundle)
     device = Device("gate", load_profile("rk3399"), "ssh", host="gate")
     said: list[str] = []
     answers = host_answers(device, bundle, ["test"], ["fp32"], said.append)

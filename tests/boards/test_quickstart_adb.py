@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from adbd_services import TestDevice
 
-from edge.paths import cache_dir
+from edge.base.paths import cache_dir
 
 # Of the user, whose models and builds the walk takes.
 CACHE = str(cache_dir("models").parent)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sshd_server import SshServer
 
-from edge.paths import cache_dir
+from edge.base.paths import cache_dir
 
 # Of the user, whose models and builds the walk takes; the fixture gives the test a home of its own.
 CACHE = str(cache_dir("models").parent)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.virtual import VirtualBoard
+from edge.virtual.board import VirtualBoard
 
 PLAN = """base: quick
 models: [plate-v1]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sshd_server import SshServer
 
-from edge.errors import DeviceError, VerifyError
-from edge.probe import Probe, probe
-from edge.socalias import ALIAS, AliasTransport, accept_answers
-from edge.transport import connect
+from edge.base.errors import DeviceError, VerifyError
+from edge.device.probe import Probe, probe
+from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers
+from edge.link.connect import connect
 
 
 def with_dot(truth: Probe) -> Probe:

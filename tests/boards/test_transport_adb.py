@@ -13,9 +13,9 @@ import pytest
 from adbd_services import TestDevice
 from free_port import free_port
 
-from edge.board import Device, load_profile
-from edge.errors import HostError, LinkError
-from edge.transport import connect, device_root
+from edge.base.errors import HostError, LinkError
+from edge.device.board import Device, load_profile
+from edge.link.connect import connect, device_root
 from edge.transport.base import AccessError
 
 
@@ -100,7 +100,7 @@ def test_an_adb_server_that_hangs_is_not_waited_for(adb_phone: TestDevice, monke
     """The client itself would wait for ever."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(silent.getsockname()[1]))
-        monkeypatch.setattr("edge.transport.adb.CLIENT_TIMEOUT", 0.5)
+        monkeypatch.setattr("edge.link.adb.CLIENT_TIMEOUT", 0.5)
         with pytest.raises(LinkError, match="adb server of this host does not answer") as failure:
             connect(phone(adb_phone)).run(["true"])
         assert "adb kill-server" in failure.value.hint

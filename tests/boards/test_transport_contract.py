@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from adbd_services import TestDevice
 
-from edge.board import Device, find_device, load_profile
-from edge.errors import DeviceError, InputError
-from edge.paths import sha256_file
-from edge.transport import Transport, connect
-from edge.transport.base import CommandError
+from edge.base.errors import DeviceError, InputError
+from edge.base.paths import sha256_file
+from edge.device.board import Device, find_device, load_profile
+from edge.link.connect import connect
+from edge.transport.base import CommandError, Transport
 from edge.transport.transfer import part_name
 
 WAYS = ("local", "ssh", "adb", "adb-old")

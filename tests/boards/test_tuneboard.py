@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from sshd_server import SshServer
 
-from bench.knobs import cpu_list, cpu_mask, parse_knobs
-from bench.tuneboard import BoardTuner
-from edge.errors import DeviceError, UsageError
-from edge.transport.ssh import SshTransport
+from bench.conditions.board_tuner import BoardTuner
+from bench.conditions.knobs import cpu_list, cpu_mask, parse_knobs
+from edge.base.errors import DeviceError, UsageError
+from edge.link.ssh import SshTransport
 
 BEFORE = {"scaling_governor": "ondemand", "scaling_max_freq": "1800000", "scaling_min_freq": "408000"}
 KNOBS = {"governor": "performance", "max_mhz": "1416", "boost": "off"}
@@ -99,7 +99,7 @@ def test_put_back_over_a_new_connection_after_the_link_broke(ssh_board: SshServe
 def test_board_puts_back_by_itself_when_the_link_stays_gone(
     ssh_board: SshServer, sysfs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.tuneboard._ATTEMPTS", 1)
+    monkeypatch.setattr("bench.conditions.board_tuner._ATTEMPTS", 1)
     try:
         with make(ssh_board, sysfs, watchdog_s=2.0).tuned(KNOBS) as tuning:
             ssh_board.stop()
@@ -114,9 +114,9 @@ import sys, time
 sys.path[:0] = {paths!r}
 from pathlib import Path
 from sshd_server import SshServer
-from edge.board import Device, load_profile
-from edge.transport.ssh import SshTransport
-from bench.tuneboard import BoardTuner
+from edge.device.board import Device, load_profile
+from edge.link.ssh import SshTransport
+from bench.conditions.board_tuner import BoardTuner
 device = Device("tune", load_profile("local"), "ssh", host="127.0.0.1", port={port}, user={user!r}, key={key!r}, root="/tmp")
 link, beat = SshTransport(device), SshTransport(device)
 tuner = BoardTuner(link, {folder!r}, beat=beat, sysfs={sysfs!r}, beat_s=1.0, watchdog_s={limit})

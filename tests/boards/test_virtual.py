@@ -14,14 +14,15 @@ import pytest
 from click.testing import CliRunner
 from flashkit import Make, commands_of, make_release, release_maker
 
-from edge.board import find_device, load_profile
+from edge.base.errors import DeviceError, HostError, InputError, LinkError, UsageError
 from edge.commands.virtual import virtual
-from edge.errors import DeviceError, HostError, InputError, LinkError, UsageError
-from edge.flash import flash
-from edge.release import current_release, look, rollback
-from edge.transport import Transport, connect, device_root
-from edge.virtual import VirtualBoard, down, find_board, up
-from edge.virtual_root import ARCHS, check_host, cpuinfo, ensure_root
+from edge.device.board import find_device, load_profile
+from edge.link.connect import connect, device_root
+from edge.release.flash import flash
+from edge.release.releases import current_release, look, rollback
+from edge.transport.base import Transport
+from edge.virtual.board import VirtualBoard, down, find_board, up
+from edge.virtual.rootfs import ARCHS, check_host, cpuinfo, ensure_root
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_its_plug_is_pulled_between_verify_and_switch(
         flash(transport, root, make("京B00000"), report=pull)
     with pytest.MonkeyPatch.context() as patch:
         # To make its root anew takes minutes.
-        patch.setattr("edge.virtual_root._run", None)
+        patch.setattr("edge.virtual.rootfs._run", None)
         board = up(use_virtual.name, register=False)
     # The same address and the same host key: nobody has to be told.
     assert board.port == use_virtual.port
@@ -148,7 +149,7 @@ def test_ssh_by_command(use_virtual: VirtualBoard, capfd: pytest.CaptureFixture[
 
 
 def test_it_leaves_the_inventory_with_its_end(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge.virtual import _write
+    from edge.virtual.board import _write
 
     board = VirtualBoard("gone", "arm64", 54321)
     board.folder.mkdir(parents=True)
@@ -187,9 +188,9 @@ def test_two_at_a_time_make_one_root(own_cache: Path, monkeypatch: pytest.Monkey
         if "waiting" in text:
             waits.set()
 
-    monkeypatch.setattr("edge.virtual_root._run", run)
-    monkeypatch.setattr("edge.virtual_root._prepare", lambda root: None)
-    monkeypatch.setattr("edge.virtual_root.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("edge.virtual.rootfs._run", run)
+    monkeypatch.setattr("edge.virtual.rootfs._prepare", lambda root: None)
+    monkeypatch.setattr("edge.virtual.rootfs.shutil.which", lambda name: f"/usr/bin/{name}")
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: ensure_root(ARCHS["arm64"], report), range(2))
     assert first == second and first.is_dir() and len(made) == 1 and any("another process" in text for text in told)

@@ -17,16 +17,16 @@ from recordings import SAMPLES, SETTINGS
 from virtual_board import board_of, why_none
 
 from bench.cli import bench
-from edge.board import find_device
 from edge.commands.flash import status
 from edge.commands.run import run
 from edge.commands.runtime import runtime
-from edge.elf import version_key
-from edge.install import ensure_installed
-from edge.release import Release
-from edge.transport import connect
-from edge.virtual import VirtualBoard, up
-from edge.virtual_root import ARCHS, root_folder
+from edge.device.board import find_device
+from edge.link.connect import connect
+from edge.release.install import ensure_installed
+from edge.release.releases import Release
+from edge.runtime.elf import version_key
+from edge.virtual.board import VirtualBoard, up
+from edge.virtual.rootfs import ARCHS, root_folder
 
 TESTS = Path(__file__).resolve().parents[1]
 PHOTOS = SAMPLES[:2]

@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from edge.errors import HostError, UsageError
-from edge.virtual import VirtualBoard, down, up
-from edge.virtual_root import ARCHS, check_host, root_folder
+from edge.base.errors import HostError, UsageError
+from edge.virtual.board import VirtualBoard, down, up
+from edge.virtual.rootfs import ARCHS, check_host, root_folder
 
 
 def why_none(arch: str) -> str:

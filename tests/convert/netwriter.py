@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.params import Array, save_params
-from convert.program import FLOAT, ProgramDesc
+from convert.graph.params import Array, save_params
+from convert.graph.program import FLOAT, ProgramDesc
 
 Operator = tuple[str, dict[str, list[str]], dict[str, list[str]], dict[str, Any]]
 CLASSES = 70

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cpp_program import config_for
 
-from edge.prepare import ModelPair
-from edge.toolchain import BuildResult, build_program
+from edge.bundle.toolchain import BuildResult, build_program
+from edge.bundle.zoo import ModelPair
 
 
 @pytest.fixture(scope="session")

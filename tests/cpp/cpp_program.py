@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from edge.models import Model
+from edge.bundle.zoo import ModelPair
+from edge.model.card import Model
 from edge.ocr.config import PipelineConfig, dump_config
-from edge.prepare import ModelPair
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "edge" / "samples"

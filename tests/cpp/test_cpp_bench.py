@@ -10,9 +10,9 @@ import cv2
 import pytest
 from cpp_program import FAST, SAMPLES, lines, refused, run
 
-from edge.ocr.backends import open_config_backend
 from edge.ocr.config import load_config
 from edge.ocr.reader import Reader
+from edge.runtime.engines import open_config_backend
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 OURS = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from cpp_program import SAMPLES, count_instructions
 
+from edge.bundle.toolchain import build_program
+from edge.bundle.zoo import detector_limit
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import jpeg_scale
 from edge.ocr.image import load_photo
-from edge.prepare import detector_limit
-from edge.toolchain import build_program
 from train.synth.samples import render_sample
 
 STAGES = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from cpp_program import config_for, lines, run
 
-from edge.models import read_dictionary
-from edge.ocr.backends import LiteNetwork
+from edge.bundle.zoo import ModelPair
+from edge.model.dictionary import read_dictionary
 from edge.ocr.config import PipelineConfig
-from edge.ocr.polygon import overlap
 from edge.ocr.reader import Backend, Reader
-from edge.prepare import ModelPair
+from edge.plate.polygon import overlap
+from edge.runtime.engines import LiteNetwork
 
 pytestmark = pytest.mark.real
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from cpp_program import FAST, ROOT, SAMPLES, config_for, emulator, lines, refused, run
 
-from edge.prepare import ModelPair
-from edge.runtime import library_version
-from edge.toolchain import build_program
+from edge.bundle.toolchain import build_program
+from edge.bundle.zoo import ModelPair
+from edge.runtime.store import library_version
 
 sys.path.insert(0, str(ROOT / "tests" / "replay"))
 from replay_runtime import build_replay, record

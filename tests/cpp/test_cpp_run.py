@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from cpp_program import FAST, SAMPLES, clean_environment, config_for, lines, refused, run
 
-from edge.errors import InputError
-from edge.models import load_model
-from edge.ocr.backends import LiteNetwork
+from edge.base.errors import InputError
+from edge.bundle.zoo import ModelPair
+from edge.model.card import load_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import det_pre, det_size
 from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
-from edge.prepare import ModelPair
+from edge.runtime.engines import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 

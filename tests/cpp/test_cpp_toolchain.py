@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import edge.toolchain as toolchain
-from edge.elf import read_elf, version_key
-from edge.errors import BuildError, HostError, InputError, UsageError
-from edge.toolchain import build_cmake, build_program
-from edge.wheel import STUB, prepare_wheel_runtime, python_symbols, wheel_library
+import edge.bundle.toolchain as toolchain
+from edge.base.errors import BuildError, HostError, InputError, UsageError
+from edge.bundle.toolchain import build_cmake, build_program
+from edge.runtime.elf import read_elf, version_key
+from edge.runtime.wheel import STUB, prepare_wheel_runtime, python_symbols, wheel_library
 
 
 def test_a_second_build_runs_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:

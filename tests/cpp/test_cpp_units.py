@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from cpp_program import SAMPLES, count_instructions, emulator
 
-from edge.errors import InputError
+from edge.base.errors import InputError
+from edge.bundle.toolchain import BuildResult, build_program
 from edge.ocr.image import load_image, load_photo
-from edge.toolchain import BuildResult, build_program
 
 
 def call(argv: list[str]) -> str:

@@ -111,17 +111,17 @@ def _example(page: str) -> str:
 
 def test_the_documented_profile_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The board of the tutorial is loaded as the kit's own are."""
-    import edge.board
+    import edge.device.board
 
     (tmp_path / "myboard.yml").write_text(_example("tutorials/board-profile.md"), encoding="utf-8")
-    monkeypatch.setattr(edge.board, "BOARDS_DIR", tmp_path)
-    board = edge.board.load_profile("myboard")
+    monkeypatch.setattr(edge.device.board, "BOARDS_DIR", tmp_path)
+    board = edge.device.board.load_profile("myboard")
     assert (board.abi, board.clusters[0].core, board.threads) == ("arm64", "cortex-a53", 4)
 
 
 def test_the_documented_plan_is_one(tmp_path: Path) -> None:
     """The plan of "How we measure" has 2 x 2 x 2 combinations."""
-    from bench.plan import load_plan
+    from bench.plan.plan import load_plan
 
     file = tmp_path / "mine.yml"
     file.write_text(_example("measuring.md"), encoding="utf-8")
@@ -132,8 +132,8 @@ def test_the_documented_plan_is_one(tmp_path: Path) -> None:
 
 def test_a_plan_that_names_no_models_measures_what_the_preset_does(tmp_path: Path) -> None:
     """`base: quick` alone is the kit's best set at its own size, and not the published one at the note's."""
-    from bench.plan import load_plan
-    from edge.prepare import detector_limit, model_sets
+    from bench.plan.plan import load_plan
+    from edge.bundle.zoo import detector_limit, model_sets
 
     file = tmp_path / "mine.yml"
     file.write_text("base: quick\n", encoding="utf-8")
@@ -144,7 +144,7 @@ def test_a_plan_that_names_no_models_measures_what_the_preset_does(tmp_path: Pat
 
 def test_every_exit_code_is_documented() -> None:
     """The table of the troubleshooting page is that of the code."""
-    from edge.errors import ExitCode
+    from edge.base.errors import ExitCode
 
     text = (REPO / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)] == sorted(int(code) for code in ExitCode)

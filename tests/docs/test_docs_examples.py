@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-import bench.events
+import bench.record.events
 import bench.report.style
-import bench.table
+import bench.text.table
+import edge.bundle.zoo
 import edge.ocr.reader
-import edge.prepare
-from edge.ocr.backends import open_backend
 from edge.ocr.image import load_image
 from edge.ocr.settings import fit_cards
+from edge.runtime.engines import open_backend
 
 REPO = Path(__file__).resolve().parents[2]
 SAMPLES = REPO / "edge" / "samples"
@@ -32,13 +32,13 @@ def example(number: int) -> SimpleNamespace:
 
 def test_a_model_set_is_there_when_its_folders_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set of the page is listed, converted, and reads a plate at its own size."""
-    (tmp_path / "plate-v1").symlink_to(edge.prepare.SHIPPED / "plate-v1")
-    monkeypatch.setattr(edge.prepare, "SHIPPED", tmp_path)
+    (tmp_path / "plate-v1").symlink_to(edge.bundle.zoo.SHIPPED / "plate-v1")
+    monkeypatch.setattr(edge.bundle.zoo, "SHIPPED", tmp_path)
     monkeypatch.setenv("PLATE_EDGE_CACHE", str(tmp_path / "cache"))
     example(0).add_set("small-v1", 448)
-    assert edge.prepare.model_sets() == ["plate-v1", "small-v1", "ppocrv3"]
-    assert edge.prepare.detector_limit("small-v1") == ("max", 448)
-    pair = edge.prepare.ensure_models("small-v1", ["fp32"], "x86")["fp32"]
+    assert edge.bundle.zoo.model_sets() == ["plate-v1", "small-v1", "ppocrv3"]
+    assert edge.bundle.zoo.detector_limit("small-v1") == ("max", 448)
+    pair = edge.bundle.zoo.ensure_models("small-v1", ["fp32"], "x86")["fp32"]
     config = fit_cards(edge.ocr.reader.PipelineConfig(), pair.det.card, pair.rec.card)
     assert config.det_limit_side == 448
     reader = edge.ocr.reader.Reader(config, open_backend(pair.det.folder, pair.rec.folder))
@@ -48,7 +48,7 @@ def test_a_model_set_is_there_when_its_folders_are(tmp_path: Path, monkeypatch: 
 
 def test_a_stage_is_tried_in_the_reference() -> None:
     """The stage of the page changes the crop, and the plates of the samples are still read."""
-    pair = edge.prepare.ensure_models("plate-v1", ["fp32"], "x86")["fp32"]
+    pair = edge.bundle.zoo.ensure_models("plate-v1", ["fp32"], "x86")["fp32"]
     config = fit_cards(edge.ocr.reader.PipelineConfig(), pair.det.card, pair.rec.card)
     backend = open_backend(pair.det.folder, pair.rec.folder)
     plain, tried = edge.ocr.reader.Reader(config, backend), example(1).EvenLight(config, backend)
@@ -63,8 +63,8 @@ def test_a_stage_is_tried_in_the_reference() -> None:
 def test_all_places_know_the_same_stages() -> None:
     """A stage that is forgotten in one place is noticed here."""
     stages = edge.ocr.reader.STAGES
-    assert stages == bench.events.STAGES
-    assert set(stages) <= set(bench.table.STAGE_TITLES)
+    assert stages == bench.record.events.STAGES
+    assert set(stages) <= set(bench.text.table.STAGE_TITLES)
     header = (REPO / "cpp" / "include" / "plate" / "pipeline.h").read_text(encoding="utf-8")
     names = re.search(r"kStageNames = \{(.*?)\};", header, re.DOTALL)
     assert names is not None

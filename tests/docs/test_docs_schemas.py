@@ -16,11 +16,11 @@ import jsonschema
 import pytest
 import yaml
 
-from bench.result import Process, Result, ResultCell
-from edge.manifest import BundleFile, Manifest
-from edge.models import Card, Charset, Input
+from bench.record.result import Process, Result, ResultCell
+from edge.base.paths import cache_dir
+from edge.bundle.manifest import BundleFile, Manifest
+from edge.model.card import Card, Charset, Input
 from edge.ocr.config import PipelineConfig, load_config
-from edge.paths import cache_dir
 
 REPO = Path(__file__).resolve().parents[2]
 SCHEMAS = REPO / "docs" / "schemas"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_lines import REPO, Line, documents, find_lines
 
-from edge.paths import cache_dir
+from edge.base.paths import cache_dir
 
 # What makes a line small without changing which command it is.
 SMALLER = (

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge.paths import cache_dir, write_atomic
-from edge.toolchain import build_cmake, host_abi
+from edge.base.paths import cache_dir, write_atomic
+from edge.bundle.toolchain import build_cmake, host_abi
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,7 +40,7 @@ def build_replay(abi: str, recordings: Mapping[Path, Path]) -> Path:
     """Builds the stand-in for an ABI.
 
     Args:
-        abi: As `edge.toolchain.ABIS`.
+        abi: As `edge.bundle.toolchain.ABIS`.
         recordings: Model file as it will be loaded (an `.nb` for the board) to the recording of the same model.
 
     Returns:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.errors import InputError, ModelError, UsageError
+from edge.base.errors import InputError, ModelError, UsageError
 
 pytest.importorskip("paddleslim")
 pytestmark = pytest.mark.paddle
@@ -93,7 +93,7 @@ def _no_space(*_: object) -> None:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two batches for the scales of activations in place of twelve: these tests do not look at what is read."""
-    monkeypatch.setattr("train.quantize_qat.CALIBRATION", 2)
+    monkeypatch.setattr("train.quantize.qat.CALIBRATION", 2)
 
 
 @pytest.mark.usefixtures("short")
@@ -114,7 +114,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import paddle
 
-    from train.weights_published import load_published
+    from train.weights.published import load_published
 
     state = load_published("rec").net.state_dict()
     both = {f"Student.{name}": value for name, value in state.items()}
@@ -125,8 +125,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
-    from edge.ocr.backends import InferenceNetwork
-    from train.weights_published import load_published
+    from edge.runtime.engines import InferenceNetwork
+    from train.weights.published import load_published
 
     printed = edge_here("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")
     assert "fp32" in printed and "not measured" in printed
@@ -147,8 +147,8 @@ def test_checkpoints_are_averaged_and_told_apart(
 ) -> None:
     import paddle
 
-    from train.trained import read_trained
-    from train.weights import load_checkpoint
+    from train.weights.assign import load_checkpoint
+    from train.weights.trained import read_trained
 
     values = load_checkpoint(data / "run" / "best.pdparams")
     other = tmp_path / "other.pdparams"
@@ -195,7 +195,7 @@ def test_a_pruned_recogniser_is_fitted_exported_and_quantised(
     where = ("-o", f"data.root={data}", "--recipe", data / "recipe.yml")
     ask = ("train", "prune", "rec", "--model", data / "run", "--out", tmp_path / "pruned", "--ratio", 0.25, "--json")
     with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
-        full.setattr("edge.paths.write_atomic", _no_space)  # The weights are written by then, the dictionary is not.
+        full.setattr("edge.base.paths.write_atomic", _no_space)  # The weights are written by then, the dictionary is not.
         edge_here(*ask)
     assert not list(tmp_path.iterdir()), "half a network was left"
     sizes = json.loads(edge_here(*ask))["parameters"]

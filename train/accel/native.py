@@ -11,21 +11,21 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-import edge.process
-from edge.paths import cache_dir
+import edge.host.process
+from edge.base.paths import cache_dir
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("depthwise.cc", "norm.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
 def prepare_process(threads: int = 0) -> None:
-    """Makes the settings of `edge.process`, and Paddle's own.
+    """Makes the settings of `edge.host.process`, and Paddle's own.
 
     * `import zlib` first, or Python's zlib binds to Paddle's own and breaks.
 
     Args:
         threads: OpenMP threads, 0 for the environment's choice.
     """
-    edge.process.prepare_process()
+    edge.host.process.prepare_process()
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     import zlib  # noqa: F401

@@ -16,8 +16,8 @@ import zlib as _zlib  # noqa: F401
 from importlib import import_module
 from typing import Any
 
-from edge.errors import HostError
-from edge.processor import check_processor
+from edge.base.errors import HostError
+from edge.host.processor import check_processor
 
 os.environ.setdefault("GLOG_minloglevel", "2")
 

@@ -99,7 +99,7 @@ class Attention(nn.Layer):
         """Maps `[N, T, C]` to `[N, T, C]`."""
         qkv = self.qkv(x).reshape([0, -1, 3, HEADS, self.head_dim]).transpose([2, 0, 3, 1, 4])
         query, key, value = qkv[0], qkv[1], qkv[2]
-        if self.scale != 1.0:  # 1.0 once the deployed form has it in the weights (see train.arch.deploy)
+        if self.scale != 1.0:  # 1.0 once the deployed form has it in the weights (see train.export.deploy)
             query = query * self.scale
         weights = F.softmax(query.matmul(key.transpose([0, 1, 3, 2])), axis=-1)
         x = self.attn_drop(weights).matmul(value).transpose([0, 2, 1, 3]).reshape([0, -1, self.dim])

@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from edge.commandline import command, given
-from edge.commands.options import jobs_option, json_option, one_model_options, settings_option, several
-from edge.errors import UsageError
-from train.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
+from edge.base.errors import UsageError
+from edge.plate.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
+from edge.terminal.commandline import command, given
+from edge.terminal.options import jobs_option, json_option, one_model_options, settings_option, several
 
 SCHEMA = "plate-edge/evaluation/1"
 TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
@@ -65,13 +65,13 @@ def evaluate(
     det: precision, recall and hmean as ICDAR 2015 counts them. rec: accuracy and 1 - NED on crops, or on plates cut out
     of photos by their labels. e2e: the application note's figures, as PaddleOCR's tools/end2end counts them.
     """
-    from edge.install import parse_settings
-    from edge.labelnotes import Notes
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
-    from train.evaluate_kinds import all_kinds, plate_kinds, read_kinds
-    from train.evaluate_models import find_sources, source_characters, source_settings
-    from train.evaluate_truth import check_measurable, note_unreadable
+    from edge.plate.label_notes import Notes
+    from edge.release.install import parse_settings
+    from train.evaluate.kinds import all_kinds, plate_kinds, read_kinds
+    from train.evaluate.sources import find_sources, source_characters, source_settings
+    from train.evaluate.truth import check_measurable, note_unreadable
 
     notes = Notes()
     sources = find_sources(chosen_models(paths, models, precision, TASKS[task]), TASKS[task])
@@ -128,7 +128,7 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
         if given("precision"):
             raise UsageError("--precision belongs to --models.", "A folder holds a model of one precision: leave it out.")
         return paths
-    from edge.prepare import ensure_models
+    from edge.bundle.zoo import ensure_models
 
     pair = ensure_models(models, [precision], "x86", lambda text: click.echo(text, err=True))[precision]
     return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
@@ -143,10 +143,10 @@ def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = N
         note: Told what is odd about the labels; None for standard error.
 
     Raises:
-        InputError: See `train.dataset`.
+        InputError: See `train.data.dataset`.
     """
-    from edge.labelnotes import tell
-    from train.dataset import read_labels, read_photos
+    from edge.plate.label_notes import tell
+    from train.data.dataset import read_labels, read_photos
 
     if task == "rec" and labels.is_file():
         return read_labels(labels, note or tell)
@@ -156,8 +156,8 @@ def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = N
 def _photos(
     task: str, sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]], kinds: Any
 ) -> Mapping[str, Figures]:
-    from train.evaluate import det_figures, e2e_figures, photo_outputs
-    from train.progress import bars
+    from edge.terminal.bars import bars
+    from train.evaluate.pipeline import det_figures, e2e_figures, photo_outputs
 
     with bars() as show:
         outputs = photo_outputs(
@@ -175,8 +175,8 @@ def _rec(
     """Figures under the chosen settings, and of the ways of decoding, all from the same outputs."""
     from dataclasses import replace
 
-    from train.evaluate import DECODINGS, crop_kinds, crop_outputs, rec_figures
-    from train.progress import bars
+    from edge.terminal.bars import bars
+    from train.evaluate.pipeline import DECODINGS, crop_kinds, crop_outputs, rec_figures
 
     configs = [config, *(replace(config, **keys) for keys in DECODINGS.values())]
     with bars() as show:
@@ -214,7 +214,7 @@ def show_figures(title: str, figures: Mapping[str, Figures]) -> None:
     """Prints figures as a table, a row for each name."""
     from rich.table import Table
 
-    from edge.console import PlainConsole
+    from edge.terminal.console import PlainConsole
 
     kind = type(next(iter(figures.values())))
     table = Table(title=title, title_justify="left")

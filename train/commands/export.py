@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, json_option, override_option, settings_option
-from edge.errors import UsageError
-from edge.models import TASKS, Model
+from edge.base.errors import UsageError
+from edge.model.card import TASKS, Model
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, json_option, override_option, settings_option
 
 
 @command()
@@ -53,16 +53,16 @@ def export(
     same network are averaged. Weights of quantisation-aware training give an int8 model. The held-out part of the
     recipe's data is read before and after the export; both figures go into the card.
     """
-    from edge.install import parse_settings
+    from edge.release.install import parse_settings
     from train.accel.native import prepare_process
 
     prepare_process()
-    from edge.labelnotes import tell
+    from edge.plate.label_notes import tell
     from train.commands.evaluate import load_samples
-    from train.delivery import deliver
-    from train.evaluate_truth import check_measurable
-    from train.fit.recipe import changed, load_recipe
-    from train.trained import read_trained
+    from train.evaluate.delivery import deliver
+    from train.evaluate.truth import check_measurable
+    from train.recipes.recipe import changed, load_recipe
+    from train.weights.trained import read_trained
 
     trained = read_trained(sources, last=last, task=task, dictionary=dictionary)
     recipe = trained.recipe
@@ -94,10 +94,10 @@ def add_figures(model: Model, labels: Path, samples: Sequence[Any]) -> Model:
     """
     from dataclasses import asdict, replace
 
-    from edge.models import save_model
+    from edge.model.card import save_model
     from edge.ocr.config import PipelineConfig
-    from train.evaluate import crop_outputs, det_figures, photo_outputs, rec_figures
-    from train.evaluate_models import find_sources, source_settings
+    from train.evaluate.pipeline import crop_outputs, det_figures, photo_outputs, rec_figures
+    from train.evaluate.sources import find_sources, source_settings
 
     task = model.card.task
     sources = find_sources([model.folder], (task,))

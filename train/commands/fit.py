@@ -11,9 +11,9 @@ from typing import Any
 import click
 import yaml
 
-from edge.commandline import command
-from edge.commands.options import json_option, override_option
-from edge.errors import UsageError
+from edge.base.errors import UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import json_option, override_option
 
 
 @command()
@@ -37,13 +37,13 @@ def fit(
 
     Kill it whenever you like: the same command goes on from the last checkpoint and gives the same weights.
     """
-    from train.fit.recipe import load_recipe
+    from train.recipes.recipe import load_recipe
 
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
-    from edge.labelnotes import Notes
-    from train.alone import alone_in
+    from edge.base.alone import alone_in
+    from edge.plate.label_notes import Notes
     from train.fit.start import start_fit
 
     notes = Notes()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, jobs_option, json_option
-from train.labels import BACKENDS, LabelOptions, make_labels
-from train.progress import bars
+from edge.terminal.bars import bars
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, jobs_option, json_option
+from train.labels.make import BACKENDS, LabelOptions, make_labels
 
 
 @command()

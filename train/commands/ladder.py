@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from edge.commandline import OneName, command
-from edge.commands.options import jobs_option, json_option, renamed
+from edge.terminal.commandline import OneName, command
+from edge.terminal.options import jobs_option, json_option, renamed
 
 SCHEMA = "plate-edge/ladder/1"
 MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -48,11 +48,11 @@ def ladder(
     Rows: the published models raw, with '·' removed, with all separators removed, with the plate grammar, fine-tuned,
     quantised. Columns: base, A (keep 7 or 8 characters), B (dilation), C (box flip and grow), all three. F in percent.
     """
-    from edge.labelnotes import Notes
-    from train.dataset import read_photos
-    from train.evaluate_ladder import climb
-    from train.evaluate_truth import check_measurable
-    from train.progress import bars
+    from edge.plate.label_notes import Notes
+    from edge.terminal.bars import bars
+    from train.data.dataset import read_photos
+    from train.evaluate.ladder import climb
+    from train.evaluate.truth import check_measurable
 
     kind, pixels = parse_side(side)
     notes = Notes()
@@ -87,7 +87,7 @@ def parse_side(text: str) -> tuple[str, int]:
     Raises:
         UsageError: Not of that form.
     """
-    from edge.errors import UsageError
+    from edge.base.errors import UsageError
 
     kind, _, side = text.rpartition(":")
     kind = kind or "min"
@@ -102,8 +102,8 @@ def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
     Raises:
         EdgeError: What making or loading a model says.
     """
-    from edge.prepare import PUBLISHED, ensure_models, model_sets
-    from train.evaluate_models import find_sources
+    from edge.bundle.zoo import PUBLISHED, ensure_models, model_sets
+    from train.evaluate.sources import find_sources
 
     tasks = ("det", "rec")
     found: dict[str, Any] = {}
@@ -125,8 +125,8 @@ def show_rows(title: str, rows: Sequence[Any]) -> None:
     """Prints the ladder as a table."""
     from rich.table import Table
 
-    from edge.console import PlainConsole
-    from train.evaluate_ladder import COLUMNS
+    from edge.terminal.console import PlainConsole
+    from train.evaluate.ladder import COLUMNS
 
     table = Table(title=title, title_justify="left")
     table.add_column("")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.errors import EdgeError
-from edge.models import TASKS, Model, load_model
+from edge.base.errors import EdgeError
+from edge.model.card import TASKS, Model, load_model
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, json_option
 
 
 @command()
@@ -37,7 +37,7 @@ def _name(task: str) -> str:
 
 
 def _existing(folder: Path, force: bool) -> Model | None:
-    from train.weights_published import PACKAGE, VERSION
+    from train.weights.published import PACKAGE, VERSION
 
     if force or not folder.exists():
         return None
@@ -50,8 +50,8 @@ def _existing(folder: Path, force: bool) -> Model | None:
 
 
 def _write(task: str, folder: Path, force: bool) -> Model:
-    from train.export import Facts, export_layer
-    from train.weights_published import load_published
+    from train.export.write import Facts, export_layer
+    from train.weights.published import load_published
 
     published = load_published(task)
     facts = Facts(_name(task), published.source)

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import yaml
 
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.errors import UsageError
+from edge.base.errors import UsageError
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, json_option
 
 
 @command()
@@ -28,15 +28,15 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
 
     Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
     """
-    from edge.models import check_free, new_folder
-    from edge.paths import write_atomic
+    from edge.base.paths import write_atomic
+    from edge.model.card import check_free, new_folder
     from train.accel.native import prepare_process
 
     prepare_process()
-    from train.checkpoint import save_best
-    from train.fit.recipe import recipe_document
-    from train.prune import prune_recognizer
-    from train.trained import read_trained
+    from train.recipes.recipe import recipe_document
+    from train.weights.checkpoint import save_best
+    from train.weights.prune_filters import prune_recognizer
+    from train.weights.trained import read_trained
 
     check_free(out, force)
     trained = read_trained([source], task=task)

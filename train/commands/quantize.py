@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command, given
-from edge.commands.options import force_option, json_option, override_option, several
-from edge.errors import UsageError
-from edge.models import TASKS, Model, load_model
-from edge.streams import printable
+from edge.base.errors import UsageError
+from edge.host.streams import printable
+from edge.model.card import TASKS, Model, load_model
+from edge.terminal.commandline import command, given
+from edge.terminal.options import force_option, json_option, override_option, several
 
 
 @command()
@@ -82,7 +82,7 @@ def quantize(
         _show_sensitivity(model, seed, calibrate, limit, as_json)
         return
     assert out is not None
-    from train.quantize_ptq import PtqOptions, quantize_ptq
+    from train.quantize.ptq import PtqOptions, quantize_ptq
 
     def report(text: str) -> None:
         if sys.stderr.isatty():
@@ -111,8 +111,8 @@ def quantize(
 
 def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: float | None, as_json: bool) -> None:
     """Prints how much rounding each layer bears, the weakest first."""
-    from train.quantize_ptq import LIMIT_DB, measure_noise
-    from train.quantize_ptq_samples import make_samples
+    from train.quantize.calibration import make_samples
+    from train.quantize.ptq import LIMIT_DB, measure_noise
 
     least = LIMIT_DB[model.card.task] if limit is None else limit
     samples = make_samples(model.card, calibrate, seed, 4, 1)
@@ -126,7 +126,7 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
         return
     from rich.table import Table
 
-    from edge.console import PlainConsole
+    from edge.terminal.console import PlainConsole
 
     title = f"{model.card.name}: signal to rounding noise, layer by layer; below {least:g} dB a layer stays float"
     table = Table("layer", title=title, title_justify="left")

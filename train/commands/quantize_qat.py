@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.errors import UsageError
-from edge.models import check_free
+from edge.base.errors import UsageError
+from edge.model.card import check_free
 from train.commands.export import show_delivered
 
 
@@ -34,13 +34,13 @@ def quantize_by_training(
     Raises:
         UsageError: The recipe is for the other task; another process trains in `<out>-run`.
         InputError: `out` is taken and `force` is off; there is no float run.
-        EdgeError: See `train.quantize_qat`.
+        EdgeError: See `train.quantize.qat`.
     """
-    from train.alone import alone_in
-    from train.delivery import deliver
-    from train.fit.recipe import load_recipe
-    from train.quantize_qat import start_qat
-    from train.trained import read_trained
+    from edge.base.alone import alone_in
+    from train.evaluate.delivery import deliver
+    from train.quantize.qat import start_qat
+    from train.recipes.recipe import load_recipe
+    from train.weights.trained import read_trained
 
     recipe = load_recipe(recipe_name, overrides)
     if recipe.task != task:

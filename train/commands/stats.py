@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, json_option
-from edge.errors import UsageError
-from edge.paths import write_atomic
+from edge.base.errors import UsageError
+from edge.base.paths import write_atomic
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, json_option
 
 
 @command()
@@ -26,8 +26,8 @@ def stats(source: Path | None, labels: Path | None, as_json: bool, png: Path | N
     SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
     rec.txt.
     """
-    from edge.labelnotes import Notes
-    from train.stats import collect, summarise
+    from edge.plate.label_notes import Notes
+    from train.data.stats import collect, summarise
 
     if source is not None and labels is not None:
         raise UsageError("SOURCE and --labels name the same thing.", "Give one of them.")
@@ -42,7 +42,7 @@ def stats(source: Path | None, labels: Path | None, as_json: bool, png: Path | N
     if png is not None:
         import cv2
 
-        from train.stats_picture import draw_stats
+        from train.data.stats_picture import draw_stats
 
         write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary))[1].tobytes())
     if as_json:
@@ -57,7 +57,7 @@ def _print(summary: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from edge.console import PlainConsole
+    from edge.terminal.console import PlainConsole
 
     console = PlainConsole(highlight=False)
     lengths = "; " + ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from edge.commandline import command
-from edge.commands.options import force_option, jobs_option, json_option, several
-from train.progress import bars
-from train.synth.dataset import SynthOptions, make_synth
+from edge.terminal.bars import bars
+from edge.terminal.commandline import command
+from edge.terminal.options import force_option, jobs_option, json_option, several
+from train.synth.folder import SynthOptions, make_synth
 from train.synth.plate import KINDS
 from train.synth.scene import WEATHERS
 

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from edge.paths import write_atomic
-from train.fit.events import EventLog
+from edge.base.paths import write_atomic
+from train.fit.tensorboard import EventLog
 
 COLUMNS = (
     "step", "rate", "loss", "shrink", "threshold", "binary", "seconds_a_step",

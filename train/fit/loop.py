@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from edge.errors import HostError, ModelError
-from train.checkpoint import LAST, State, check_fits, load_state, save_arrays, save_best, save_state
+from edge.base.errors import HostError, ModelError
 from train.fit.log import RunLog
-from train.fit.recipe import Recipe, recipe_document
 from train.fit.schedule import ema_decay, rate_at
 from train.fit.tasks import Task
+from train.recipes.recipe import Recipe, recipe_document
+from train.weights.checkpoint import LAST, State, check_fits, load_state, save_arrays, save_best, save_state
 
 Arrays = dict[str, np.ndarray]
 Report = Callable[[dict[str, Any]], None]
@@ -32,7 +32,7 @@ class Fit:
         recipe: Its settings.
         net: The network, in training mode; trained in place.
         task: Data, loss and validation.
-        out: The run's folder, see `train.checkpoint`.
+        out: The run's folder, see `train.weights.checkpoint`.
         report: Called with each logged row (for progress).
         rank: 0 writes files and validates; others only train (paddle.distributed).
         held: Layers kept in evaluation mode while the others train.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from train.fit.recipe import OptimPart
+from train.recipes.recipe import OptimPart
 
 
 def rate_at(step: int, steps: int, optim: OptimPart) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge.errors import UsageError
-from edge.labelnotes import Note, tell
+from edge.base.errors import UsageError
+from edge.plate.label_notes import Note, tell
 from train.accel.native import prepare_process
-from train.checkpoint import begin_run
 from train.fit.loop import Fit, Report
-from train.fit.recipe import Recipe, recipe_document
+from train.recipes.recipe import Recipe, recipe_document
+from train.weights.checkpoint import begin_run
 
 
 def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note: Note = tell) -> Fit:
@@ -27,14 +27,14 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
     Raises:
         UsageError: Mixed precision where there is none.
         InputError: A run of other settings lies in `out`.
-        EdgeError: Of data, recipe or weights; see `train.dataset` and `train.fit.networks`.
+        EdgeError: Of data, recipe or weights; see `train.data.dataset` and `train.fit.start_network`.
     """
     prepare_process(recipe.threads)
     import cv2
     import paddle
 
     from train.accel.layers import accelerate
-    from train.fit.networks import start_network
+    from train.fit.start_network import start_network
     from train.fit.tasks import RecTask, Task
 
     check_precision(recipe)

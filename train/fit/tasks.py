@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.labelnotes import Note, tell
-from train.fit.recipe import Recipe
+from edge.plate.label_notes import Note, tell
+from train.recipes.recipe import Recipe
 
 
 class Task(Protocol):
@@ -40,7 +40,7 @@ class RecTask:
     def __init__(
         self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1), note: Note = tell
     ) -> None:
-        from train.dataset_rec import RecData
+        from train.data.rec_batches import RecData
 
         self.recipe = recipe
         self.characters = characters
@@ -55,7 +55,7 @@ class RecTask:
         """See `Task`."""
         import paddle
 
-        from train.losses import ctc_loss
+        from train.fit.losses import ctc_loss
 
         logits = net(paddle.to_tensor(batch.images))
         return {"loss": ctc_loss(logits, paddle.to_tensor(batch.labels), paddle.to_tensor(batch.lengths))}

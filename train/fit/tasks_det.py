@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from edge.labelnotes import Note, tell
 from edge.ocr.config import PipelineConfig
-from train.fit.recipe import Recipe
+from edge.plate.label_notes import Note, tell
+from train.recipes.recipe import Recipe
 
 
 class DetTask:
     """See the module and `train.fit.tasks.Task`."""
 
     def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1), note: Note = tell) -> None:
-        from train.dataset_det import DetData
+        from train.data.det_batches import DetData
 
         self.recipe = recipe
         self.rank, self.world = ranks
@@ -30,7 +30,7 @@ class DetTask:
         """See `Task`."""
         import paddle
 
-        from train.losses import DBWeights, db_loss
+        from train.fit.losses import DBWeights, db_loss
 
         return db_loss(net(paddle.to_tensor(batch.images)), paddle.to_tensor(batch.targets), DBWeights())
 
@@ -42,9 +42,9 @@ class DetTask:
         import paddle
 
         from edge.ocr.detect import det_post, det_pre
-        from edge.ocr.polygon import overlap
-        from train.dataset import read_image
-        from train.metrics import DetMetric
+        from edge.plate.metrics import DetMetric
+        from edge.plate.polygon import overlap
+        from train.data.dataset import read_image
 
         config = replace(
             PipelineConfig(),

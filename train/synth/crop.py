@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge.ccpd import sort_vertices
-from train.synth import effects, geometry
+from edge.plate.ccpd import sort_vertices
+from train.augment import weather as effects
+from train.synth import geometry
 from train.synth.plate import kind_for, random_kind, random_text, render_plate
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge.errors import HostError
+from edge.base.errors import HostError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge.ccpd import LETTERS, PROVINCES
-from edge.errors import UsageError
+from edge.base.errors import UsageError
+from edge.plate.ccpd import LETTERS, PROVINCES
 from train.synth.glyphs import GLYPH_HEIGHT, GLYPH_WIDTH, glyph
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.errors import UsageError
-from edge.paths import write_atomic
+from edge.base.errors import UsageError
+from edge.base.paths import write_atomic
 from train.synth.scene import Conditions, Scene, render_scene
 
 # Name, seed, conditions: blue and green, easy and hard, near and far.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge.ccpd import CcpdName, Quad, format_name
-from train.synth import effects, geometry
+from edge.plate.ccpd import CcpdName, Quad, format_name
+from train.augment import weather as effects
+from train.synth import geometry
 from train.synth.car import HEIGHT, WIDTH, render_car
 from train.synth.plate import random_kind, random_text, render_plate, style_of
 from train.synth.street import render_street, stamp
@@ -50,7 +51,7 @@ class Scene:
 
     Attributes:
         image: uint8 BGR, 1160 x 720.
-        name: Its annotation; `edge.ccpd.format_name` makes the file name.
+        name: Its annotation; `edge.plate.ccpd.format_name` makes the file name.
         kind: Kind of plate.
         weather: One of `WEATHERS`.
     """

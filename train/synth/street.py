@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from train.synth import effects
+from train.augment import weather as effects
 from train.synth.glyphs import write_text
 
 if TYPE_CHECKING:

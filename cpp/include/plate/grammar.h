@@ -1,5 +1,5 @@
 // The grammar of Chinese plates, and a CTC prefix beam search that can only read valid plates.
-// The specification is the text of edge/ocr/grammar.py; both give the same text and score on the same probabilities.
+// The specification is the text of edge/plate/grammar.py; both give the same text and score on the same probabilities.
 #pragma once
 
 #include <array>

@@ -1,0 +1,1 @@
+"""Two results or many: changes, history, self-check."""

@@ -1,0 +1,1 @@
+"""The measuring: opening, target, session, progress, fleet."""

@@ -1,0 +1,134 @@
+"""Several boards measured at the same time: each as it would be alone, and one table over all."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.judge.summary import ResultSummary
+from bench.record.result import Result
+from bench.text.table import figure, megabytes
+from edge.base.errors import ExitCode
+from edge.device.board import Device
+from edge.device.fleet import Outcome, fleet_exit, run_fleet
+
+# A name for them all: boards that are this computer disturb one another, and are measured one after another.
+_HERE = ("localhost", "127.", "::1")
+_COLOURS = {"VALID": "green", "NOISY": "yellow", "INVALID": "red"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one board.
+
+    Attributes:
+        result: The result.
+        summary: Its figures.
+        out: Its folder.
+        files: What was written there.
+    """
+
+    result: Result
+    summary: ResultSummary
+    out: Path
+    files: list[Path]
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        named = {"result": str(self.out), "complete": self.result.complete, "files": [str(path) for path in self.files]}
+        return {**named, **self.summary.document()}
+
+
+def on_this_host(device: Device) -> bool:
+    """Whether a device's programs run on this computer's processor: `local`, and virtual boards."""
+    return device.transport == "local" or device.host.startswith(_HERE)
+
+
+def measure_fleet(devices: Sequence[Device], work: Callable[[Device], Measured]) -> list[Outcome[Measured]]:
+    """Measures every board by `work`, in parallel, but one at a time of those that are this computer."""
+    here = threading.Lock()
+
+    def one(device: Device) -> Measured:
+        if not on_this_host(device):
+            return work(device)
+        with here:
+            return work(device)
+
+    return run_fleet(devices, one)
+
+
+def show_fleet(outcomes: Sequence[Outcome[Measured]], *, as_json: bool, require_valid: bool) -> ExitCode:
+    """Prints what became of each board.
+
+    Args:
+        outcomes: Of `measure_fleet`.
+        as_json: One JSON document instead: a list with an object a board.
+        require_valid: A verdict other than VALID is a failure.
+
+    Returns:
+        The exit code: OK, PARTIAL when something failed on some of the boards, else the failure of all.
+    """
+    if as_json:
+        click.echo(json.dumps([_document(outcome) for outcome in outcomes], ensure_ascii=False))
+    else:
+        _print(outcomes)
+    code = fleet_exit(outcomes)
+    if code != ExitCode.OK:
+        return code
+    done = [outcome.value for outcome in outcomes if outcome.value is not None]
+    if not all(item.result.complete for item in done):
+        return ExitCode.PARTIAL
+    if require_valid and any(item.summary.level != "VALID" for item in done):
+        return ExitCode.NOT_VALID
+    return ExitCode.OK
+
+
+def _document(outcome: Outcome[Measured]) -> dict[str, Any]:
+    head = {"device": outcome.device.name}
+    if outcome.value is not None:
+        return {**head, **outcome.value.document()}
+    assert outcome.error is not None
+    error = outcome.error
+    return {**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)}
+
+
+def _print(outcomes: Sequence[Outcome[Measured]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(outcomes)} boards", title_justify="left")
+    for name in ("board", "verdict", "combination"):
+        table.add_column(name, overflow="fold")
+    for name in ("ms a photo", "p90", "load ms", "models", "plates read"):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        if outcome.value is None:
+            table.add_row(escape(outcome.device.name), "[red]FAILED", escape(outcome.error.message if outcome.error else ""))
+            continue
+        for item in outcome.value.summary.cells:
+            level = item.verdict.level
+            total = item.total
+            table.add_row(
+                escape(outcome.device.name),
+                f"[{_COLOURS.get(level, 'red')}]{level}",
+                escape(item.cell.key),
+                figure(total.median) if total else "-",
+                figure(total.p90) if total else "-",
+                figure(item.load_ms) if item.load_ms is not None else "-",
+                megabytes(item.cell.det_bytes + item.cell.rec_bytes),
+                f"{item.accuracy.right} of {item.accuracy.truth}" if item.accuracy else "-",
+            )
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+    for outcome in outcomes:
+        if outcome.value is not None:
+            click.echo(f"{outcome.device.name}: {outcome.value.files[-1]}")
+        elif outcome.error is not None and outcome.error.hint:
+            click.echo(f"{outcome.device.name}: hint: {outcome.error.hint}", err=True)

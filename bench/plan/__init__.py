@@ -1,0 +1,1 @@
+"""What a run measures: plan, candidates, time box, model sets."""

@@ -1,0 +1,1 @@
+"""Statistics: intervals, trends, change points."""

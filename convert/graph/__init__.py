@@ -1,0 +1,1 @@
+"""Paddle's program: read, edit, cut, recognise, fake quantisation."""

@@ -1,0 +1,1 @@
+"""`paddle_lite_opt`: environments, checks, failures, the conversion."""

@@ -1,0 +1,193 @@
+"""Running `paddle_lite_opt` in a child process, and saying in plain words what it could not do.
+
+The optimiser is a C++ library that aborts the process on what it does not know, prints C++ source locations, and takes
+output names without checking them. So it runs in a child of its own, in a temporary folder with relative names (no path
+of this machine can get into a model), with its output captured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.opt.environment import DEFAULT_VERSION, OptEnvironment, opt_environment
+from convert.opt.failures import explain
+from edge.base.errors import EdgeError, ModelError
+
+# What the child does: the calls of `paddlelite.lite.Opt`, as JSON [[method, argument...], ...], in their order.
+_DRIVER = (
+    "import json, sys\n"
+    "from paddlelite.lite import Opt\n"
+    "opt = Opt()\n"
+    "for name, *arguments in json.loads(sys.argv[1]):\n"
+    "    getattr(opt, name)(*arguments)\n"
+)
+_TIMEOUT = 120.0
+Calls = list[list[object]]
+_VALID_TARGETS = {"arm": "arm", "x86": "x86", "opencl": "opencl,arm"}
+
+
+@dataclass(frozen=True)
+class OptResult:
+    """What the optimiser made.
+
+    Attributes:
+        nb: The `.nb` file.
+        version: Version of the paddlelite package that made it, for example `2.13rc0`.
+        command: The calls that were made, without any path of this machine.
+        log: Its output.
+        seconds: Wall time.
+        tailoring: The lists of operators and kernels for a stripped library, when asked for: file name to content.
+    """
+
+    nb: Path
+    version: str
+    command: str
+    log: str
+    seconds: float
+    tailoring: dict[str, str]
+
+
+def run_opt(
+    program: Path,
+    parameters: Path,
+    out: Path,
+    target: str,
+    *,
+    fp16: bool = False,
+    int8_weights: bool = False,
+    tailor: bool = False,
+    version: str = DEFAULT_VERSION,
+) -> OptResult:
+    """Converts one inference model to `.nb`.
+
+    Args:
+        program: `.pdmodel` file.
+        parameters: `.pdiparams` file.
+        out: The `.nb` file to write.
+        target: `arm`, `x86` or `opencl`.
+        fp16: Compute in half precision (Arm v8.2 with `asimdhp` only).
+        int8_weights: Store the weights of float operators as int8; the runtime turns them to float when it loads.
+        tailor: Also record which operators and kernels the model needs.
+        version: Which opt; another than the installed one gets an environment of its own.
+
+    Returns:
+        See `OptResult`.
+
+    Raises:
+        ModelError: The optimiser cannot convert this model; says why and what to do.
+        HostError: There is no such opt on this machine.
+    """
+    environment = opt_environment(version)
+    with _copied(program, parameters) as (folder, calls):
+        calls += [["set_model_type", "naive_buffer"], ["set_optimize_out", "model"]]
+        if fp16:
+            calls.append(["enable_fp16"])
+        calls.append(["set_valid_places", _VALID_TARGETS[target]])
+        if tailor:
+            calls.append(["record_model_info", True])
+        if int8_weights:
+            calls += [["set_quant_model", True], ["set_quant_type", "QUANT_INT8"]]
+        calls.append(["run"])
+        started = time.monotonic()
+        code, log = run_calls(environment, calls, folder)
+        seconds = time.monotonic() - started
+        nb = folder / "model.nb"
+        if code != 0 or not nb.is_file() or nb.stat().st_size == 0:
+            raise explain(log, code, version, target)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(tidy_header(nb.read_bytes()))
+        lists = {path.name.lstrip("."): path.read_text() for path in _tailoring_files(folder)} if tailor else {}
+    return OptResult(out, version, json.dumps(calls), log, seconds, lists)
+
+
+@contextmanager
+def _copied(program: Path, parameters: Path) -> Iterator[tuple[Path, Calls]]:
+    """Lends a folder with copies of a model under names that say nothing, and the calls that open them."""
+    with tempfile.TemporaryDirectory(prefix="plate-opt-") as name:
+        folder = Path(name)
+        shutil.copyfile(program, folder / "inference.pdmodel")
+        shutil.copyfile(parameters, folder / "inference.pdiparams")
+        yield folder, [["set_model_file", "inference.pdmodel"], ["set_param_file", "inference.pdiparams"]]
+
+
+def tidy_header(content: bytes) -> bytes:
+    """Zeroes what follows the version's NUL in an `.nb` header.
+
+    opt writes a `char[16]` of which it has set only the string; the rest is whatever lay in its memory, and made equal
+    models differ.
+    """
+    version = content[2:18].split(b"\0", 1)[0]
+    return content[:2] + version.ljust(16, b"\0") + content[18:]
+
+
+def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[int, str]:
+    """Runs calls of `Opt` in a child process.
+
+    Args:
+        environment: Which opt.
+        calls: Method and arguments each.
+        folder: Working directory of the child.
+
+    Returns:
+        Exit code (negative: killed by that signal) and everything it printed.
+
+    Raises:
+        ModelError: It did not end in two minutes.
+    """
+    command = [str(environment.python), "-c", _DRIVER, json.dumps(calls)]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment.variables(), capture_output=True, timeout=_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        message = f"paddle_lite_opt did not end in {_TIMEOUT:.0f} s."
+        raise ModelError(message, "Another --opt-version may take the model.") from error
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+def _tailoring_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob(".tailored_*") if path.is_file())
+
+
+def model_operators(program: Path, parameters: Path, target: str, version: str = DEFAULT_VERSION) -> dict[str, bool]:
+    """Asks the optimiser which of a model's operators it has kernels for on a target.
+
+    `print_model_ops` ends with exit code 1 on success too, so its text is read instead.
+
+    Returns:
+        Operator type to supported.
+
+    Raises:
+        ModelError: It printed something else.
+    """
+    with _copied(program, parameters) as (folder, calls):
+        calls += [["set_valid_places", _VALID_TARGETS[target]], ["check_if_model_supported", True]]
+        code, log = run_calls(opt_environment(version), calls, folder)
+    return parse_operators(log) or _raise(explain(log, code, version, target))
+
+
+def _raise(error: EdgeError) -> dict[str, bool]:
+    raise error
+
+
+def parse_operators(log: str) -> dict[str, bool]:
+    """Reads what `print_model_ops` prints; empty when that is something else.
+
+    An operator without a kernel of its own may still be fine (opt fuses quantisation away), so the sentence at the end
+    decides, not the table.
+    """
+    rows = re.findall(r"^ +([a-z][a-z0-9_]*)(?: +Y)* *$", log, re.M)
+    if "supports this model" in log:
+        return dict.fromkeys(rows, True)
+    found = re.search(r"These unsupported ops are: '([^']*)'", log)
+    missing = [name.strip() for name in found[1].split(",")] if found else []
+    return {**dict.fromkeys(rows, True), **dict.fromkeys(missing, False)} if missing else {}

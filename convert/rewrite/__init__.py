@@ -1,0 +1,1 @@
+"""Rewrites of a graph for Paddle Lite: fused operators, constants, a smaller charset."""

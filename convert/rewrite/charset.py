@@ -1,0 +1,151 @@
+"""Keeping only some characters of an exported recogniser: the CTC head loses the columns of all others.
+
+The scores before the softmax of what is kept are the same numbers as before, so no training is needed. Works on float
+models and on quantised ones, whose scales are kept with their columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.graph.edit import Graph, all_arguments, arguments
+from convert.rewrite.apply import drop_identities
+from edge.base.errors import InputError, ModelError
+from edge.base.paths import sha256_file
+from edge.model.card import Charset, Model, new_folder, save_model
+from edge.model.dictionary import read_dictionary
+from edge.plate.grammar import SYMBOLS
+
+# The separator stays: a published recogniser that may not read it reads something else in its place.
+PLATE_CHARSET = SYMBOLS + "·"
+_PATH = ("softmax", "scale", "elementwise_add", "assign", "cast", "mul", "matmul", "matmul_v2", "fc")
+
+
+def wanted_characters(charset: str) -> list[str]:
+    """Returns the characters that `--charset` names: `plate`, or a dictionary file.
+
+    Raises:
+        InputError: Neither.
+    """
+    return list(PLATE_CHARSET) if charset == "plate" else read_dictionary(Path(charset))
+
+
+def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool = False) -> Model:
+    """Writes a recogniser that knows only some of its characters, in the order of its old dictionary.
+
+    Args:
+        model: Inference model of a recogniser.
+        characters: Those to keep; ones that the model does not know are left out, and named in the card.
+        out: Folder to make.
+        force: Replace a model that is there.
+
+    Raises:
+        InputError: It is no recogniser's inference model, it knows none of the characters, or `out` is taken.
+        ModelError: Its head is of a form that is not known.
+    """
+    card = model.card
+    if card.format != "inference" or card.charset is None or model.dictionary is None:
+        raise InputError(
+            f"{model.folder} is a {card.task} model in format {card.format}; only a recogniser has characters.",
+            "Prune the inference model, then convert it with `edge convert nb`.",
+        )
+    known = read_dictionary(model.dictionary)
+    wanted = set(characters)
+    kept = [index for index, character in enumerate(known, 1) if character in wanted]
+    if not kept:
+        raise InputError(f"{model.folder} knows none of the wanted characters.", "Is it the right dictionary?")
+    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    cut_classes(graph, card.charset.classes, np.array([0, *kept]))
+    unknown = sorted(wanted - set(known))
+    with new_folder(out, force) as folder:
+        graph.save(folder / "inference.pdmodel", folder / "inference.pdiparams")
+        text = "".join(f"{known[index - 1]}\n" for index in kept)
+        (folder / "dict.txt").write_text(text, encoding="utf-8")
+        charset = Charset("dict.txt", sha256_file(folder / "dict.txt"), len(kept) + 1)
+        pruned = {"from_classes": card.charset.classes, "parent": card.name, "unknown": unknown}
+        fresh = replace(
+            card,
+            charset=charset,
+            source={**card.source, "pruned": pruned},
+            checks=(),
+            metrics={},
+            name=_name(card.name),
+        )
+        saved = save_model(folder, fresh, ["inference.pdmodel", "inference.pdiparams"])
+    return Model(out, saved.card)
+
+
+def _name(name: str) -> str:
+    for precision in ("fp32", "int8"):
+        if name.endswith(f"-{precision}"):
+            return f"{name.removesuffix(precision)}pruned-{precision}"
+    return f"{name}-pruned"
+
+
+def cut_classes(graph: Graph, classes: int, kept: np.ndarray[Any, Any]) -> None:
+    """Keeps some columns of the last layer: its weight, bias and scales, and the declared shapes behind it.
+
+    Args:
+        graph: Edited in place.
+        classes: Columns that the last layer has.
+        kept: Columns to keep, in order.
+
+    Raises:
+        ModelError: There is no last layer with so many columns between the network and its first output.
+    """
+    drop_identities(graph)  # PaddleSlim adds a scale that writes what it reads, where the way back would end
+    producers = graph.producers()
+    fetched = [name for operator in graph.of_type("fetch") for name in all_arguments(operator.inputs)]
+    waiting, cut = fetched[:1], False
+    seen: set[int] = set()
+    outputs: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        operator = producers.get(name)
+        if operator is None or id(operator) in seen:
+            continue
+        seen.add(id(operator))
+        if operator.type not in _PATH and "quantize" not in operator.type:
+            break
+        outputs.update(all_arguments(operator.outputs))
+        layer = operator.type in ("mul", "matmul", "matmul_v2", "fc")
+        for source in all_arguments(operator.inputs):
+            if source in graph.params:
+                _cut(graph, source, classes, kept)
+            elif layer and source in producers and _is_weight(graph, producers[source]):
+                for inner in all_arguments(producers[source].inputs):
+                    _cut(graph, inner, classes, kept)
+                outputs.update(all_arguments(producers[source].outputs))
+            elif not layer:
+                waiting.append(source)
+        if layer:
+            cut = True
+            break
+    if not cut or not any(len(kept) in graph.params[name].shape for name in graph.params):
+        hint = "Only CTC heads with one layer are pruned."
+        raise ModelError(f"No last layer with {classes} classes was found.", hint)
+    for variable in graph.block.vars:
+        dims = variable.type.lod_tensor.tensor.dims if variable.name in outputs else []
+        for axis, size in enumerate(dims):
+            if size == classes:
+                dims[axis] = len(kept)
+
+
+def _is_weight(graph: Graph, operator: Any) -> bool:
+    return operator.type == "dequantize_linear" and arguments(operator.inputs, "X")[0] in graph.params
+
+
+def _cut(graph: Graph, name: str, classes: int, kept: np.ndarray[Any, Any]) -> None:
+    value = graph.params.get(name)
+    if value is None or classes not in value.shape:
+        return
+    # The last axis of that size: a square weight is cut in its columns.
+    axis = max(index for index, size in enumerate(value.shape) if size == classes)
+    graph.params[name] = np.ascontiguousarray(value.take(kept, axis))
+    for variable in graph.block.vars:
+        if variable.name == name:
+            variable.type.lod_tensor.tensor.dims[axis] = len(kept)

@@ -1,0 +1,1 @@
+"""Boards: profile, inventory, fleet, what a probe finds, the SoC alias."""

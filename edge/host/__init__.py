@@ -1,0 +1,1 @@
+"""This computer: its processor, its streams, child processes and how they end."""

@@ -1,0 +1,1 @@
+"""Ways to a board: local, ssh, adb, and the host keys that ssh trusts."""

@@ -1,0 +1,54 @@
+"""The first 18 bytes of an `.nb` file: which `opt` wrote it.
+
+Format (Paddle Lite, lite/model_parser/model_parser.cc): a little-endian uint16 meta version, then 16 characters of the
+opt version, ended by NUL.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.base.errors import ModelError
+
+LENGTH = 18
+
+
+@dataclass(frozen=True)
+class NbHeader:
+    """Meta version (2 since Paddle Lite 2.6) and opt version: `v2.13-rc`, or the commit hash of a source build."""
+
+    meta_version: int
+    opt_version: str
+
+    def newer_than(self, runtime: str) -> bool:
+        """Whether this file was made by a later release than `runtime`; False where either is not a release."""
+        own, other = _release(self.opt_version), _release(runtime)
+        return own is not None and other is not None and own > other
+
+
+def read_nb_header(path: Path) -> NbHeader:
+    """Reads the header of an `.nb`.
+
+    Raises:
+        ModelError: Too short, or no `.nb`.
+    """
+    with path.open("rb") as stream:
+        raw = stream.read(LENGTH)
+    if len(raw) < LENGTH:
+        raise ModelError(f"{path} is no .nb model: it has {len(raw)} bytes only.", "Convert it again.")
+    (meta,) = struct.unpack("<H", raw[:2])
+    name = raw[2:].split(b"\0")[0]
+    if meta > 16 or not re.fullmatch(rb"[\w.+-]+", name):
+        raise ModelError(f"{path} does not begin like an .nb model.", "Convert it with `edge convert nb MODEL`.")
+    return NbHeader(meta, name.decode("ascii"))
+
+
+def _release(version: str) -> tuple[int, ...] | None:
+    """Turns "v2.13-rc" into (2, 13, 0, 0) and "v2.13" into (2, 13, 0, 1): a candidate comes before its release."""
+    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(-?(?:rc|beta|alpha)\d*)?", version)
+    if match is None:
+        return None
+    return int(match[1]), int(match[2]), int(match[3] or 0), 0 if match[4] else 1

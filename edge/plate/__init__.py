@@ -1,0 +1,1 @@
+"""What a plate is: grammar, polygons, edit distance, CCPD names, accuracy figures."""

@@ -1,0 +1,1 @@
+"""On the board: preflight, lock, flash, smoke run, releases, reading photos."""

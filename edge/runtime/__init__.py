@@ -1,0 +1,1 @@
+"""Inference engines on this host, and Paddle Lite's libraries for boards."""

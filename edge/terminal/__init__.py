@@ -1,0 +1,1 @@
+"""The terminal: streams, options, steps, bars, completion, exits."""

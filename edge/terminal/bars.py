@@ -1,0 +1,32 @@
+"""Progress bars on standard error, only where a person looks at them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a function (title, done, total) that draws one bar for each title; it does nothing without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda title, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from edge.host.streams import printable
+
+    # A title may be the name of a user's folder.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        known: dict[str, tuple[object, int]] = {}
+
+        def show(title: str, done: int, total: int) -> None:
+            if title not in known:
+                # Speed counts from here: what an earlier run did is not this run's merit.
+                known[title] = (progress.add_task(printable(title), total=total, completed=done), done)
+            progress.update(known[title][0], completed=done)  # type: ignore[arg-type]
+
+        yield show

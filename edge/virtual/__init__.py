@@ -1,0 +1,1 @@
+"""The emulated board and its root file system."""

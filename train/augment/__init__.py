@@ -1,0 +1,1 @@
+"""Changes to pictures: light, weather, lens, geometry, scene."""

@@ -1,0 +1,1 @@
+"""The pipeline over a set, by kind, and the note's ladder."""

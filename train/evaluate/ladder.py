@@ -1,0 +1,139 @@
+"""The application note's ladder: what each improvement brings end to end, ours beside the note's.
+
+The note's figures are those of its section 4.3, F in percent on its 5,006 green plates of CCPD2020's test part, at min
+side 736. They were measured on a host and name no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from edge.ocr.config import PipelineConfig
+from edge.plate.metrics import EndToEndFigures
+from train.data.dataset import Sample
+from train.evaluate.pipeline import PhotoOutput, e2e_figures, photo_outputs
+from train.evaluate.sources import Source, source_settings
+
+_PLAIN = {"text_lengths": (), "det_dilation": False, "box_flip": False, "box_grow": 0.0}
+_A = {"text_lengths": (7, 8)}
+_B = {"det_dilation": True}
+_C = {"box_flip": True, "box_grow": 0.02}
+COLUMNS: dict[str, dict[str, Any]] = {
+    "base": _PLAIN,
+    "A": {**_PLAIN, **_A},
+    "B": {**_PLAIN, **_B},
+    "C": {**_PLAIN, **_C},
+    "A+B+C": {**_PLAIN, **_A, **_B, **_C},
+}
+"""A keeps texts of 7 or 8 characters (the note, with green plates alone: 8), B dilates, C flips and grows boxes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of the ladder.
+
+    Attributes:
+        name: For people.
+        models: `published`, `fine-tuned` or `quantised`.
+        settings: Beside those of the column.
+        note: The note's F in percent by column; empty for steps that the note does not have.
+    """
+
+    name: str
+    models: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    note: tuple[float, ...] = ()
+
+
+STEPS = (
+    Step("published, raw", "published", {"text_strip": ""}, (0.04, 0.08, 0.02, 0.05, 0.00)),
+    Step("'·' removed", "published", {"text_strip": "·"}, (78.27, 90.84, 78.61, 79.43, 91.66)),
+    Step("separators removed", "published", {"text_strip": "·.- "}),
+    Step("plate grammar", "published", {"text_strip": "·.- ", "decode": "plate", "score_thresh": 0.5}),
+    Step("fine-tuned", "fine-tuned", {"text_strip": "·.- "}, (87.14, 90.40, 87.66, 89.98, 92.5)),
+    Step("fine-tuned, plate grammar", "fine-tuned", {"decode": "plate", "score_thresh": 0.5}),
+    Step("quantised", "quantised", {"text_strip": "·.- "}, (88.0, 90.54, 88.5, 89.46, 92.02)),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step with its figures: one for each of `COLUMNS`."""
+
+    step: Step
+    figures: dict[str, EndToEndFigures]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as JSON; `note` is the note's F in percent, where it has one."""
+        note = dict(zip(COLUMNS, self.step.note, strict=False))
+        return {
+            "name": self.step.name,
+            "models": self.step.models,
+            "settings": self.step.settings,
+            "columns": {name: {**asdict(value), "note": note.get(name)} for name, value in self.figures.items()},
+        }
+
+
+def climb(
+    models: Mapping[str, Mapping[str, Source]],
+    samples: Sequence[Sample],
+    limit: tuple[str, int],
+    *,
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None] = lambda title, done, total: None,
+) -> list[Row]:
+    """Measures every row for which there are models.
+
+    Args:
+        models: By `Step.models`: detector and recogniser.
+        samples: Photos.
+        limit: `det_limit_type` and `det_limit_side`.
+        jobs: Processes.
+        progress: Called with the models' name, photos done and photos in all.
+
+    Returns:
+        Rows in the order of `STEPS`.
+    """
+    rows = []
+    for name, sources in models.items():
+
+        def shown(done: int, total: int, name: str = name) -> None:
+            progress(name, done, total)
+
+        outputs = photo_outputs(sources, samples, step_configs(name, sources, limit), jobs=jobs, progress=shown)
+        rows += make_rows(name, samples, outputs)
+    return sorted(rows, key=lambda row: STEPS.index(row.step))
+
+
+def step_configs(name: str, sources: Mapping[str, Source], limit: tuple[str, int]) -> list[PipelineConfig]:
+    """Returns the settings of every step of some models, column by column.
+
+    Args:
+        name: As in `Step.models`.
+        sources: Detector and recogniser.
+        limit: `det_limit_type` and `det_limit_side`, for models whose cards ask for none.
+    """
+    start = PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1])
+    base = replace(source_settings(start, sources), decode="greedy", score_thresh=0.0)
+    steps = [step for step in STEPS if step.models == name]
+    return [replace(base, **column, **step.settings) for step in steps for column in COLUMNS.values()]
+
+
+def make_rows(name: str, samples: Sequence[Sample], outputs: Sequence[Sequence[PhotoOutput]]) -> list[Row]:
+    """Counts what the settings of `step_configs` gave.
+
+    Args:
+        name: As in `Step.models`.
+        samples: Photos.
+        outputs: For each photo one output for each setting.
+    """
+    rows = []
+    for i, step in enumerate(step for step in STEPS if step.models == name):
+        figures = {}
+        for j, column in enumerate(COLUMNS):
+            chosen = [output[i * len(COLUMNS) + j] for output in outputs]
+            figures[column] = e2e_figures(samples, chosen)["all"]
+        rows.append(Row(step, figures))
+    return rows

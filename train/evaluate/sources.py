@@ -1,0 +1,220 @@
+"""Opening what is to be evaluated: a checkpoint, an inference model or an `.nb`, told apart by what lies there.
+
+A source is found first (`find_sources`, cheap and picklable) and opened later (`open_source`), perhaps in several
+processes: the runtimes' networks belong to the process that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.base.errors import InputError, UsageError
+from edge.model.card import CARD_NAME, TASKS, Input, load_model
+from edge.model.dictionary import read_dictionary
+from edge.ocr.config import PipelineConfig
+from edge.ocr.reader import Network
+from edge.ocr.settings import fit_inputs, override
+from edge.runtime.engines import open_network
+from train.recipes.recipe import parse_recipe, read_document
+from train.weights.checkpoint import BEST, LAST, load_state
+
+RECIPE, DICTIONARY = "recipe.yml", "dict.txt"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model before it is opened.
+
+    Attributes:
+        task: `det` or `rec`.
+        path: Model folder, or checkpoint file.
+        kind: `nb`, `inference` or `checkpoint`.
+        name: For people: the card's name, or the checkpoint's path.
+        bytes: Size of the model's files, without its dictionary.
+        input: The network's input.
+        pipeline: Settings that its card asks for; a checkpoint has none.
+    """
+
+    task: str
+    path: Path
+    kind: str
+    name: str
+    bytes: int
+    input: Input
+    pipeline: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a result says about the model."""
+        return {"task": self.task, "name": self.name, "kind": self.kind, "bytes": self.bytes, "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened model: its network, and of a recogniser the characters of classes 1, 2, ..."""
+
+    source: Source
+    network: Network
+    characters: list[str] | None
+
+
+def source_settings(config: PipelineConfig, sources: Mapping[str, Source]) -> PipelineConfig:
+    """Returns settings as models want them: their inputs, then what their cards ask for.
+
+    Raises:
+        UsageError: A card names an unknown setting or a malformed value.
+    """
+    fitted = fit_inputs(config, **{task: source.input for task, source in sources.items()})
+    asked = {key: value for source in sources.values() for key, value in source.pipeline.items()}
+    return override(fitted, asked)
+
+
+def find_sources(paths: Sequence[Path], tasks: Sequence[str]) -> dict[str, Source]:
+    """Finds one model of each task.
+
+    Args:
+        paths: Model folders, folders with `det/` and `rec/` in them, folders of fitting runs (their best weights
+            count), `.pdparams` or `.ckpt` files.
+        tasks: Wanted: `det` and/or `rec`.
+
+    Returns:
+        Task to source.
+
+    Raises:
+        UsageError: None or several of a task.
+        InputError: A path that is none of these.
+        EdgeError: What loading a card or a checkpoint says.
+    """
+    found: dict[str, list[Source]] = {task: [] for task in TASKS}
+    for path in paths:
+        for source in _sources(path):
+            found[source.task].append(source)
+    for task in tasks:
+        if len(found[task]) != 1:
+            count = "No" if not found[task] else "More than one"
+            raise UsageError(f"{count} {task} model is given by --model.", f"Wanted: one each of {', '.join(tasks)}.")
+    return {task: found[task][0] for task in tasks}
+
+
+def _sources(path: Path) -> list[Source]:
+    if path.is_dir():
+        if (path / CARD_NAME).is_file():
+            card = load_model(path).card
+            return [Source(card.task, path, card.format, card.name, card.bytes, card.input, card.pipeline)]
+        inside = [item for task in TASKS if (path / task / CARD_NAME).is_file() for item in _sources(path / task)]
+        if inside:
+            return inside
+        for name in (BEST, LAST):
+            if (path / name).is_file():
+                return [_checkpoint(path / name)]
+    elif path.suffix in (".pdparams", ".ckpt") and path.is_file():
+        return [_checkpoint(path)]
+    raise InputError(
+        f"{path} holds no model.",
+        f"Give a folder with {CARD_NAME}, one with det/ and rec/, a run of `edge train fit`, or a .pdparams file.",
+    )
+
+
+def _checkpoint(path: Path) -> Source:
+    from train.export.write import INPUTS
+
+    document = _recipe(path)
+    recipe = parse_recipe(document, str(path)) if document else None
+    task = recipe.task if recipe else _guess_task(_weights(path), path)
+    taken = INPUTS[task]
+    if task == "rec" and recipe:
+        taken = replace(taken, width=recipe.model.width)
+    return Source(task, path, "checkpoint", str(path), path.stat().st_size, taken)
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    if path.suffix == ".ckpt":
+        return load_state(path).recipe
+    beside = path.parent / RECIPE
+    return read_document(beside) if beside.is_file() else {}
+
+
+def _weights(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".ckpt":
+        state = load_state(path)
+        return {**state.weights, **state.average}
+    from train.weights.assign import load_checkpoint
+
+    return load_checkpoint(path)
+
+
+def _guess_task(weights: dict[str, np.ndarray], path: Path) -> str:
+    for task, mark in (("det", "head.binarize."), ("rec", "ctc_")):
+        if any(mark in name for name in weights):
+            return task
+    raise InputError(f"{path} is neither a detector's nor a recogniser's checkpoint.")
+
+
+def source_characters(source: Source) -> list[str]:
+    """Returns the characters of a recogniser's classes 1, 2, ... without opening it.
+
+    Raises:
+        EdgeError: What its card, its dictionary or its checkpoint says.
+    """
+    if source.kind == "checkpoint":
+        return _characters(source.path)
+    dictionary = load_model(source.path).dictionary
+    return read_dictionary(dictionary) if dictionary else []
+
+
+def open_source(source: Source, threads: int = 1) -> Opened:
+    """Opens a model on the runtime that fits it.
+
+    Args:
+        source: The model.
+        threads: Of Paddle; Paddle Lite's Python API uses one.
+
+    Raises:
+        EdgeError: What the runtime or the weights say.
+    """
+    if source.kind != "checkpoint":
+        model = load_model(source.path, verify=True)
+        characters = read_dictionary(model.dictionary) if model.dictionary else None
+        return Opened(source, open_network(model, threads), characters)
+    return _open_checkpoint(source)
+
+
+class DygraphNetwork:
+    """A Paddle network in evaluation mode."""
+
+    def __init__(self, net: Any) -> None:
+        net.eval()
+        self._net = net
+
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        """See `edge.ocr.reader.Network`."""
+        import paddle
+
+        with paddle.no_grad():
+            return np.asarray(self._net(paddle.to_tensor(tensor)).numpy(), np.float32)
+
+
+def _open_checkpoint(source: Source) -> Opened:
+    from train.weights.assign import assign, build
+
+    weights = _weights(source.path)
+    characters = _characters(source.path) if source.task == "rec" else None
+    net = build(source.task, len(characters) + 1 if characters else None, like=weights)
+    assign(net, weights, str(source.path))
+    return Opened(source, DygraphNetwork(net), characters)
+
+
+def _characters(path: Path) -> list[str]:
+    beside = path.parent / DICTIONARY
+    if beside.is_file():
+        return read_dictionary(beside)
+    from train.weights.published import load_published
+
+    # PaddleOCR's own checkpoints come without a dictionary: they have the published one.
+    characters = load_published("rec").characters
+    assert characters is not None
+    return characters

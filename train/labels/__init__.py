@@ -1,0 +1,1 @@
+"""Label files made from CCPD."""

@@ -1,0 +1,1 @@
+"""Quantising: PTQ, QAT, calibration, noise, scales."""

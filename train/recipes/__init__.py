@@ -1,0 +1,1 @@
+"""The recipes, and the module that reads them."""
