@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -14,6 +15,9 @@ import yaml
 REPO = Path(__file__).resolve().parent.parent
 FOLDERS = ("edge", "convert", "train", "bench", "cpp", "scripts", "tests")
 LONGEST = 500
+LONGEST_PRODUCT = 400
+MOST_FILES = 11
+PACKAGES = ("edge", "convert", "train", "bench")
 # A name that says nothing gathers what belongs elsewhere.
 DRAWERS = re.compile(r"(^|_)(utils?|helpers?|common|misc|managers?)(_|\.|$)")
 
@@ -30,6 +34,49 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
     assert len(lengths) > 300
     assert {str(path.relative_to(REPO)): count for path, count in lengths.items() if count > LONGEST} == {}
+
+
+def test_product_files_and_rooms_are_small() -> None:
+    """A file can be read in one sitting, a room known by heart."""
+    long, crowded = {}, {}
+    for package in PACKAGES:
+        rooms: dict[str, int] = {}
+        for path in (REPO / package).rglob("*.py"):
+            count = len(path.read_text(encoding="utf-8").splitlines())
+            if count > LONGEST_PRODUCT:
+                long[str(path.relative_to(REPO))] = count
+            if path.name != "__init__.py" and "results" not in path.parts:
+                room = str(path.parent.relative_to(REPO))
+                rooms[room] = rooms.get(room, 0) + 1
+        crowded |= {room: count for room, count in rooms.items() if count > MOST_FILES}
+    assert (long, crowded) == ({}, {})
+
+
+def test_rooms_begin_with_a_sentence_and_import_nothing() -> None:
+    """Only two rooms hand names on: the `.nb` format, and the door to Paddle's layers."""
+    busy = set()
+    for package in PACKAGES:
+        for path in (REPO / package).rglob("__init__.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert ast.get_docstring(tree), path
+            if any(isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef)) for node in tree.body):
+                busy.add(str(path.parent.relative_to(REPO)))
+    assert busy == {"convert/nbfile", "train/arch"}
+
+
+def test_contributing_shows_the_rooms_of_today() -> None:
+    """`python scripts/rooms.py` writes the map from the import contracts."""
+    spec = importlib.util.spec_from_file_location("rooms", REPO / "scripts" / "rooms.py")
+    assert spec is not None and spec.loader is not None
+    rooms = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rooms)
+    page = (REPO / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert rooms.written(page) == page
+    contracts = (REPO / ".importlinter").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z_]+", contracts))
+    for package in PACKAGES:
+        folders = {path.name for path in (REPO / package).iterdir() if (path / "__init__.py").is_file()}
+        assert folders <= named, f"{package}: a room without a place in .importlinter"
 
 
 def test_no_file_or_folder_is_a_drawer() -> None:
@@ -58,7 +105,7 @@ def imports_of(path: Path, known: set[str]) -> set[str]:
 def test_no_files_import_each_other() -> None:
     files = {
         ".".join(path.relative_to(REPO).with_suffix("").parts): path
-        for folder in ("edge", "convert", "train", "bench")
+        for folder in PACKAGES
         for path in (REPO / folder).rglob("*.py")
         if path.name != "__init__.py"
     }

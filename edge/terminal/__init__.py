@@ -1,1 +1,1 @@
-"""The terminal: streams, options, steps, bars, completion, exits."""
+"""The terminal: options, steps, bars, completion, exits."""

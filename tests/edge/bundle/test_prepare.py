@@ -7,12 +7,15 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edge.base.errors import HostError
 from edge.bundle import zoo as prepare
 from edge.host import process
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_changed_shipped_model_is_converted_anew(
@@ -39,6 +42,27 @@ def test_a_changed_shipped_model_is_converted_anew(
     path.write_text(json.dumps(card), encoding="utf-8")
     pair = prepare.ensure_models("mine", ["fp32"], "x86")["fp32"]
     assert pair.det.card.pipeline["det_box_thresh"] == "0.7" and len(converted) == 4
+
+
+def test_whatever_makes_models_is_part_of_their_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A pattern that matches no file, such as after a move, would let old models pass for new ones."""
+    for package, patterns in prepare.MAKERS.items():
+        for pattern in patterns:
+            assert list((ROOT / package).glob(pattern)), f"{package}/{pattern} matches nothing"
+    before = prepare._key("plate-v1")
+    for package, patterns in prepare.MAKERS.items():
+        for pattern in patterns:
+            shutil.rmtree(tmp_path / package, ignore_errors=True)
+            shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("zoo", "results", "samples"))
+            changed = sorted((tmp_path / package).glob(pattern))[-1]
+            changed.write_text(changed.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+
+            def found(name: str, package: str = package) -> SimpleNamespace:
+                return SimpleNamespace(submodule_search_locations=[str((tmp_path if name == package else ROOT) / name)])
+
+            monkeypatch.setattr(prepare.importlib.util, "find_spec", found)
+            assert prepare._key("plate-v1") != before, f"{package}/{pattern}"
+            monkeypatch.undo()
 
 
 def test_two_at_once_make_a_model_once(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
