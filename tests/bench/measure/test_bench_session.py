@@ -350,6 +350,7 @@ def test_killed_anywhere_it_resumes(tmp_path: Path, number: signal.Signals, afte
     out = tmp_path / "out"
     deadline = time.monotonic() + 600
     while not list(out.glob("raw/0*")) and time.monotonic() < deadline:
+        assert child.poll() is None, "it ended before it had measured anything"
         time.sleep(0.02)
     time.sleep(after)
     child.send_signal(number)
