@@ -78,6 +78,7 @@ def plain(value: Any) -> bool:
 
 
 _ASKED = record(requested=plain, effective=plain)
+_THREADS = record(requested=plain, effective=whole, started=whole)
 LOOK = record(
     frequencies=optional(mapping(figure)), governors=optional(mapping(text)), limits=optional(mapping(figure)),
     temperatures=optional(mapping(number)), cooling=optional(mapping(figure)), throttled=optional(mapping(whole)),
@@ -88,7 +89,7 @@ PROCESS: dict[str, Shape] = {
     "offset_s": figure, "seconds": figure, "load_ms": mapping(figure), "first_ms": mapping(figure),
     "hwm_kb": mapping(optional(whole)), "answers": mapping(is_plates), "before": optional(LOOK),
     "after": optional(LOOK), "problem_count": whole, "why": text, "started": text,
-    "effective": record(threads=_ASKED, power_mode=_ASKED, affinity=listing(whole)),
+    "effective": record(threads=_THREADS, power_mode=_ASKED, affinity=listing(whole)),
     "problems": listing(plain),
 }  # fmt: skip
 CELL: dict[str, Shape] = {
