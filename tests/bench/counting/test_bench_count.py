@@ -72,7 +72,7 @@ def test_ten_runs_agree(known: Path) -> None:
 def test_program_without_markers_or_with_a_failure_is_refused(tmp_path: Path) -> None:
     for code, message in (
         ("int main(void) { return 0; }", "told of 0 photos"),
-        ("int main(void) { return 3; }", "failed"),
+        ("int main(void) { return 3; }", "ended with code 3"),
     ):
         (tmp_path / "a.c").write_text(code)
         subprocess.run(["aarch64-linux-gnu-gcc", "-o", str(tmp_path / "a"), str(tmp_path / "a.c")], check=True)
