@@ -8,7 +8,7 @@
 #
 # Needs:  git, cmake, make, python3, 1.5 GB of disk, 2 GB of memory for each job, and a cross compiler (Debian:
 #         g++-aarch64-linux-gnu or g++-arm-linux-gnueabihf). No submodule of Paddle Lite and no network is needed.
-# Time:   about 1,000 files and one long link, half an hour of one core; PLATE_JOBS=N (default: all cores) compiles N at
+# Time:   about 1,000 files and one long link (80 minutes with one job on a busy machine); PLATE_JOBS=N (default: all cores) compiles N at
 #         a time.
 # Flags:  Paddle Lite's own for a tiny publish (-Os -ffast-math -flto, OpenMP), with_extra (the operators of the
 #         recogniser), with its log and exceptions (so that it says what is wrong), without its cv functions.
