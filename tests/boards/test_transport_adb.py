@@ -96,9 +96,10 @@ def test_no_adb_client(adb_phone: TestDevice, monkeypatch: pytest.MonkeyPatch, t
     assert "apt install adb" in failure.value.hint
 
 
-def test_an_adb_server_that_hangs_is_not_waited_for(adb_phone: TestDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adb_server_that_hangs_is_not_waited_for(adb_phone: TestDevice) -> None:
     """The client itself would wait for ever."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    # Put back at once: on its way out the phone's fixture would start a server of adb's at this port, and leave it there.
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(silent.getsockname()[1]))
         monkeypatch.setattr("edge.link.adb.CLIENT_TIMEOUT", 0.5)
         with pytest.raises(LinkError, match="adb server of this host does not answer") as failure:
