@@ -8,27 +8,25 @@ grey pictures 0.20 to 0.35.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import edge
 from edge.base.errors import InputError
 from edge.model.card import Model
 from edge.ocr.crop import crop_plate
 from edge.ocr.image import load_image
+from edge.photo.labels import LABELS_NAME, read_labels
+from edge.photo.listing import SAMPLES
 from train.export.write import PREFIX
 from train.quantize.noise import weighted_layers
 from train.quantize.paddle_static import static_mode
 
 Tensor = NDArray[np.float32]
 Image = NDArray[np.uint8]
-SAMPLES = Path(edge.__file__).resolve().parent / "samples"
 MASK = 0.3
 SCORE = 0.5
 """A map above `MASK`, or a text whose steps are `SCORE` likely on average: then the model sees a plate."""
@@ -74,9 +72,8 @@ def sees(task: str, output: Tensor) -> bool:
 
 def sample_images(task: str) -> list[Image]:
     """Returns the kit's sample photos, or the plates on them for a recogniser."""
-    labels = json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8"))
     images = []
-    for name, plates in labels.items():
+    for name, plates in read_labels(SAMPLES / LABELS_NAME).items():
         image = load_image(SAMPLES / name)
         crops = [crop_plate(image, np.asarray(plate["box"], np.float64)) for plate in plates]
         images += [image] if task == "det" else crops
