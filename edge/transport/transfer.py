@@ -186,8 +186,22 @@ def _script(board: Carrier, script: str, *args: str) -> Result:
     return board.run(["sh", "-c", script, "sh", *args], timeout=SCRIPT_TIMEOUT)
 
 
-def _look(board: Carrier, local: Path, target: str, want: str, mode: int) -> _Arrived | None:
-    """Returns what the board has of the file; None when the target is right and no earlier attempt can change it."""
+def _look(
+    board: Carrier, local: Path, target: str, want: str, mode: int, *, fenced: bool = False
+) -> _Arrived | None:
+    """Returns what the board has of the file; None when the target is right and no earlier attempt can change it.
+
+    Args:
+        board: The board.
+        local: The file here.
+        target: Its path there.
+        want: Its digest.
+        mode: Its permissions there.
+        fenced: What earlier attempts left was removed just before.
+
+    Raises:
+        DeviceError: It could not be removed.
+    """
     size = local.stat().st_size
     stem = _stem(target)
     answer = _script(board, LOOK, target, str(size), f"{mode:04o}", f"{stem}.{want[:16]}", stem)
@@ -202,8 +216,13 @@ def _look(board: Carrier, local: Path, target: str, want: str, mode: int) -> _Ar
             if have == digest_like(local, have):
                 if "stray" not in lines:
                     return None
+                if fenced:
+                    raise DeviceError(
+                        f"{board.name} cannot remove what an earlier transfer left beside {target} ({stem}.*.part).",
+                        "Remove it there, then run the same command again.",
+                    )
                 _script(board, FENCE, stem)
-                return _look(board, local, target, want, mode)
+                return _look(board, local, target, want, mode, fenced=True)
         if kind == "part":
             attempt, _, rest = rest.partition(" ")
             count, _, rest = rest.strip().partition(" ")

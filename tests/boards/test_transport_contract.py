@@ -233,6 +233,17 @@ def test_part_with_other_bytes_is_not_trusted(way: Way, tmp_path: Path) -> None:
     assert way.listing() == ["file"]
 
 
+@over_a_link
+def test_part_that_cannot_be_removed_is_named(way: Way, tmp_path: Path) -> None:
+    """A folder of that name stands for what this user may not remove: looking again and again would not end."""
+    source = write(tmp_path / "source", 100)
+    assert way.transport.put(source, f"{way.root}/file") is True
+    (way.here / part_name("/file", "0" * 64, "12345678")[1:]).mkdir()
+    with pytest.raises(DeviceError, match="cannot remove what an earlier transfer left") as failure:
+        way.transport.put(source, f"{way.root}/file")
+    assert "Remove it there" in failure.value.hint
+
+
 def test_what_cannot_be_done_is_said(way: Way, tmp_path: Path) -> None:
     source = write(tmp_path / "source", 10)
     (way.here / "folder").mkdir()
