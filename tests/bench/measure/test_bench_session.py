@@ -414,7 +414,8 @@ def test_harness_asks_the_board_a_few_times_a_process_and_does_little_a_line(tmp
         folder = tmp_path / f"{repeats} {processes}"
         folder.mkdir()
         plan = fake_plan(processes=processes, repeats=repeats, precisions=("fp32",))
-        session = Session(fake_target(folder, transport=Counting()), plan, folder / "out", sample_seconds=0)
+        slow = {"FAKE_SLEEP": "0.005"}
+        session = Session(fake_target(folder, slow, transport=Counting()), plan, folder / "out", sample_seconds=0)
         asked.clear()
         calls = count_calls(session.run)
         return asked.count("bench"), asked.count("look"), calls
@@ -422,4 +423,5 @@ def test_harness_asks_the_board_a_few_times_a_process_and_does_little_a_line(tmp
     (short_runs, short_looks, short), (runs, looks, long) = work(10, 2), work(110, 2)
     assert (runs, looks) == (short_runs, short_looks), "longer processes are not asked more often"
     assert runs == 2 and work(10, 4)[1] - looks <= 2 * 2, "a look before and a look after"
-    assert (long - short) / (2 * 100) <= 80
+    # A line that comes alone costs a wake-up more than one of several: 100 against 45. These come alone.
+    assert (long - short) / (2 * 100) <= 160
