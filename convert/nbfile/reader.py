@@ -14,8 +14,9 @@ from convert.nbfile.legacy import read_legacy
 from convert.nbfile.parameters import read_combined, read_stream
 from convert.nbfile.topology import read_program
 from edge.base.errors import InputError
+from edge.model.nb_header import LENGTH, parse_nb_header
 
-HEADER = 2 + 16 + 8
+HEADER = LENGTH + 8
 
 
 def read_nb(path: Path) -> NbFile:
@@ -46,33 +47,14 @@ def parse_nb(content: bytes, path: Path) -> NbFile:
         raise error.of(path) from error
 
 
-def read_opt_version(path: Path) -> str:
-    """Returns the opt version in a file's header, without reading the rest.
-
-    Raises:
-        InputError: Not a file.
-        NbError: Too short, or of an unknown meta version.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file.", "Name a .nb file.")
-    with path.open("rb") as stream:
-        head = stream.read(HEADER)
-    if len(head) < HEADER or int.from_bytes(head[:2], "little") > 2:
-        raise NbError(f"{path} is no .nb file", 0)
-    return _opt_version(memoryview(head))
-
-
-def _opt_version(data: memoryview) -> str:
-    return bytes(data[2:18]).split(b"\0")[0].decode("ascii", "replace")
-
-
 def _read(path: Path, data: memoryview) -> NbFile:
-    meta = int.from_bytes(data[:2], "little")
+    written = parse_nb_header(data)
+    meta = written.meta_version
     if meta > 2:
         raise NbError(f"{path} is no .nb file, or of an unknown meta version {meta}", 0, "Known versions: 0, 1, 2.")
-    topology = int.from_bytes(data[18:HEADER], "little")
+    topology = int.from_bytes(data[LENGTH:HEADER], "little")
     if topology > len(data) - HEADER:
-        raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", 18)
+        raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", LENGTH)
     start = HEADER + topology
     header = Region("header", 0, HEADER)
     if meta == 0:
@@ -86,7 +68,7 @@ def _read(path: Path, data: memoryview) -> NbFile:
         path=path,
         size=len(data),
         meta_version=meta,
-        opt_version=_opt_version(data),
+        opt_version=written.opt_version,
         regions=(header, *regions),
         operators=tuple(operators),
         variables=tuple(name for name in variables if name not in weights),

@@ -21,6 +21,7 @@ from pathlib import Path
 from convert.opt.environment import DEFAULT_VERSION, OptEnvironment, opt_environment
 from convert.opt.failures import explain
 from edge.base.errors import EdgeError, ModelError
+from edge.model.nb_header import tidy_nb_header
 
 # What the child does: the calls of `paddlelite.lite.Opt`, as JSON [[method, argument...], ...], in their order.
 _DRIVER = (
@@ -104,7 +105,7 @@ def run_opt(
         if code != 0 or not nb.is_file() or nb.stat().st_size == 0:
             raise explain(log, code, version, target)
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(tidy_header(nb.read_bytes()))
+        out.write_bytes(tidy_nb_header(nb.read_bytes()))
         lists = {path.name.lstrip("."): path.read_text() for path in _tailoring_files(folder)} if tailor else {}
     return OptResult(out, version, json.dumps(calls), log, seconds, lists)
 
@@ -117,16 +118,6 @@ def _copied(program: Path, parameters: Path) -> Iterator[tuple[Path, Calls]]:
         shutil.copyfile(program, folder / "inference.pdmodel")
         shutil.copyfile(parameters, folder / "inference.pdiparams")
         yield folder, [["set_model_file", "inference.pdmodel"], ["set_param_file", "inference.pdiparams"]]
-
-
-def tidy_header(content: bytes) -> bytes:
-    """Zeroes what follows the version's NUL in an `.nb` header.
-
-    opt writes a `char[16]` of which it has set only the string; the rest is whatever lay in its memory, and made equal
-    models differ.
-    """
-    version = content[2:18].split(b"\0", 1)[0]
-    return content[:2] + version.ljust(16, b"\0") + content[18:]
 
 
 def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[int, str]:

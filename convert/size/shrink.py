@@ -24,6 +24,7 @@ from convert.nbfile.flat import Buffer
 from convert.nbfile.pack import pack
 from convert.nbfile.reader import HEADER, parse_nb
 from convert.nbfile.schema import Node, read_table
+from edge.model.nb_header import LENGTH
 
 WEIGHTS = ("keep", "int16", "int8")
 BITS = {"int16": 16, "int8": 8}
@@ -96,7 +97,7 @@ def shrink(content: bytes, weights: str = "keep", *, packed: bool = True) -> tup
 def _open(content: bytes) -> _Contents:
     parse_nb(content, Path("model.nb"))  # checks everything, with messages
     data = memoryview(content)
-    size = int.from_bytes(data[18:HEADER], "little")
+    size = int.from_bytes(data[LENGTH:HEADER], "little")
     program = read_table(Buffer(data[HEADER : HEADER + size], HEADER).root(), "Program")
     position = HEADER + size
     (reserved,) = struct.unpack_from("<2xH", data, position)

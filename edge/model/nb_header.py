@@ -1,4 +1,4 @@
-"""The first 18 bytes of an `.nb` file: which `opt` wrote it.
+"""The first 18 bytes of an `.nb` file: which `opt` wrote it. The one place that knows them, for boards and conversion.
 
 Format (Paddle Lite, lite/model_parser/model_parser.cc): a little-endian uint16 meta version, then 16 characters of the
 opt version, ended by NUL.
@@ -7,7 +7,6 @@ opt version, ended by NUL.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,12 @@ class NbHeader:
         return own is not None and other is not None and own > other
 
 
+def parse_nb_header(content: bytes | memoryview) -> NbHeader:
+    """Splits the first `LENGTH` bytes of a file, whatever they say."""
+    version = bytes(content[2:LENGTH]).split(b"\0")[0]
+    return NbHeader(int.from_bytes(content[:2], "little"), version.decode("ascii", "replace"))
+
+
 def read_nb_header(path: Path) -> NbHeader:
     """Reads the header of an `.nb`.
 
@@ -39,11 +44,20 @@ def read_nb_header(path: Path) -> NbHeader:
         raw = stream.read(LENGTH)
     if len(raw) < LENGTH:
         raise ModelError(f"{path} is no .nb model: it has {len(raw)} bytes only.", "Convert it again.")
-    (meta,) = struct.unpack("<H", raw[:2])
-    name = raw[2:].split(b"\0")[0]
-    if meta > 16 or not re.fullmatch(rb"[\w.+-]+", name):
+    header = parse_nb_header(raw)
+    if header.meta_version > 16 or not re.fullmatch(r"[\w.+-]+", header.opt_version, re.ASCII):
         raise ModelError(f"{path} does not begin like an .nb model.", "Convert it with `edge convert nb MODEL`.")
-    return NbHeader(meta, name.decode("ascii"))
+    return header
+
+
+def tidy_nb_header(content: bytes) -> bytes:
+    """Zeroes what follows the version's NUL.
+
+    opt writes a `char[16]` of which it has set only the string; the rest is whatever lay in its memory, and made equal
+    models differ.
+    """
+    version = content[2:LENGTH].split(b"\0", 1)[0]
+    return content[:2] + version.ljust(LENGTH - 2, b"\0") + content[LENGTH:]
 
 
 def _release(version: str) -> tuple[int, ...] | None:

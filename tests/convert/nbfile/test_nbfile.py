@@ -16,9 +16,10 @@ from calls import count_calls
 from nbwriter import FLOAT, INT8, _head, _param, topology, write_v0, write_v1, write_v2
 
 from convert.nbfile.contents import NbError
-from convert.nbfile.reader import parse_nb, read_nb, read_opt_version
+from convert.nbfile.reader import parse_nb, read_nb
 from convert.size.anatomy import compare, dissect
 from edge.base.errors import InputError
+from edge.model.nb_header import read_nb_header
 
 KERNEL = "__@kernel_type_attr@__"
 OPS = [
@@ -47,7 +48,7 @@ def test_every_meta_version(meta: int, tmp_path: Path) -> None:
     path.write_bytes(WRITERS[meta](OPS, VARIABLES, WEIGHTS))
     file = read_nb(path)
     assert file.meta_version == meta
-    assert file.opt_version == read_opt_version(path) == {0: "v2.6", 1: "v2.8", 2: "v2.13-rc"}[meta]
+    assert file.opt_version == read_nb_header(path).opt_version == {0: "v2.6", 1: "v2.8", 2: "v2.13-rc"}[meta]
     assert sum(region.bytes for region in file.regions) == file.size == path.stat().st_size
     position = 0
     for region in file.regions:

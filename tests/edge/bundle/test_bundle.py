@@ -23,7 +23,6 @@ from edge.bundle.manifest import parse_manifest
 from edge.bundle.zoo import ModelPair
 from edge.device.board import Board, load_profile
 from edge.model.card import load_model, save_model
-from edge.model.nb_header import NbHeader, read_nb_header
 from edge.ocr.config import parse_config
 
 
@@ -139,16 +138,6 @@ def test_a_newer_nb_is_refused(
             bundle_of(compiled, pair, version=runtime)
     else:
         bundle_of(compiled, pair, version=runtime)
-
-
-def test_a_real_nb_header_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.nb"
-    path.write_bytes(b"\x02\x00v2.13-rc\0\0\0\0\0\0\0\0" + bytes(100))
-    assert read_nb_header(path) == NbHeader(2, "v2.13-rc")
-    for bad in (b"", b"\x02\x00v2.13", b"<html>this is no model at all", bytes(40)):
-        path.write_bytes(bad)
-        with pytest.raises(ModelError):
-            read_nb_header(path)
 
 
 def test_a_wrong_dictionary_is_refused(compiled: tuple[Path, Path], tmp_path: Path) -> None:
