@@ -16,4 +16,5 @@ def test_the_note_is_linked_where_a_page_first_names_it(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     first = re.search(r"\b(the|application) note\b", text, re.IGNORECASE)
     if first is not None:
-        assert re.match(r"application note\]\([\w/.]*glossary\.md\)", text[first.start() :]), text[first.start() - 60 :][:120]
+        linked = re.match(r"application note\]\([\w/.]*glossary\.md\)", text[first.start() :])
+        assert linked, text[first.start() - 60 :][:120]
