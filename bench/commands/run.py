@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.base.errors import EdgeError, ExitCode, NotValidError, UsageError
+from edge.base.progress import Say
 from edge.terminal.commandline import command
 from edge.terminal.options import (
     det_side_option,
@@ -28,7 +29,6 @@ from edge.terminal.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from bench.measure.target import GivenPhotos, Target
     from bench.plan.plan import Plan
@@ -241,7 +241,7 @@ def _measure_alone(
 
 
 def _compare_host(
-    result: Result, target: Target, plan: Plan, out: Path, report: Callable[[str], None]
+    result: Result, target: Target, plan: Plan, out: Path, report: Say
 ) -> Result:
     """Adds what this host reads; a host that cannot read them is no reason to lose a measurement."""
     from bench.measure.opening import compare_with_host

@@ -23,6 +23,7 @@ from bench.measure.target import Target
 from bench.plan.plan import Plan
 from bench.record.events import KEYS
 from bench.record.result import Result
+from edge.base.progress import Say
 
 MAX_OVERHEAD = 0.10
 STREAM_BYTES = 100_000_000
@@ -36,8 +37,6 @@ SLOWER_PROCESSES, SLOWER_MS = 20, 1500.0
 
 # Folders of the sessions below the outcome's.
 SESSIONS = ("aa-*", "slow-*", "overhead")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

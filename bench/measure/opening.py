@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench.plan.plan import Plan
 from bench.record.result import Result
 from edge import __version__
 from edge.base.paths import KIT_ROOT
+from edge.base.progress import Progress, Say
 from edge.bundle.manifest import Manifest
 from edge.device.board import Device, find_device
 from edge.link.connect import connect, device_root
@@ -24,9 +25,8 @@ from edge.photo.labels import LABELS_NAME, read_labels
 from edge.photo.listing import SAMPLES
 from edge.release.install import ensure_installed, installed_release
 from edge.release.releases import Release
-from edge.transport.base import Progress, Transport
+from edge.transport.base import Transport
 
-Report = Callable[[str], None]
 HOST_NOTE = (
     "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "
     "fast int8 path; int8 against fp32 here says nothing about what a board would gain or lose."
@@ -45,7 +45,7 @@ def open_target(
     *,
     photos: GivenPhotos | None = None,
     installed: bool = False,
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     progress: Progress | None = None,
 ) -> Target:
     """Makes a board ready.
@@ -96,7 +96,7 @@ def open_target(
     )
 
 
-def host_reader(target: Target, plan: Plan, report: Report) -> HostReader:
+def host_reader(target: Target, plan: Plan, report: Say) -> HostReader:
     """Makes this host ready to read the photos of a target with its models.
 
     Raises:
@@ -110,7 +110,7 @@ def host_reader(target: Target, plan: Plan, report: Report) -> HostReader:
     return HostReader(release.command, connect(host), photos)
 
 
-def compare_with_host(result: Result, target: Target, plan: Plan, report: Report) -> dict[str, Any]:
+def compare_with_host(result: Result, target: Target, plan: Plan, report: Say) -> dict[str, Any]:
     """Reads a result's photos on this host too; see `agreement_with_host`.
 
     Raises:
@@ -125,7 +125,7 @@ def compare_with_host(result: Result, target: Target, plan: Plan, report: Report
 
 @contextmanager
 def tuned_board(
-    device: Device | str, target: Target, knobs: dict[str, str] | None, report: Report
+    device: Device | str, target: Target, knobs: dict[str, str] | None, report: Say
 ) -> Iterator[Tuning | None]:
     """Sets the knobs of a board for the time of a `with` block; without any it only tidies up after a killed run.
 

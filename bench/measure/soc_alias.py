@@ -10,6 +10,7 @@ from typing import Any
 from bench.measure.target import Target
 from bench.plan.plan import Plan
 from edge.base.errors import DeviceError
+from edge.base.progress import Say
 from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers, open_alias
 from edge.transport.base import CommandError, Transport
 
@@ -22,7 +23,7 @@ NOTE = (
 )
 
 
-def aliased(target: Target, plan: Plan, report: Callable[[str], None] = lambda text: None) -> Target:
+def aliased(target: Target, plan: Plan, report: Say = lambda text: None) -> Target:
     """Returns the target with its program under another name, after it read every photo alike both ways.
 
     Args:

@@ -14,19 +14,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from edge.base.errors import HostError, UsageError
 from edge.base.paths import cache_dir
+from edge.base.progress import Say
 
 DEFAULT_VERSION = "2.13rc0"
 # Version of the package to the Pythons that have a wheel on x86-64 Linux.
 VERSIONS: dict[str, tuple[str, ...]] = {"2.10": ("3.9",), "2.12": ("3.7",), "2.13rc0": ("3.10", "3.8")}
 _MARK = "plate-edge.json"
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class OptEnvironment:
         return {key: value for key, value in os.environ.items() if key not in dropped}
 
 
-def opt_environment(version: str = DEFAULT_VERSION, report: Report = lambda text: None) -> OptEnvironment:
+def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: None) -> OptEnvironment:
     """Finds or makes the interpreter for a version of opt.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.model.card import Card
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
@@ -44,7 +45,7 @@ _Found = list[tuple[Path, str, NDArray[np.float64]]]
 
 
 def load_photos(
-    paths: Sequence[Path], most: int, *, recursive: bool = False, say: Callable[[str], None] = lambda line: None
+    paths: Sequence[Path], most: int, *, recursive: bool = False, say: Say = lambda line: None
 ) -> list[Photo]:
     """Loads photos from folders with `labels.json`, or with CCPD names; the kit's own samples when none is given.
 

@@ -8,7 +8,7 @@ and the checks say so; the file's own weights are compared one by one with the s
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -25,11 +25,11 @@ from convert.proof.likeness import largest_difference, output_likeness, plate_li
 from convert.proof.photos import Photo, network_input
 from convert.proof.trace import first_not_finite, saturation
 from edge.base.errors import InputError, ModelError
+from edge.base.progress import Say
 from edge.model.card import VERIFY_PREFIX, Model, save_model
 
 Tensor = NDArray[np.float32]
 Check = dict[str, Any]
-Report = Callable[[str], None]
 # Greatest (`most_`) and least values that pass. Float forms agree to rounding. On x86 an int8 model computes in float
 # while its inference model rounds activations too, so both are rounded forms of one network.
 LIMITS: dict[str, dict[str, float]] = {
@@ -94,7 +94,7 @@ def verify(
     against: Model | None = None,
     *,
     threads: Sequence[int] = (1, 2, 4),
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
 ) -> list[Check]:
     """Runs every check that fits.
 
@@ -213,7 +213,7 @@ def _card_differences(nb: Model, source: Model) -> list[str]:
     return found
 
 
-def _dynamic(case: _Case, against: Model | None, threads: Sequence[int], report: Report) -> list[Check]:
+def _dynamic(case: _Case, against: Model | None, threads: Sequence[int], report: Say) -> list[Check]:
     checks = [_finite(case)]
     if not checks[0]["ok"]:
         return checks

@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from edge.base.errors import InputError, VerifyError
+from edge.base.progress import Progress
 
 BLOCK = 1 << 20
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError)
@@ -66,7 +67,7 @@ def extract(
     out: Path,
     *,
     limits: Limits | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Unpacks a `.tar`, `.tar.gz`, `.tar.bz2`, `.tar.xz` or `.zip` archive (told by content, not by name).
 
@@ -307,7 +308,7 @@ def _check_tree(archive: Path, members: list[_Member]) -> None:
 
 
 def _write(
-    root: Path, members: list[_Member], read: Reader, progress: Callable[[int, int], None] | None
+    root: Path, members: list[_Member], read: Reader, progress: Progress | None
 ) -> None:
     total = sum(member.size for member in members)
     written = 0

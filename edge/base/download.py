@@ -8,13 +8,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 
 from edge.base.errors import HostError, InputError, LinkError
 from edge.base.paths import write_atomic
+from edge.base.progress import Progress
 
 BLOCK = 1 << 16
 ATTEMPTS = 4
@@ -37,7 +37,7 @@ def download(
     out: Path,
     *,
     timeout: float = 30.0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     pause: float = 1.0,
 ) -> Path:
     """Downloads `url` to `out`.
@@ -95,7 +95,7 @@ def download(
     return out
 
 
-def _fetch(url: str, part: Path, timeout: float, progress: Callable[[int, int], None] | None) -> None:
+def _fetch(url: str, part: Path, timeout: float, progress: Progress | None) -> None:
     have, validator = _kept(url, part)
     headers = {"User-Agent": "plate-edge-kit", "Accept-Encoding": "identity"}
     if have:

@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.debian import MIRROR, MIRROR_ENV, SUITE
 from edge.base.paths import cache_dir, locked, write_atomic
+from edge.base.progress import Say
 
 PACKAGE = "libjpeg62-turbo-dev"
 # ABI: Debian's architecture, and its triplet in paths.
@@ -48,7 +48,7 @@ class JpegLibrary:
     why: str = ""
 
 
-def jpeg_library(abi: str, host: str, report: Callable[[str], None] = lambda text: None) -> JpegLibrary:
+def jpeg_library(abi: str, host: str, report: Say = lambda text: None) -> JpegLibrary:
     """Finds the library for an ABI, fetching it when it is not there.
 
     Args:

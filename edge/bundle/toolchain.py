@@ -13,12 +13,13 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import BuildError, HostError, InputError, UsageError
 from edge.base.paths import cache_dir, cpp_dir, locked, write_atomic
+from edge.base.progress import PhaseProgress
 from edge.bundle.jpeg_library import jpeg_library
 
 SOURCE = cpp_dir()
@@ -27,7 +28,6 @@ LIBRARY_NAMES = ("libpaddle_light_api_shared.so", "liblite_pybind.so")
 STAMP = "built.json"
 # Builds that were not used for longest go when there are more.
 KEEP = 24
-Progress = Callable[[int, int, str], None]
 
 _CROSS = {
     "arm64": ("aarch64-linux-gnu-g++", "g++-aarch64-linux-gnu", "aarch64-linux-gnu.cmake"),
@@ -75,7 +75,7 @@ def build_program(
     static_libstdcxx: bool = False,
     tests: bool = False,
     slow: str = "",
-    progress: Progress | None = None,
+    progress: PhaseProgress | None = None,
 ) -> BuildResult:
     """Builds `plate_ocr`, or finds the build that is there already.
 
@@ -89,7 +89,7 @@ def build_program(
             so that this is for boards without a libstdc++, not for old ones: `cpp/cmake/floor.cmake` serves those.
         tests: Build the unit tests too.
         slow: A stage that takes longer on purpose (`kDetPre:15`, in percent), by which `bench self` tests itself.
-        progress: Called with steps done, steps in all and what is being done.
+        progress: Called with what is being done, steps done and steps in all.
 
     Returns:
         The build.
@@ -104,7 +104,7 @@ def build_program(
     if abi not in ABIS:
         raise UsageError(f"unknown ABI {abi!r}.", f"Known: {', '.join(ABIS)}, host.")
     library, include = _runtime(abi, runtime_dir)
-    jpeg = jpeg_library(abi, host_abi(), lambda text: progress(0, 1, text) if progress else None)
+    jpeg = jpeg_library(abi, host_abi(), lambda text: progress(text, 0, 1) if progress else None)
     options = {
         "PLATE_LIBRARY": str(library or ""),
         "PLATE_INCLUDE": str(include or ""),
@@ -151,7 +151,7 @@ def build_cmake(
     options: dict[str, str],
     *,
     content: Sequence[Path | None] = (),
-    progress: Progress | None = None,
+    progress: PhaseProgress | None = None,
 ) -> CmakeBuild:
     """Builds any CMake project for an ABI, in a cache folder of its own.
 
@@ -256,7 +256,7 @@ def _key(source: Path, abi: str, options: dict[str, str], compiler: str, content
 
 
 def _configure_and_build(
-    source: Path, folder: Path, abi: str, options: dict[str, str], progress: Progress | None
+    source: Path, folder: Path, abi: str, options: dict[str, str], progress: PhaseProgress | None
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -270,13 +270,13 @@ def _configure_and_build(
         argv += [f"-DCMAKE_TOOLCHAIN_FILE={SOURCE / 'cmake' / _CROSS[abi][2]}"]
     argv += [f"-D{name}={value}" for name, value in options.items()]
     if progress:
-        progress(0, 1, "configuring")
+        progress("configuring", 0, 1)
     _run(argv, folder / "configure.log", "configured", None)
     jobs = str(len(os.sched_getaffinity(0)))
     _run(["cmake", "--build", str(folder), "--parallel", jobs], folder / "build.log", "compiled", progress)
 
 
-def _run(argv: list[str], log: Path, done: str, progress: Progress | None) -> None:
+def _run(argv: list[str], log: Path, done: str, progress: PhaseProgress | None) -> None:
     environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
     lines: list[str] = []
     with subprocess.Popen(
@@ -287,7 +287,7 @@ def _run(argv: list[str], log: Path, done: str, progress: Progress | None) -> No
             lines.append(line)
             match = _PROGRESS.match(line)
             if match and progress:
-                progress(int(match[1]), int(match[2] or 100), match[3].strip())
+                progress(match[3].strip(), int(match[1]), int(match[2] or 100))
     log.write_text("".join(lines))
     if process.returncode != 0:
         raise BuildError(f"plate_ocr could not be {done}:\n{_errors(lines)}", f"The whole log: {log}")

@@ -16,20 +16,19 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge import __version__
 from edge.base.errors import EdgeError, ExitCode, HostError, UsageError
 from edge.base.paths import cache_dir, locked
+from edge.base.progress import Say
 from edge.base.suggest import did_you_mean
 from edge.host.ending import ended_here
 from edge.host.process import edge_command, run_child, side_by_side
 from edge.model.card import CARD_NAME, Model, load_model
 from edge.ocr.config import PipelineConfig
-
-Report = Callable[[str], None]
 
 PUBLISHED = "ppocrv3"
 _reading = threading.Lock()
@@ -104,7 +103,7 @@ def detector_limit(set_name: str) -> tuple[str, int]:
 
 
 def ensure_models(
-    set_name: str, precisions: Sequence[str], target: str, report: Report = lambda text: None
+    set_name: str, precisions: Sequence[str], target: str, report: Say = lambda text: None
 ) -> dict[str, ModelPair]:
     """Returns the `.nb` models of a set, making what is missing.
 
@@ -126,18 +125,18 @@ def ensure_models(
     return {precision: _ensure_pair(set_name, precision, target, report) for precision in precisions}
 
 
-def _ensure_pair(set_name: str, precision: str, target: str, report: Report) -> ModelPair:
+def _ensure_pair(set_name: str, precision: str, target: str, report: Say) -> ModelPair:
     base = cache_dir("models") / f"{set_name}-{_key(set_name)}"
     with locked(base, lambda: report(f"waiting for another process that prepares {set_name}")):
         return _ensure_pair_alone(base, set_name, precision, target, report)
 
 
-def _ensure_pair_alone(base: Path, set_name: str, precision: str, target: str, report: Report) -> ModelPair:
+def _ensure_pair_alone(base: Path, set_name: str, precision: str, target: str, report: Say) -> ModelPair:
     det, rec = side_by_side(lambda task: _ensure_model(base, set_name, task, precision, target, report), ("det", "rec"))
     return ModelPair(set_name, precision, det, rec)
 
 
-def _ensure_model(base: Path, set_name: str, task: str, precision: str, target: str, report: Report) -> Model:
+def _ensure_model(base: Path, set_name: str, task: str, precision: str, target: str, report: Say) -> Model:
     folder = base / f"{task}-{precision}-{target}"
     if not (folder / CARD_NAME).is_file():
         source = _inference_model(set_name, task, precision, report)
@@ -149,7 +148,7 @@ def _ensure_model(base: Path, set_name: str, task: str, precision: str, target: 
     return model
 
 
-def _verified(model: Model, set_name: str, task: str, precision: str, report: Report) -> Model:
+def _verified(model: Model, set_name: str, task: str, precision: str, report: Say) -> Model:
     """Verifies an int8 model, so that its card holds the verdict; a bundle refuses one that failed."""
     report(f"verifying {set_name} {task} {precision} against fp32")
     source = _inference_model(set_name, task, precision, report)
@@ -166,7 +165,7 @@ def _verified(model: Model, set_name: str, task: str, precision: str, report: Re
     return load_model(model.folder)
 
 
-def _inference_model(set_name: str, task: str, precision: str, report: Report) -> Path:
+def _inference_model(set_name: str, task: str, precision: str, report: Say) -> Path:
     if set_name != PUBLISHED:
         return SHIPPED / set_name / f"{task}-{precision}"
     base = cache_dir("models") / f"{set_name}-{_key(set_name)}"

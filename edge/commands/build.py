@@ -115,7 +115,7 @@ def _with_progress(abi: str, **options: Any) -> BuildResult:
     ) as bars:
         task = bars.add_task(f"building for {abi}", total=None)
 
-        def advance(done: int, total: int, text: str) -> None:
+        def advance(text: str, done: int, total: int) -> None:
             bars.update(task, completed=done, total=total)
 
         return build_program(abi, progress=advance, **options)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.base.errors import ModelError, UsageError
+from edge.base.progress import Say
 from edge.bundle.bundle import Bundle, make_bundle
 from edge.bundle.zoo import PRECISIONS, ModelPair
 from edge.device.board import Board
@@ -99,7 +100,7 @@ def read_choice(
     return Choice(sets, tuple(precisions), own, parse_settings(settings), accept_failed)
 
 
-def choose_bundle(board: Board, choice: Choice, report: Callable[[str], None]) -> Bundle:
+def choose_bundle(board: Board, choice: Choice, report: Say) -> Bundle:
     """Makes the bundle that was asked for.
 
     Raises:

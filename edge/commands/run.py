@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from edge.base.errors import DeviceError, ExitCode, InputError
+from edge.base.progress import Say
 from edge.device.board import Device, find_device
 from edge.device.soc_alias import ALIAS, accept_answers, open_alias
 from edge.host.streams import printable
@@ -139,7 +140,7 @@ def run(
 
 
 def choose_release(
-    transport: Transport, device: Device, variant: str, report: Callable[[str], None] = lambda text: None
+    transport: Transport, device: Device, variant: str, report: Say = lambda text: None
 ) -> Release:
     """Returns the release that reads the photos: on this host an up-to-date one, on a board the one that it runs.
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import DeviceError, VerifyError
+from edge.base.progress import Progress, Say
 from edge.device.probe import Probe, probe
-from edge.transport.base import Lines, Progress, Result, Transport
+from edge.transport.base import Result, Transport
 
 Answer = dict[str, Any]
 ALIAS = "SM8150"
@@ -65,7 +66,7 @@ class AliasTransport(Transport):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """See `Transport.run`."""

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.base.errors import DeviceError, HostError, LinkError
+from edge.base.progress import Progress, Say
 from edge.device.board import Device
 from edge.transport import transfer
-from edge.transport.base import AccessError, Lines, Progress, Result, Transport, check_argv
+from edge.transport.base import AccessError, Result, Transport, check_argv
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed, end, pump
 from edge.transport.framing import Frame, new_marker, split_code, wrap
@@ -40,7 +41,7 @@ class AdbTransport(Transport):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """See `Transport.run`."""

@@ -12,7 +12,8 @@ from typing import IO
 
 from edge.base.errors import DeviceError, InputError, VerifyError
 from edge.base.paths import sha256_file
-from edge.transport.base import Lines, Progress, Result, Transport, check_argv, check_remote_path
+from edge.base.progress import Progress, Say
+from edge.transport.base import Result, Transport, check_argv, check_remote_path
 from edge.transport.capture import Capture, OutputOverflow
 from edge.transport.child import DeadlinePassed, end, pump
 from edge.transport.transfer import write_error
@@ -32,7 +33,7 @@ class LocalTransport(Transport):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """See `Transport.run`. The program gets its own process group, and all of it is ended on timeout."""

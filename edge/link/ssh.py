@@ -13,11 +13,12 @@ import fabric
 import paramiko
 
 from edge.base.errors import DeviceError, LinkError
+from edge.base.progress import Progress, Say
 from edge.device.board import Device
 from edge.link.host_keys import HostKeyError
 from edge.link.ssh_connection import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 from edge.transport import transfer
-from edge.transport.base import AccessError, Lines, Progress, Result, Transport, check_argv
+from edge.transport.base import AccessError, Result, Transport, check_argv
 from edge.transport.capture import Capture, OutputOverflow, decode_message
 from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
@@ -43,7 +44,7 @@ class SshTransport(Transport):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """See `Transport.run`."""

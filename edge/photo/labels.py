@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.base.utf8 import read_utf8
 from edge.plate.corners import CORNERS, plate_corners
-from edge.plate.label_notes import LabelNotes, Note, tell
+from edge.plate.label_notes import LabelNotes, tell
 
 LABELS_NAME = "labels.json"
 _FORM = 'It holds {"photo.jpg": [{"text": "...", "box": [[x, y], four of them]}]}.'
 
 
-def read_labels(path: Path, note: Note = tell) -> dict[str, tuple[dict[str, Any], ...]]:
+def read_labels(path: Path, note: Say = tell) -> dict[str, tuple[dict[str, Any], ...]]:
     """Reads a `labels.json`: photo name to its plates (`text`; `box` = four [x, y], clockwise from top left).
 
     Texts come in normal form (see `edge.plate.text`), boxes of more than four points as the rectangle around them, and

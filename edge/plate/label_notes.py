@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.host.streams import printable
 from edge.plate.text import ILLEGIBLE, PENDING, is_ignored, normal_text
-
-Note = Callable[[str], None]
 
 CHANGED = "texts were brought into their normal form: {}."
 IGNORED = "plates that do not count, neither right nor wrong, and are not learnt: {}."

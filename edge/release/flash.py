@@ -10,12 +10,13 @@ import io
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.base.errors import EdgeError, VerifyError
+from edge.base.progress import Progress, Say
 from edge.bundle.bundle import Bundle, tar_entry
 from edge.bundle.manifest import MANIFEST_NAME, BundleFile
 from edge.photo.labels import LABELS_NAME, read_labels
@@ -24,9 +25,8 @@ from edge.release.preflight import check_board
 from edge.release.releases import SUMS_NAME, Release, damaged_files, look, parse_look
 from edge.release.scripts import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk
 from edge.release.smoke import Answer, SmokeResult, smoke
-from edge.transport.base import CommandError, Progress, Transport
+from edge.transport.base import CommandError, Transport
 
-Report = Callable[[str], None]
 PACK_NAME = ".pack.tar"
 SMALL = 256 << 10
 REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and no time of it is valid."
@@ -74,7 +74,7 @@ def flash(
     wait: float = 0.0,
     break_lock: bool = False,
     smoke_timeout: float = 180.0,
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     progress: Progress | None = None,
 ) -> FlashResult:
     """Installs and switches on a bundle.
@@ -119,7 +119,7 @@ class _Flash:
     """One attempt; its methods are the steps, in order."""
 
     def __init__(
-        self, transport: Transport, root: str, bundle: Bundle, report: Report, progress: Progress | None
+        self, transport: Transport, root: str, bundle: Bundle, report: Say, progress: Progress | None
     ) -> None:
         self.transport, self.root, self.bundle = transport, root, bundle
         self.manifest = bundle.manifest

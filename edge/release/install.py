@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.base.errors import DeviceError, UsageError
 from edge.base.paths import cache_dir, write_atomic
+from edge.base.progress import Progress, Say
 from edge.bundle.bundle import Bundle, cached_sha256, make_bundle, nb_target
 from edge.bundle.zoo import ensure_models
 from edge.device.board import Board, Device, find_device
@@ -23,9 +24,8 @@ from edge.release.flash import FlashResult, flash
 from edge.release.releases import Release, current_release
 from edge.release.smoke import MAX_OUTPUT, Answer, explain, parse_answer, smoke_sample
 from edge.runtime.store import Runtime, runtime_for
-from edge.transport.base import Progress, Transport
+from edge.transport.base import Transport
 
-Report = Callable[[str], None]
 _MAKING = threading.Lock()
 
 
@@ -33,7 +33,7 @@ def build_bundle(
     board: Board,
     sets: Sequence[str],
     precisions: Sequence[str],
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     *,
     runtime: Runtime | None = None,
     settings: Mapping[str, str] | None = None,
@@ -65,7 +65,7 @@ def build_bundle(
 
 
 def build_for(
-    board: Board, report: Report = lambda text: None, *, runtime: Runtime | None = None
+    board: Board, report: Say = lambda text: None, *, runtime: Runtime | None = None
 ) -> tuple[Path, Runtime]:
     """Builds the program for a board; see `build_bundle`.
 
@@ -91,7 +91,7 @@ def ensure_installed(
     device: Device | str,
     sets: Sequence[str] = ("ppocrv3",),
     precisions: Sequence[str] = ("fp32",),
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     *,
     settings: Mapping[str, str] | None = None,
     transport: Transport | None = None,
@@ -140,7 +140,7 @@ def flash_device(
     force: bool = False,
     wait: float = 0.0,
     break_lock: bool = False,
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     progress: Progress | None = None,
     transport: Transport | None = None,
 ) -> FlashResult:
@@ -194,7 +194,7 @@ def host_answers(
     bundle: Bundle,
     sets: Sequence[str],
     precisions: Sequence[str],
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
     *,
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Answer]:
@@ -227,7 +227,7 @@ def host_answers(
     return {variant: _host_answer(trial, variant, photo, report) for variant in sorted(trial.manifest.variants)}
 
 
-def _host_answer(bundle: Bundle, variant: str, photo: Path, report: Report) -> Answer:
+def _host_answer(bundle: Bundle, variant: str, photo: Path, report: Say) -> Answer:
     """Returns what a bundle of this host reads; kept, since neither changes."""
     key = hashlib.sha256(f"{bundle.hash} {variant} {cached_sha256(photo)}".encode()).hexdigest()[:32]
     note = cache_dir("answers") / f"{key}.json"

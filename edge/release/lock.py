@@ -13,12 +13,13 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import DeviceError, EdgeError
+from edge.base.progress import Say
 from edge.release.scripts import ACQUIRE, BEAT, BREAK, RELEASE, SWEEP, run_script
 from edge.transport.base import Transport
 
@@ -88,7 +89,7 @@ def board_lock(
     *,
     wait: float = 0.0,
     force: bool = False,
-    report: Callable[[str], None] = lambda text: None,
+    report: Say = lambda text: None,
 ) -> Iterator[Lock]:
     """Holds the lock of a board.
 
@@ -118,7 +119,7 @@ def board_lock(
 
 
 def _acquire(
-    transport: Transport, root: str, token: str, until: float, force: bool, report: Callable[[str], None]
+    transport: Transport, root: str, token: str, until: float, force: bool, report: Say
 ) -> list[str]:
     said = ""
     while True:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import DeviceError, InputError, UsageError, VerifyError
+from edge.base.progress import Say
 from edge.bundle.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
 from edge.release.lock import board_lock
 from edge.release.scripts import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
@@ -205,7 +206,7 @@ def rollback(
     *,
     to: str = "",
     wait: float = 0.0,
-    report: Callable[[str], None] = lambda text: None,
+    report: Say = lambda text: None,
 ) -> tuple[str, str]:
     """Switches a board back to the release that ran before.
 
@@ -267,7 +268,7 @@ def clean(
     keep: int = 2,
     *,
     wait: float = 0.0,
-    report: Callable[[str], None] = lambda text: None,
+    report: Say = lambda text: None,
 ) -> list[str]:
     """Removes old releases, and what broken-off attempts left.
 

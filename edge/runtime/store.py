@@ -12,7 +12,6 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from edge.base.archive import extract, is_archive
 from edge.base.download import download
 from edge.base.errors import HostError, InputError, UsageError, VerifyError
 from edge.base.paths import cache_dir, config_dir, sha256_file, write_atomic
+from edge.base.progress import Progress
 from edge.device.board import Board, list_profiles, load_profile
 from edge.runtime.elf import SYSTEM_ANDROID, SYSTEM_LINUX, ElfFacts, exports, is_elf, read_elf
 
@@ -32,7 +32,6 @@ MIRROR_ENV = "PLATE_EDGE_RUNTIME_MIRROR"
 OFFICIAL = "https://github.com/PaddlePaddle/Paddle-Lite/releases/download"
 # The light library runs .nb files; the full one can, too, and the wheel is such a one.
 NAMES = ("libpaddle_light_api_shared.so", "libpaddle_lite_jni.so", "liblite_pybind.so", "libpaddle_full_api_shared.so")
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

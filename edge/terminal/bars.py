@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from edge.base.progress import PhaseProgress
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
+def bars() -> Iterator[PhaseProgress]:
     """Yields a function (title, done, total) that draws one bar for each title; it does nothing without a terminal."""
     if not sys.stderr.isatty():
         yield lambda title, done, total: None

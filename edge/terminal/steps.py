@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from rich import progress as rich
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
 
-Report = Callable[[str], None]
-Count = Callable[[int, int], None]
+from edge.base.progress import Progress, Say
 
 
 class Steps:
     """Where boards report what they do; safe to call from several threads."""
 
-    def __init__(self, progress: Progress | None, quiet: bool, single: bool) -> None:
+    def __init__(self, progress: rich.Progress | None, quiet: bool, single: bool) -> None:
         self._progress, self._quiet, self._single = progress, quiet, single
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, rich.TaskID] = {}
         self._lock = threading.Lock()
 
-    def board(self, name: str) -> tuple[Report, Count]:
+    def board(self, name: str) -> tuple[Say, Progress]:
         """Returns what to call with each step's sentence, and with bytes done and bytes in all, for one board."""
 
         def report(text: str) -> None:
@@ -37,7 +36,7 @@ class Steps:
 
         return report, count
 
-    def _task(self, name: str) -> TaskID:
+    def _task(self, name: str) -> rich.TaskID:
         assert self._progress is not None
         with self._lock:
             if name not in self._tasks:
@@ -58,11 +57,11 @@ def steps(*, quiet: bool = False, single: bool = True) -> Iterator[Steps]:
         yield Steps(None, quiet, single)
         return
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.description}", markup=False),
+        rich.BarColumn(bar_width=20),
+        rich.DownloadColumn(),
+        rich.TransferSpeedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with rich.Progress(*columns, console=console, transient=True) as progress:
         yield Steps(progress, quiet, single)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edge.base.errors import DeviceError, InputError, LinkError
+from edge.base.progress import Progress, Say
 from edge.host.ending import ended_by
-
-Lines = Callable[[str], None]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Transport(Protocol):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """Runs a program; a non-zero exit is an answer, not an error.
@@ -91,7 +89,7 @@ class Transport(Protocol):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """As `run`, but a non-zero exit raises `CommandError` with the end of its standard error."""

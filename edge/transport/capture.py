@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from contextlib import suppress
 
-from edge.transport.base import Lines
+from edge.base.progress import Say
 
 
 class OutputOverflow(Exception):
@@ -20,7 +20,7 @@ class Capture:
         max_output: Bytes of both together that are kept.
     """
 
-    def __init__(self, on_stdout: Lines | None, max_output: int) -> None:
+    def __init__(self, on_stdout: Say | None, max_output: int) -> None:
         self._on_stdout = on_stdout
         self._left = max_output
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -22,7 +22,8 @@ from typing import Protocol
 
 from edge.base.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
 from edge.base.paths import sha256_file
-from edge.transport.base import Lines, Progress, Result, check_remote_path
+from edge.base.progress import Progress, Say
+from edge.transport.base import Result, check_remote_path
 from edge.transport.digest import FUNCTION, digest_like, parse_digest
 
 LOG = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class Carrier(Protocol):
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_stdout: Lines | None = None,
+        on_stdout: Say | None = None,
         max_output: int = 64 << 20,
     ) -> Result:
         """See `Transport.run`."""

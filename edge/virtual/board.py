@@ -16,17 +16,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edge.base.errors import EdgeError, HostError, InputError, UsageError
 from edge.base.paths import cache_dir, write_atomic
+from edge.base.progress import Say
 from edge.release.lock import process_started
 from edge.virtual.rootfs import ARCHS, Arch, check_host, cpuinfo, ensure_root, root_folder
 
-Report = Callable[[str], None]
 DEFAULT = "virtual"
 USER = "board"
 STATE = "state.json"
@@ -154,7 +154,7 @@ def up(
     inventory: Path | None = None,
     register: bool = True,
     timeout: float = 60.0,
-    report: Report = lambda text: None,
+    report: Say = lambda text: None,
 ) -> VirtualBoard:
     """Switches a virtual board on, making it first when there is none of that name.
 

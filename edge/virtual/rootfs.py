@@ -9,15 +9,14 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.debian import MIRROR, MIRROR_ENV, SUITE
 from edge.base.errors import HostError
 from edge.base.paths import cache_dir, locked
+from edge.base.progress import Say
 
-Report = Callable[[str], None]
 PACKAGES = ("openssh-server", "libstdc++6", "libgomp1", "procps")
 # Nothing on a board reads these, and they are a quarter of its files.
 LEAVE_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -127,7 +126,7 @@ def root_folder(arch: Arch) -> Path:
     return cache_dir("virtual") / "roots" / f"{SUITE}-{arch.name}-{key}"
 
 
-def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
+def ensure_root(arch: Arch, report: Say = lambda text: None) -> Path:
     """Returns the root file system, making it by mmdebstrap when it is not there (2 to 4 minutes).
 
     Raises:
@@ -147,7 +146,7 @@ def ensure_root(arch: Arch, report: Report = lambda text: None) -> Path:
     return folder
 
 
-def _make_root(arch: Arch, folder: Path, report: Report) -> None:
+def _make_root(arch: Arch, folder: Path, report: Say) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
     # In mounts of its own, which end with it: killed half-way it would leave this host's /dev/shm, /proc and /sys mounted in
     # the folder that is removed below, and their files would be removed with it.
@@ -172,7 +171,7 @@ def _make_root(arch: Arch, folder: Path, report: Report) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _run(command: list[str], report: Report) -> None:
+def _run(command: list[str], report: Say) -> None:
     """Runs mmdebstrap, whose `I:` lines are its progress."""
     lines: list[str] = []
     with subprocess.Popen(

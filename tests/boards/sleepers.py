@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import LinkError
+from edge.base.progress import Progress
 from edge.device.board import Device, load_profile
 from edge.link.adb import AdbTransport
 from edge.link.local import LocalTransport
-from edge.transport.base import Progress, Result
+from edge.transport.base import Result
 from edge.transport.transfer import append_command
 
 

@@ -18,12 +18,13 @@ from flashkit import Make
 from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, EdgeError, LinkError, VerifyError
+from edge.base.progress import Progress
 from edge.link.connect import connect
 from edge.link.local import LocalTransport
 from edge.release.flash import flash
 from edge.release.lock import BusyError
 from edge.release.releases import current_release, look
-from edge.transport.base import Progress, Result, Transport
+from edge.transport.base import Result, Transport
 
 OLD, NEW = "皖A00001", "京B22222"
 # The whole table: 20 seeds of 10 cuts. `make test` runs a sample of it, the release's check all.

@@ -100,7 +100,7 @@ def test_a_compile_error_is_shown(project: Path) -> None:
 def test_progress_counts_up_and_changed_sources_are_built_again(project: Path) -> None:
     seen: list[tuple[int, int]] = []
 
-    def progress(done: int, total: int, text: str) -> None:
+    def progress(text: str, done: int, total: int) -> None:
         seen.append((done, total))
 
     first = build_cmake(project, "x", toolchain.host_abi(), {}, progress=progress)

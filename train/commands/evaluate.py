@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from edge.base.errors import UsageError
+from edge.base.progress import Say
 from edge.plate.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 from edge.terminal.commandline import command, given
 from edge.terminal.options import jobs_option, json_option, one_model_options, settings_option, several
@@ -134,7 +135,7 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
     return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
 
 
-def load_samples(task: str, labels: Path, note: Callable[[str], None] | None = None) -> list[Any]:
+def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Any]:
     """Reads what is evaluated: photos, or for `rec` also a label file of crops.
 
     Args:

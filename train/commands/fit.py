@@ -47,7 +47,7 @@ def fit(
     from train.fit.start import start_fit
 
     notes = Notes()
-    with alone_in(out, "edge train fit"), Progress(visualdl, quiet=as_json) as progress:
+    with alone_in(out, "edge train fit"), FitProgress(visualdl, quiet=as_json) as progress:
         run = start_fit(recipe, out, progress.row, notes)
         best = run.run(stop)
     if as_json:
@@ -58,7 +58,7 @@ def fit(
         click.echo(f"best of {run.step} steps: {yaml.safe_dump(best, default_flow_style=True).strip()} in {out}")
 
 
-class Progress:
+class FitProgress:
     """A progress bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, visualdl: Path | None, quiet: bool) -> None:
@@ -77,7 +77,7 @@ class Progress:
                 ) from error
             self.writer = LogWriter(logdir=str(visualdl))
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> FitProgress:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

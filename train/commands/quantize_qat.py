@@ -47,10 +47,10 @@ def quantize_by_training(
         raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {task}.")
     check_free(out, force)  # Before the training, not after it.
     work = out.with_name(f"{out.name}-run")
-    from train.commands.fit import Progress
+    from train.commands.fit import FitProgress
 
     with alone_in(work, "edge train quantize --method qat"):
-        with Progress(None, quiet=as_json) as progress:
+        with FitProgress(None, quiet=as_json) as progress:
             start_qat(recipe, runs, work, progress.row).run()
         model = deliver(read_trained([work]), out, recipe=recipe, force=force)
     show_delivered(model, as_json)

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.ocr.image import image_size
 from edge.photo.listing import PHOTO_SUFFIXES, is_hidden
 from edge.plate.ccpd import parse_name
 from edge.plate.corners import FARTHEST, CornerError, plate_corners
-from edge.plate.label_notes import LabelNotes, Note, tell
+from edge.plate.label_notes import LabelNotes, tell
 from edge.plate.polygon import area as polygon_area
 from edge.plate.polygon import convex_hull
 from edge.plate.text import is_ignored, is_unread
@@ -102,7 +103,7 @@ def read_image(path: Path) -> Image:
     return np.asarray(image)
 
 
-def read_crops(labels: Path, note: Note = tell) -> list[Sample]:
+def read_crops(labels: Path, note: Say = tell) -> list[Sample]:
     """Reads a recognition label file: `path<TAB>text` a line; see `train.data.label_lines` and `edge.plate.label_notes`.
 
     Args:
@@ -115,7 +116,7 @@ def read_crops(labels: Path, note: Note = tell) -> list[Sample]:
     return _from_lines(labels, read_lines(labels), False, note)
 
 
-def read_photos(source: Path, note: Note = tell) -> list[Sample]:
+def read_photos(source: Path, note: Say = tell) -> list[Sample]:
     """Reads a folder of CCPD photos, or a detection label file: `path<TAB>[{"points": ..., "transcription": ...}]`.
 
     Hidden files (such as the `._photo.jpg` that macOS writes beside each photo on foreign disks) are passed over.
@@ -130,7 +131,7 @@ def read_photos(source: Path, note: Note = tell) -> list[Sample]:
     return _from_names(source) if source.is_dir() else _from_lines(source, read_lines(source), True, note)
 
 
-def read_labels(labels: Path, note: Note = tell, missing: bool = False) -> list[Sample]:
+def read_labels(labels: Path, note: Say = tell, missing: bool = False) -> list[Sample]:
     """Reads a label file of either kind; see `read_crops` and `read_photos`.
 
     Args:
@@ -142,7 +143,7 @@ def read_labels(labels: Path, note: Note = tell, missing: bool = False) -> list[
     return _from_lines(labels, lines, lines[0].is_photo, note)
 
 
-def note_held_out(held_out: int, samples: int, holdout: float, note: Note) -> None:
+def note_held_out(held_out: int, samples: int, holdout: float, note: Say) -> None:
     """Notes that nothing is held out of the labelled samples, so that nothing will be measured while training."""
     if not held_out:
         why = f": data.holdout {holdout:g} of {samples} samples, chosen by their texts, is none" if samples else ""
@@ -175,7 +176,7 @@ def _from_names(source: Path) -> list[Sample]:
     return samples
 
 
-def _from_lines(labels: Path, lines: list[LabelLine], photos: bool, note: Note) -> list[Sample]:
+def _from_lines(labels: Path, lines: list[LabelLine], photos: bool, note: Say) -> list[Sample]:
     found = LabelNotes(labels)
     samples = []
     for line in lines:

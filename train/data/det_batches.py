@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
-from edge.plate.label_notes import Note, tell
+from edge.plate.label_notes import tell
 from train.augment.photometric import colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
 from train.augment.scene import square_crop
 from train.data.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
@@ -56,7 +57,7 @@ class DetData:
         InputError: A source is missing or malformed, or nothing is left to train on.
     """
 
-    def __init__(self, recipe: Recipe, note: Note = tell) -> None:
+    def __init__(self, recipe: Recipe, note: Say = tell) -> None:
         data = recipe.data
         self.data = data
         photos = [sample for name in data.photos for sample in read_photos(Path(data.root) / name, note)]

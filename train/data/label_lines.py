@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.base.utf8 import read_utf8
 from train.labels.journal import find_image, label_roots
 
@@ -37,7 +37,7 @@ class LabelLine:
         return self.label.lstrip().startswith("[")
 
 
-def read_lines(labels: Path, note: Callable[[str], None] | None = None) -> list[LabelLine]:
+def read_lines(labels: Path, note: Say | None = None) -> list[LabelLine]:
     """Reads a label file of PP-OCR's form, made by the kit, by PPOCRLabel or by hand.
 
     Args:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.base.errors import InputError
-from edge.plate.label_notes import Note, tell
+from edge.base.progress import Say
+from edge.plate.label_notes import tell
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment.photometric import photometric
 from train.data.dataset import Image, Points, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
@@ -52,7 +53,7 @@ class RecData:
         InputError: A source is missing or malformed, or nothing is left to train on.
     """
 
-    def __init__(self, recipe: Recipe, characters: Sequence[str], note: Note = tell) -> None:
+    def __init__(self, recipe: Recipe, characters: Sequence[str], note: Say = tell) -> None:
         data = recipe.data
         root = Path(data.root)
         self.data = data

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.plate.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
-from edge.plate.label_notes import Note, tell
+from edge.plate.label_notes import tell
 from train.data.dataset import Sample, find_photos, read_labels
 from train.labels.journal import find_image, label_roots
 
@@ -62,7 +63,7 @@ class Collection:
     places: dict[str, list[str]] = field(default_factory=dict)
 
 
-def collect(source: Path, note: Note = tell) -> Collection:
+def collect(source: Path, note: Say = tell) -> Collection:
     """Reads the plates of a data set.
 
     Args:
@@ -185,7 +186,7 @@ def _from_table(table: Path) -> Iterator[Plate]:
                 raise InputError(f"{table}, line {number}: not a line of `edge train labels`.") from None
 
 
-def _from_file(labels: Path, skipped: _Skipped, note: Note) -> Iterator[Plate]:
+def _from_file(labels: Path, skipped: _Skipped, note: Say) -> Iterator[Plate]:
     for sample in read_labels(labels, note, missing=True):
         place = sample.where.removeprefix(f"{labels}, ")
         if not sample.text:

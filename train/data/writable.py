@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from edge.base.errors import InputError
-from edge.plate.label_notes import Note
+from edge.base.progress import Say
 from edge.plate.text import SEPARATOR
 from train.data.dataset import Sample
 
@@ -47,7 +47,7 @@ class Writable:
                 chosen.append(sample if len(plates) == len(sample.plates) else replace(sample, plates=plates))
         return chosen
 
-    def tell(self, notes: Sequence[str], rendered: bool, note: Note) -> None:
+    def tell(self, notes: Sequence[str], rendered: bool, note: Say) -> None:
         """Notes what was left out and why.
 
         Args:

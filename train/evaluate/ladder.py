@@ -6,10 +6,11 @@ side 736. They were measured on a host and name no device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from edge.base.progress import PhaseProgress
 from edge.ocr.config import PipelineConfig
 from edge.plate.metrics import EndToEndFigures
 from train.data.dataset import Sample
@@ -82,7 +83,7 @@ def climb(
     limit: tuple[str, int],
     *,
     jobs: int = 1,
-    progress: Callable[[str, int, int], None] = lambda title, done, total: None,
+    progress: PhaseProgress = lambda title, done, total: None,
 ) -> list[Row]:
     """Measures every row for which there are models.
 

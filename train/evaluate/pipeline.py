@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from edge.base.errors import EdgeError, ModelError
+from edge.base.progress import Progress
 from edge.host.ending import ended_here
 from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
@@ -33,7 +34,6 @@ from train.data.dataset import Sample
 from train.evaluate.kinds import PLATES, plate_kinds
 from train.evaluate.sources import Source, open_source
 
-Progress = Callable[[int, int], None]
 Kinds = Callable[[Sample], Sequence[str]]
 DECODINGS: dict[str, dict[str, Any]] = {
     "raw": {"decode": "greedy", "text_strip": ""},

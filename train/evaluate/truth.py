@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edge.base.errors import InputError
+from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.plate.grammar import plate_kind
-from edge.plate.label_notes import Note
 from edge.plate.text import is_unread
 from train.data.dataset import Sample
 
 
-def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: Note) -> None:
+def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: Say) -> None:
     """Checks that there is something to measure.
 
     Args:
@@ -39,7 +39,7 @@ def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: N
 
 
 def note_unreadable(
-    samples: Sequence[Sample], characters: Collection[str], config: PipelineConfig, name: str, note: Note
+    samples: Sequence[Sample], characters: Collection[str], config: PipelineConfig, name: str, note: Say
 ) -> None:
     """Notes truths that can never be read.
 

@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 from edge.base.errors import UsageError
-from edge.plate.label_notes import Note, tell
+from edge.base.progress import Say
+from edge.plate.label_notes import tell
 from train.accel.native import prepare_process
 from train.fit.loop import Fit, Report
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.checkpoint import begin_run
 
 
-def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note: Note = tell) -> Fit:
+def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note: Say = tell) -> Fit:
     """Makes a run ready to be started or resumed.
 
     Under `paddle.distributed.launch` every process trains on its own batches; the first one writes.

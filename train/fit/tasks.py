@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.plate.label_notes import Note, tell
+from edge.base.progress import Say
+from edge.plate.label_notes import tell
 from train.recipes.recipe import Recipe
 
 
@@ -38,7 +39,7 @@ class RecTask:
     """The recogniser: CTC loss, accuracy of whole texts by greedy decoding."""
 
     def __init__(
-        self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1), note: Note = tell
+        self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1), note: Say = tell
     ) -> None:
         from train.data.rec_batches import RecData
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
-from edge.plate.label_notes import Note, tell
+from edge.plate.label_notes import tell
 from train.recipes.recipe import Recipe
 
 
 class DetTask:
     """See the module and `train.fit.tasks.Task`."""
 
-    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1), note: Note = tell) -> None:
+    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1), note: Say = tell) -> None:
         from train.data.det_batches import DetData
 
         self.recipe = recipe

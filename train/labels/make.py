@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.base.alone import alone_in
 from edge.base.errors import HostError, InputError, UsageError
+from edge.base.progress import PhaseProgress
 from edge.plate.ccpd import CcpdName
 from train.labels.journal import Journal, Outcome
 from train.labels.photo import BadPhoto, crop_name, label_photo, read_name
@@ -23,8 +24,6 @@ from train.labels.plan import Phase, find_phases
 BACKENDS = ("threading", "loky", "multiprocessing", "dask", "ray")
 _BATCH = 16  # Photos a task.
 _CHUNK = 32  # Batches between two entries in the journal.
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class LabelOptions:
 
 
 def make_labels(
-    root: Path, out: Path, options: LabelOptions | None = None, progress: Progress | None = None
+    root: Path, out: Path, options: LabelOptions | None = None, progress: PhaseProgress | None = None
 ) -> list[dict[str, Any]]:
     """Makes label files, crops, table and report of every phase found.
 
@@ -88,7 +87,7 @@ def make_labels(
     return summaries
 
 
-def _make_phases(journals: list[Journal], options: LabelOptions, progress: Progress | None) -> list[dict[str, Any]]:
+def _make_phases(journals: list[Journal], options: LabelOptions, progress: PhaseProgress | None) -> list[dict[str, Any]]:
     for journal in journals:
         if options.force:
             journal.clear()
@@ -100,7 +99,7 @@ def _make_phases(journals: list[Journal], options: LabelOptions, progress: Progr
     return [_make_phase(journal, options, progress) for journal in journals]
 
 
-def _make_phase(journal: Journal, options: LabelOptions, progress: Progress | None) -> dict[str, Any]:
+def _make_phase(journal: Journal, options: LabelOptions, progress: PhaseProgress | None) -> dict[str, Any]:
     phase = journal.phase
     finished = journal.finished()
     if finished is not None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.base.errors import InputError, ModelError, VerifyError
+from edge.base.progress import Say
 from edge.host.ending import ended_here, signal_number
 from edge.model.card import Model, check_free, load_model
 from edge.model.dictionary import read_dictionary
@@ -43,7 +43,6 @@ TRIES = 3
 LEAST = {"det": {"mask_iou": 0.90}, "rec": {"same_steps": 0.96}}
 # The proof counts inputs in which the float model sees a plate; two models that see nothing agree on nothing.
 LEAST_TELLING = {"det": 2, "rec": 6}
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ def quantize_ptq(
     model: Model,
     out: Path,
     options: PtqOptions,
-    report: Report = lambda text: None,
-    warn: Report = lambda text: None,
+    report: Say = lambda text: None,
+    warn: Say = lambda text: None,
 ) -> Model:
     """Quantises a float inference model to int8.
 

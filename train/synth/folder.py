@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import write_atomic
+from edge.base.progress import PhaseProgress
 from edge.plate.ccpd import PROVINCES
 from train.synth.plate import KINDS, random_kind, random_text, style_of
 from train.synth.scene import WEATHERS, Conditions, render_scene
@@ -27,8 +27,6 @@ STATE = "synth.json"
 _CHUNK = 256
 _QUALITY = (70, 96)
 _REAL_PROVINCES = PROVINCES[:31]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class SynthOptions:
 
 
 def make_synth(
-    out: Path, options: SynthOptions, force: bool = False, progress: Progress | None = None
+    out: Path, options: SynthOptions, force: bool = False, progress: PhaseProgress | None = None
 ) -> dict[str, Any]:
     """Renders a data set. Photos get CCPD names; crops are listed in `rec.txt`.
 
@@ -101,7 +99,7 @@ def make_synth(
     return _render(out, options, state, progress or (lambda *_: None))
 
 
-def _render(out: Path, options: SynthOptions, state: dict[str, Any], report: Progress) -> dict[str, Any]:
+def _render(out: Path, options: SynthOptions, state: dict[str, Any], report: PhaseProgress) -> dict[str, Any]:
     from joblib import Parallel, delayed
 
     files: list[list[str]] = state["files"]
