@@ -117,7 +117,7 @@ def _depthwise_function() -> Any:
     import paddle
     from paddle.autograd import PyLayer
 
-    kernels = load_kernels()
+    kernels: Any = load_kernels()
     if kernels is None:
         return None
 
@@ -153,7 +153,7 @@ def _norm_act_function() -> Any:
     import paddle
     from paddle.autograd import PyLayer
 
-    kernels = load_kernels()
+    kernels: Any = load_kernels()
     if kernels is None:
         return None
 

@@ -47,7 +47,7 @@ def gradient(image: Image, rng: Random) -> Image:
     sharp = rng.uniform(1, 12)
     edge = 1 / (1 + np.exp(-sharp * (along - rng.uniform(-0.3, 0.3))))
     factor = 1 + (rng.uniform(0.35, 1.6) - 1) * edge
-    return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * factor[..., None], 0, 255), np.uint8)
 
 
 def defocus(image: Image, rng: Random, plate: int = 0) -> Image:
@@ -108,7 +108,7 @@ def specks(image: Image, rng: Random, plate: int = 0) -> Image:
             cv2.circle(layer, (x, y), int(rng.integers(0, max(1, unit // 16) + 1)), strength, -1, cv2.LINE_AA)
     layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.3, 1.0))
     alpha = (layer.astype(np.float32) / 255)[..., None]
-    return (image * (1 - alpha) + rng.uniform(180, 255) * alpha).astype(np.uint8)
+    return np.asarray(image * (1 - alpha) + rng.uniform(180, 255) * alpha, np.uint8)
 
 
 def haze(image: Image, rng: Random) -> Image:

@@ -86,4 +86,4 @@ def _centre(corners: Points, quads: list[Points], rng: Random, size: int) -> Poi
         plate = quads[int(rng.integers(len(quads)))].mean(axis=0)
         reach = size * 0.4
         centre = np.clip(centre, plate - reach, plate + reach)
-    return centre
+    return np.asarray(centre)

@@ -207,4 +207,4 @@ def coarse(image: Image, factor: float) -> Image:
 def jpeg(image: Image, quality: int) -> Image:
     """Encodes and decodes as JPEG."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -163,12 +163,12 @@ def _from_names(source: Path) -> list[Sample]:
             raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
         samples.append(Sample(path, (Plate(quad, name.text),), where=path.name))
     if foreign:
-        path, error = foreign[0]
+        path, first = foreign[0]
         also = f" Nor are {len(foreign) - 1} more names there." if len(foreign) > 1 else ""
         hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
         if (labels := source / "det.txt").is_file():
             hint = f"This is a folder of labels: give {labels}."
-        raise InputError(f"{path.parent}: {error.message}{also}", hint) from error
+        raise InputError(f"{path.parent}: {first.message}{also}", hint) from first
     if not samples:
         raise InputError(
             f"{source} holds no photos.", "Give a folder of CCPD photos or a det.txt of `edge train labels`."
@@ -219,7 +219,8 @@ def split(samples: list[Sample], holdout: float, salt: int) -> tuple[list[Sample
     Returns:
         Training and validation samples, in the order given; no plate is on both sides.
     """
-    train, validation = [], []
+    train: list[Sample] = []
+    validation: list[Sample] = []
     for sample in samples:
         digest = hashlib.sha256(f"{salt}/{sample.key}".encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64

@@ -100,7 +100,7 @@ class DetData:
             if rng.random() < chance * data.strength:
                 square = effect(square, rng)
         ignored = [one or other for one, other in zip(illegible, cut, strict=True)]
-        return square, target_maps(square.shape[:2], placed, ignored, data.shrink_ratio)
+        return square, target_maps((data.size, data.size), placed, ignored, data.shrink_ratio)
 
 
 def _swapped(image: Image, quad: Points, rng: Random) -> Image:

@@ -50,9 +50,9 @@ def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | No
     height, width = plate.shape[:2]
     flat = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(flat, (quad - low).astype(np.float32))
-    warped = cv2.warpPerspective(plate, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.warpPerspective(plate, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = cv2.warpPerspective(np.full((height, width), 255, np.uint8), matrix, size)
-    warped = _lit_as(part, warped, mask, rng)
+    warped = _lit_as(part, seen, mask, rng)
     blur = rng.uniform(0.3, 0.012 * wide + 0.4)
     warped, mask = cv2.GaussianBlur(warped, (0, 0), blur), cv2.GaussianBlur(mask, (0, 0), 0.7)
     alpha = (mask.astype(np.float32) / 255)[..., None]
@@ -73,4 +73,4 @@ def _lit_as(old: Image, new: Image, mask: Image, rng: Random) -> npt.NDArray[np.
     coarse = cv2.GaussianBlur(luminance, (0, 0), max(2.0, old.shape[0] / 3))
     shade = np.clip(coarse / max(float(coarse[inside].mean()), 1.0), 0.5, 1.6)[..., None]
     grain = rng.normal(0, rng.uniform(1, 7), new.shape).astype(np.float32)
-    return np.clip(new * gain * shade + grain, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(new * gain * shade + grain, 0, 255), np.float32)

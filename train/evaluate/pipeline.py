@@ -30,6 +30,7 @@ from edge.ocr.image import Photo, load_image, load_photo
 from edge.ocr.reader import Network, Plate
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
 from edge.plate.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
+from train.arch.border import Array
 from train.data.dataset import Sample
 from train.evaluate.kinds import PLATES, plate_kinds
 from train.evaluate.sources import Source, open_source
@@ -64,7 +65,7 @@ class SharedReader:
     def __init__(self, det: Network, rec: Network | None = None, characters: Sequence[str] = ()) -> None:
         self.det, self.rec, self.characters = det, rec, characters
 
-    def read(self, bgr: np.ndarray, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
+    def read(self, bgr: Array, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
         """Returns one output for each setting.
 
         Args:
@@ -91,9 +92,9 @@ class SharedReader:
 
     def _read(self, photo: Photo, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
         height, width = photo.size
-        maps: dict[Any, np.ndarray] = {}
+        maps: dict[Any, Array] = {}
         boxes: dict[Any, list[Points]] = {}
-        matrices: dict[Any, np.ndarray] = {}
+        matrices: dict[Any, Array] = {}
         outputs = []
         for config in configs:
             map_key = _values(config, "det_limit", "det_mean", "det_std")
@@ -114,10 +115,10 @@ class SharedReader:
             outputs.append(PhotoOutput(tuple(boxes[box_key]), tuple(plates)))
         return outputs
 
-    def read_crop(self, crop: np.ndarray, configs: Sequence[PipelineConfig]) -> list[tuple[str, float]]:
+    def read_crop(self, crop: Array, configs: Sequence[PipelineConfig]) -> list[tuple[str, float]]:
         """Returns text and score of a crop for each setting, filters not applied."""
         assert self.rec is not None
-        matrices: dict[Any, np.ndarray] = {}
+        matrices: dict[Any, Array] = {}
         answers = []
         for config in configs:
             key = _values(config, "rec_")
@@ -178,7 +179,7 @@ def crop_outputs(
     Returns:
         The true texts, and for each of them text and score for each setting.
     """
-    items: list[tuple[Path, np.ndarray | None]] = []
+    items: list[tuple[Path, Array | None]] = []
     texts = []
     for sample in samples:
         if sample.plate_text and not sample.plates:
@@ -193,7 +194,7 @@ def crop_outputs(
 
 def _spread(
     sources: Mapping[str, Source],
-    items: Sequence[tuple[Path, np.ndarray | None]],
+    items: Sequence[tuple[Path, Array | None]],
     configs: Sequence[PipelineConfig],
     jobs: int,
     progress: Progress,
@@ -241,11 +242,11 @@ def open_reader(sources: Mapping[str, Source]) -> SharedReader:
 
 
 class _NoDetector:
-    def run(self, tensor: np.ndarray) -> np.ndarray:
+    def run(self, tensor: Array) -> Array:
         raise AssertionError("this reader reads crops only")
 
 
-def _work(reader: SharedReader, item: tuple[Path, np.ndarray | None], configs: Sequence[PipelineConfig]) -> Any:
+def _work(reader: SharedReader, item: tuple[Path, Array | None], configs: Sequence[PipelineConfig]) -> Any:
     path, quad = item
     if quad is None:
         return reader.read_file(path, configs)
@@ -267,7 +268,7 @@ def _start(sources: dict[str, Source], configs: tuple[PipelineConfig, ...]) -> N
         _state.update(error=error)  # Raised here it would break the pool, and its words would be lost.
 
 
-def _work_here(item: tuple[Path, np.ndarray | None]) -> Any:
+def _work_here(item: tuple[Path, Array | None]) -> Any:
     if "error" in _state:
         raise _state["error"]
     return _work(_state["reader"], item, _state["configs"])

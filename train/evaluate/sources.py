@@ -20,6 +20,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
 from edge.ocr.settings import fit_inputs, override
 from edge.runtime.engines import open_network
+from train.arch.border import Array, Arrays
 from train.recipes.recipe import parse_recipe, read_document
 from train.weights.checkpoint import BEST, LAST, load_state
 
@@ -138,7 +139,7 @@ def _recipe(path: Path) -> dict[str, Any]:
     return read_document(beside) if beside.is_file() else {}
 
 
-def _weights(path: Path) -> dict[str, np.ndarray]:
+def _weights(path: Path) -> Arrays:
     if path.suffix == ".ckpt":
         state = load_state(path)
         return {**state.weights, **state.average}
@@ -147,7 +148,7 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
     return load_checkpoint(path)
 
 
-def _guess_task(weights: dict[str, np.ndarray], path: Path) -> str:
+def _guess_task(weights: Arrays, path: Path) -> str:
     for task, mark in (("det", "head.binarize."), ("rec", "ctc_")):
         if any(mark in name for name in weights):
             return task
@@ -190,7 +191,7 @@ class DygraphNetwork:
         net.eval()
         self._net = net
 
-    def run(self, tensor: np.ndarray) -> np.ndarray:
+    def run(self, tensor: Array) -> Array:
         """See `edge.ocr.reader.Network`."""
         import paddle
 

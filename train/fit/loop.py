@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from edge.base.errors import HostError, ModelError
+from train.arch.border import Arrays
 from train.fit.log import RunLog
 from train.fit.schedule import ema_decay, rate_at
 from train.fit.tasks import Task
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.checkpoint import LAST, State, check_fits, load_state, save_arrays, save_best, save_state
 
-Arrays = dict[str, np.ndarray]
 Report = Callable[[dict[str, Any]], None]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from edge.base.errors import InputError
 from edge.model.dictionary import read_dictionary
 from edge.plate.grammar import SYMBOLS
+from train.arch.border import Arrays
 from train.recipes.recipe import Recipe
 
 
@@ -69,7 +70,7 @@ def start_network(recipe: Recipe) -> tuple[Any, list[str] | None]:
     return net, characters
 
 
-def regroup_head(values: dict[str, np.ndarray], old: list[str], new: list[str]) -> dict[str, np.ndarray]:
+def regroup_head(values: Arrays, old: list[str], new: list[str]) -> Arrays:
     """Rebuilds a CTC head for another charset from the rows (columns of the weight) of the old one.
 
     Args:
@@ -97,5 +98,5 @@ def regroup_head(values: dict[str, np.ndarray], old: list[str], new: list[str]) 
     return {**values, "head.ctc_head.fc.weight": fresh_weight, "head.ctc_head.fc.bias": fresh_bias}
 
 
-def _arrays(net: Any) -> dict[str, np.ndarray]:
+def _arrays(net: Any) -> Arrays:
     return {name: value.numpy() for name, value in net.state_dict().items()}

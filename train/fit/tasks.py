@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
+from train.arch.border import Array, Arrays
 from train.recipes.recipe import Recipe
 
 
@@ -30,7 +31,7 @@ class Task(Protocol):
         """
         ...
 
-    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+    def arrays(self, batch: Any) -> Arrays:
         """Returns a batch as arrays, to be saved when its loss is not a number."""
         ...
 
@@ -87,12 +88,12 @@ class RecTask:
         mean = sum(finite) / max(1, len(finite))
         return {"accuracy": accuracy, "val_loss": mean, "samples": count, "score": accuracy}
 
-    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+    def arrays(self, batch: Any) -> Arrays:
         """See `Task`."""
         return {"images": batch.images, "labels": batch.labels, "lengths": batch.lengths}
 
 
-def path_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def path_loss(probabilities: Array, labels: Array) -> float:
     """The CTC loss -ln p(labels) of one text by the forward algorithm (Graves et al. 2006, section 4.1).
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.plate.label_notes import tell
+from train.arch.border import Arrays
 from train.recipes.recipe import Recipe
 
 
@@ -77,6 +78,6 @@ class DetTask:
             "score": figures.hmean + 0.1 * mean,
         }
 
-    def arrays(self, batch: Any) -> dict[str, np.ndarray]:
+    def arrays(self, batch: Any) -> Arrays:
         """See `Task`."""
         return {"images": batch.images, "targets": batch.targets}

@@ -26,6 +26,7 @@ import numpy as np
 from edge.base.errors import InputError, ModelError
 from edge.model.card import Model
 from edge.model.dictionary import read_dictionary
+from train.arch.border import Array, Arrays
 from train.quantize.scales import best_scales
 from train.recipes.recipe import QatPart, Recipe, parse_recipe, read_document, recipe_document
 from train.weights.checkpoint import BEST, LAST, begin_run
@@ -70,7 +71,7 @@ def prepare_qat(net: Any, qat: QatPart) -> Any:
 
 
 def quantised_network(
-    task: str, characters: list[str] | None, qat: QatPart, like: dict[str, np.ndarray] | None = None
+    task: str, characters: list[str] | None, qat: QatPart, like: Arrays | None = None
 ) -> tuple[Any, Any]:
     """Builds a network ready for quantisation-aware training, with fresh weights; `like` as for `assign.build`.
 
@@ -140,7 +141,7 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
     return fit
 
 
-def _settle(fit: Fit, batches: list[np.ndarray], scales: dict[str, float]) -> None:
+def _settle(fit: Fit, batches: list[Array], scales: dict[str, float]) -> None:
     """Gives every scale its first value, and holds those that training must not move.
 
     Args:
@@ -195,7 +196,7 @@ def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Mo
 
 
 def export_quantised(
-    values: dict[str, np.ndarray],
+    values: Arrays,
     recipe: Recipe,
     characters: list[str] | None,
     out: Path,
@@ -256,7 +257,7 @@ def export_quantised(
     return write_model(save, recipe.task, out, complete, characters=characters, force=force)
 
 
-def network_as_trained(values: dict[str, np.ndarray], recipe: Recipe, characters: list[str] | None) -> Any:
+def network_as_trained(values: Arrays, recipe: Recipe, characters: list[str] | None) -> Any:
     """Builds the network of a QAT checkpoint as it was trained, in evaluation mode.
 
     Raises:
@@ -268,7 +269,7 @@ def network_as_trained(values: dict[str, np.ndarray], recipe: Recipe, characters
     return net
 
 
-def float_again(values: dict[str, np.ndarray], parts: Sequence[str]) -> dict[str, np.ndarray]:
+def float_again(values: Arrays, parts: Sequence[str]) -> Arrays:
     """Turns some quantised layers of a QAT checkpoint back into float layers with the weights that QAT gave them.
 
     Args:
@@ -297,7 +298,7 @@ def _refresh_weight_scales(net: Any, recipe: Recipe) -> None:
         net(paddle.zeros(shape))
 
 
-def _assign_all(net: Any, values: dict[str, np.ndarray], where: str) -> None:
+def _assign_all(net: Any, values: Arrays, where: str) -> None:
     state = net.state_dict()
     differ = sorted(set(state) ^ set(values)) or [
         name for name, value in values.items() if list(value.shape) != list(state[name].shape)

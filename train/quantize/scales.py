@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from train.arch.border import Array, Arrays
+
 LEVELS = 127
 BINS = 4096
 CLIPS = np.geomspace(0.02, 1.0, 80)
 """Clipping values tried, as parts of the largest absolute value."""
 
 
-def best_scales(net: Any, batches: Sequence[np.ndarray]) -> dict[str, float]:
+def best_scales(net: Any, batches: Sequence[Array]) -> dict[str, float]:
     """Finds the scale of the input of every convolution and linear layer of a float network.
 
     Args:
@@ -32,7 +34,7 @@ def best_scales(net: Any, batches: Sequence[np.ndarray]) -> dict[str, float]:
 
     kinds = (paddle.nn.Conv2D, paddle.nn.Linear, paddle.nn.Conv2DTranspose)
     layers = {name: layer for name, layer in net.named_sublayers() if isinstance(layer, kinds)}
-    histograms: dict[str, np.ndarray] = {}
+    histograms: Arrays = {}
     tops: dict[str, float] = {}
 
     def watch(name: str) -> Any:
@@ -57,7 +59,7 @@ def best_scales(net: Any, batches: Sequence[np.ndarray]) -> dict[str, float]:
     return {name: least_error_clip(histograms[name], tops[name]) for name in histograms}
 
 
-def least_error_clip(histogram: np.ndarray, top: float) -> float:
+def least_error_clip(histogram: Array, top: float) -> float:
     """Returns the clipping value with the least squared error of rounding to 127 levels and clipping.
 
     The error is sum over bins of count * (centre - min(round(centre / step), 127) * step)^2 with step = clip / 127, for
@@ -80,7 +82,7 @@ def least_error_clip(histogram: np.ndarray, top: float) -> float:
     return best
 
 
-def _add(top: float, histogram: np.ndarray | None, values: np.ndarray) -> tuple[float, np.ndarray]:
+def _add(top: float, histogram: Array | None, values: Array) -> tuple[float, Array]:
     """Adds values to a histogram of 0..top, widening it by doubling when a value lies beyond."""
     largest = float(values.max(initial=0.0))
     if histogram is None:

@@ -103,7 +103,7 @@ def _cut(rng: np.random.Generator, plate: Quad) -> Quad:
     centre = quad.mean(axis=0)
     grow = 1 + rng.uniform(-0.02, 0.09, 2) * (1.0, 1.6)
     drift = rng.normal(0, 0.012, 2) * (width, 2 * height)
-    return ((quad - centre) * grow + centre + drift).astype(np.float32)
+    return np.asarray((quad - centre) * grow + centre + drift, np.float32)
 
 
 def _bodywork(rng: np.random.Generator) -> tuple[int, int, int]:

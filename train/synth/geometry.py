@@ -36,7 +36,7 @@ def project(size: tuple[float, float], angles: tuple[float, float, float], dista
     centred = np.array([[1, 0, -size[0] / 2], [0, 1, -size[1] / 2], [0, 0, 1]])
     # A point (x, y, 0) goes to R(x, y, 0) + (0, 0, distance), seen with focal length = distance.
     plane = np.column_stack((turn[:, 0], turn[:, 1], (0, 0, distance)))
-    return np.diag((distance, distance, 1.0)) @ plane @ centred
+    return np.asarray(np.diag((distance, distance, 1.0)) @ plane @ centred)
 
 
 def place(matrix: Matrix, scale: float, centre: tuple[float, float]) -> Matrix:
@@ -49,7 +49,7 @@ def corners(matrix: Matrix, size: tuple[float, float]) -> Quad:
     """Returns where a homography puts a rectangle's corners: float32 4x2, clockwise from top left."""
     width, height = size
     flat = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64)
-    return cv2.perspectiveTransform(flat, matrix)[0].astype(np.float32)
+    return np.asarray(cv2.perspectiveTransform(flat, matrix)[0], np.float32)
 
 
 def random_pose(rng: np.random.Generator, strength: float = 1.0) -> tuple[float, float, float]:

@@ -179,8 +179,8 @@ def render_plate(rng: np.random.Generator, text: str, kind: str) -> Image:
     _ornaments(rng, ink, kind)
     if rng.random() < 0.5:
         # Embossed characters throw a thin shadow.
-        shadow = cv2.warpAffine(ink, np.float32([[1, 0, rng.uniform(-2, 2)], [0, 1, 2]]), ink.shape[::-1])
-        plate = _blend(plate, (plate * 0.6).astype(np.uint8), shadow // 2)
+        shadow = cv2.warpAffine(ink, np.array([[1, 0, rng.uniform(-2, 2)], [0, 1, 2]], np.float32), ink.shape[::-1])
+        plate = _blend(plate, (plate * 0.6).astype(np.uint8), np.asarray(shadow // 2, np.uint8))
     plate = _blend(plate, _shade(rng, style.ink, 10), ink)
     if red is not None:
         plate = _blend(plate, _RED, red)

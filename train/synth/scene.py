@@ -129,7 +129,7 @@ def _pose(
     low, high = quad.min(axis=0), quad.max(axis=0)
     shift = np.maximum(8 - low, 0) - np.maximum(high - (width - 8, height - 8), 0)
     to_plate = np.array([[1, 0, plate[0] / 2 - mounted[0]], [0, 1, plate[1] / 2 - mounted[1]], [0, 0, 1]])
-    return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ matrix @ to_plate
+    return np.asarray(np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ matrix @ to_plate)
 
 
 def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray[np.float64]) -> Image:
@@ -146,7 +146,7 @@ def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray
         matrix = matrix @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
     warped = cv2.warpPerspective(car, matrix, PHOTO_SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = cv2.warpPerspective(alpha, matrix, PHOTO_SIZE, flags=cv2.INTER_LINEAR)
-    ground = cv2.GaussianBlur(cv2.warpAffine(mask, np.float32([[1, 0, 0], [0, 1, 26]]), PHOTO_SIZE), (0, 0), 16)
+    ground = cv2.GaussianBlur(cv2.warpAffine(mask, np.array([[1, 0, 0], [0, 1, 26]], np.float32), PHOTO_SIZE), (0, 0), 16)
     photo = effects.multiply(photo, (1 - ground.astype(np.float32) / 255 * 0.6))
     weight = cv2.merge((mask, mask, mask))
     behind = cv2.multiply(photo, cv2.bitwise_not(weight), scale=1 / 255)

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.base.errors import InputError, ModelError
 from train.arch import load_paddle
+from train.arch.border import Arrays
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -135,7 +136,7 @@ def _advice(kept: Mapping[str, Any], shapes: list[str], state: Mapping[str, Any]
     return "Check that it is PP-OCRv3's checkpoint for this task (det or rec)."
 
 
-def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
+def load_checkpoint(path: Path) -> Arrays:
     """Reads a PaddleOCR or kit `.pdparams` file.
 
     In a distillation checkpoint the student is taken and its prefix removed.

@@ -28,11 +28,11 @@ import yaml
 
 from edge.base.errors import HostError, InputError, ModelError
 from edge.base.paths import write_atomic
+from train.arch.border import Arrays
 
 SCHEMA = "plate-edge/checkpoint/1"
 LAST, BEST, BEST_FACTS = "last.ckpt", "best.pdparams", "best.json"
 _META = "meta"
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass

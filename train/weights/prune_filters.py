@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.base.errors import InputError, UsageError
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from train.arch.border import Arrays
 
 
 def prune_recognizer(values: Arrays, classes: int, ratio: float, least: int = 256) -> Arrays:

@@ -15,10 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edge.base.errors import HostError, ModelError
 from edge.base.paths import sha256_file
+from train.arch.border import Arrays
 from train.weights.assign import assign, build
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def onnx_file(task: str) -> Path:
     raise HostError(f"{PACKAGE} {VERSION} is installed without {FILES[task]}.", hint)
 
 
-def read_onnx(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_onnx(path: Path) -> tuple[Arrays, dict[str, str]]:
     """Reads the constants and the metadata of an ONNX file.
 
     Returns:

@@ -13,10 +13,10 @@ import numpy as np
 from edge.base.errors import InputError, ModelError, UsageError
 from edge.model.card import CARD_NAME
 from edge.model.dictionary import read_dictionary
+from train.arch.border import Arrays
 from train.recipes.recipe import Recipe, parse_recipe, read_document
 from train.weights.checkpoint import BEST, BEST_FACTS, LAST, load_state
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 QUANTISED = "_fake_quant"
 """A part of names that only quantised layers have."""
 
