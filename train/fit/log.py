@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.paths import write_atomic
-from train.fit.tensorboard import EventLog
+from train.arch import load_paddle
 
 COLUMNS = (
     "step", "rate", "loss", "shrink", "threshold", "binary", "seconds_a_step",
@@ -19,9 +19,14 @@ COLUMNS = (
 class RunLog:
     """Appends rows to a CSV and an event file, after dropping those that a resumed run will write again.
 
+    The event file of a killed run keeps them, and the next one's file tells TensorBoard to hide them.
+
     Args:
         path: The file.
         step: Steps done; later rows are of a run that was killed after its last checkpoint.
+
+    Raises:
+        HostError: tensorboardX is not installed.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -37,14 +42,23 @@ class RunLog:
         writer.writerows(kept)
         write_atomic(path, text.getvalue())
         self.path = path
-        self.events = EventLog(path.parent, step)
+        # A file is named after its second and this suffix; what a kill may lose is the last second's.
+        self.events = load_paddle("tensorboardX").SummaryWriter(
+            str(path.parent), purge_step=step + 1 if step else None, flush_secs=1, filename_suffix=f".{step:07d}"
+        )
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row; keys that are no column are left out."""
         with self.path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writerow({key: _short(value) for key, value in row.items()})
-        self.events.write(int(row["step"]), {key: row[key] for key in COLUMNS[1:] if key in row})
+        for key in COLUMNS[1:]:
+            if key in row:
+                self.events.add_scalar(key, row[key], int(row["step"]))
+
+    def close(self) -> None:
+        """Writes what is still waiting; a process that ends by an exception does so by itself."""
+        self.events.close()
 
 
 def _short(value: Any) -> Any:

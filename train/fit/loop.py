@@ -89,6 +89,8 @@ class Fit:
             self.report(row)
             if self.rank == 0 and (self.step % self.recipe.save_every == 0 or self.step == last):
                 self.save()
+        if log is not None:
+            log.close()
         return self.best
 
     def resume(self) -> None:

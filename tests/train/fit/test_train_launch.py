@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,42 +61,40 @@ def test_mixed_precision_without_a_gpu_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "needs a GPU" in done.stderr and not (tmp_path / "last.ckpt").exists()
 
 
-def parsed(record: bytes) -> tuple[int, dict[str, float]]:
-    """Reads an `Event` message by protobuf's own decoder, with a schema made here."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+def events_of(path: Path) -> Iterator[Any]:
+    """Yields the events of a file; TensorFlow's `record_writer.h`: length, checksum, data, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
 
-    file = descriptor_pb2.FileDescriptorProto(name="event.proto", package="t", syntax="proto3")
-    value, summary, event = (file.message_type.add(name=name) for name in ("Value", "Summary", "Event"))
-    kind = descriptor_pb2.FieldDescriptorProto
-    value.field.add(name="tag", number=1, type=kind.TYPE_STRING, label=1)
-    value.field.add(name="simple_value", number=2, type=kind.TYPE_FLOAT, label=1)
-    summary.field.add(name="value", number=1, type=kind.TYPE_MESSAGE, type_name=".t.Value", label=3)
-    event.field.add(name="wall_time", number=1, type=kind.TYPE_DOUBLE, label=1)
-    event.field.add(name="step", number=2, type=kind.TYPE_INT64, label=1)
-    event.field.add(name="file_version", number=3, type=kind.TYPE_STRING, label=1)
-    event.field.add(name="summary", number=5, type=kind.TYPE_MESSAGE, type_name=".t.Summary", label=1)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    made = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.Event"))()
-    made.ParseFromString(record)
-    return made.step, {item.tag: item.simple_value for item in made.summary.value} or {made.file_version: 0.0}
+    data, at = path.read_bytes(), 0
+    while at + 12 <= len(data) and (end := at + 16 + struct.unpack_from("<Q", data, at)[0]) <= len(data):
+        record = data[at + 12 : end - 4]
+        assert struct.unpack("<I", data[end - 4 : end])[0] == masked_crc32c(record)
+        yield Event.FromString(record)
+        at = end
 
 
-def test_event_log_is_tensorboards_and_holds_no_step_twice(tmp_path: Path) -> None:
+def test_event_files_show_no_step_twice(tmp_path: Path) -> None:
+    """As TensorBoard reads them: a start of a session hides what an earlier one wrote from its step on."""
     from train.fit.log import RunLog
-    from train.fit.tensorboard import masked_crc, read_records
 
-    # RFC 3720, B.4: 32 zeros have the CRC-32C 0x8a9136aa; masked as in TensorFlow's crc32c.h.
-    assert masked_crc(bytes(32)) == ((0x8A9136AA >> 15 | 0x8A9136AA << 17) + 0xA282EAD8) & 0xFFFFFFFF
     log = RunLog(tmp_path / "log.csv", 0)
-    for step in range(1, 301):
-        log.write({"step": step, "rate": 0.5, "loss": 1.0 / step, **({"accuracy": 0.25} if step == 300 else {})})
-    with (tmp_path / "events.out.tfevents.0000000000.plate-edge").open("ab") as stream:
+    for step in range(1, 31):
+        log.write({"step": step, "rate": 0.5, "loss": 1.0 / step, **({"accuracy": 0.25} if step == 20 else {})})
+    log.close()
+    (killed,) = tmp_path.glob("*tfevents*")
+    with killed.open("ab") as stream:
         stream.write(struct.pack("<Q", 40) + b"cut")
-    log = RunLog(tmp_path / "log.csv", 290)
-    log.write({"step": 291, "rate": 0.5, "loss": 7.0})
-    events = [parsed(data) for path in sorted(tmp_path.glob("*tfevents*")) for data in read_records(path.read_bytes())]
-    assert events[0] == (0, {"brain.Event:2": 0.0})
-    scalars = [(step, values) for step, values in events if step]
-    assert [step for step, _ in scalars] == list(range(1, 292))
-    assert scalars[3][1] == {"rate": 0.5, "loss": 0.25} and scalars[-1][1]["loss"] == 7.0
+    log = RunLog(tmp_path / "log.csv", 20)
+    log.write({"step": 21, "rate": 0.5, "loss": 7.0})
+    log.close()
+    shown: dict[str, dict[int, float]] = {}
+    for path in sorted(tmp_path.glob("*tfevents*")):
+        for event in events_of(path):
+            if event.session_log.status == event.session_log.START:
+                shown = {tag: {step: of for step, of in rows.items() if step < event.step} for tag, rows in shown.items()}
+            for value in event.summary.value:
+                assert event.step not in shown.setdefault(value.tag, {})
+                shown[value.tag][event.step] = value.simple_value
+    assert sorted(shown) == ["accuracy", "loss", "rate"] and shown["accuracy"] == {20: 0.25}
+    assert list(shown["loss"]) == list(range(1, 22)) and shown["loss"][4] == 0.25 and shown["loss"][21] == 7.0
