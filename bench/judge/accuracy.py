@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.record.result import Photo, Result
-from edge.plate.polygon import overlap
-from edge.plate.text import is_unread
-
-MIN_IOU = 0.5
+from edge.plate.metrics import EndToEndMetric, f_measure
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """End-to-end accuracy: a plate counts when its text is exact and its box overlaps by IoU >= 0.5.
+    """End-to-end accuracy, counted by `edge.plate.metrics.EndToEndMetric`.
 
     Attributes:
         right: Plates read right.
@@ -34,7 +31,7 @@ class Accuracy:
     @property
     def f_measure(self) -> float | None:
         """Harmonic mean of precision and recall; None without any plate."""
-        return 2 * self.right / (self.found + self.truth) if self.found + self.truth else None
+        return f_measure(self.right, self.found, self.truth) if self.found + self.truth else None
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,6 @@ def answers_of(result: Result, key: str) -> dict[int, list[dict[str, Any]]]:
 def accuracy(photos: Sequence[Photo], answers: Mapping[int, Sequence[Mapping[str, Any]]]) -> Accuracy | None:
     """Counts plates read right.
 
-    A plate whose text is not known (`edge.plate.text.is_unread`) is neither right nor wrong, nor is an answer there.
-
     Args:
         photos: With their ground truth.
         answers: Photo index to the plates read.
@@ -72,33 +67,14 @@ def accuracy(photos: Sequence[Photo], answers: Mapping[int, Sequence[Mapping[str
     Returns:
         The counts over the photos that have ground truth and an answer; None when there is none.
     """
-    right = found = truth = count = 0
+    metric = EndToEndMetric()
     wrong = []
     for index, photo in enumerate(photos):
         if photo.truth is None or index not in answers:
             continue
-        count += 1
-        wanted = [item for item in photo.truth if not is_unread(item["text"])]
-        unread = [item for item in photo.truth if is_unread(item["text"])]
-        open_plates = list(wanted)
-        hits = aside = 0
-        for plate in answers[index]:
-            match = next((item for item in open_plates if _same_plate(item, plate)), None)
-            if match is not None:
-                open_plates.remove(match)
-                hits += 1
-                continue
-            covered = next((item for item in unread if _same_place(item, plate)), None)
-            if covered is not None:
-                unread.remove(covered)
-                aside += 1
-        counted = len(answers[index]) - aside
-        right += hits
-        found += counted
-        truth += len(wanted)
-        if hits != len(wanted) or hits != counted:
+        if not metric.add(_boxes_and_texts(answers[index]), _boxes_and_texts(photo.truth)).exact:
             wrong.append(index)
-    return Accuracy(right, found, truth, count, tuple(wrong)) if count else None
+    return Accuracy(metric.hits, metric.found, metric.truth, metric.images, tuple(wrong)) if metric.images else None
 
 
 def agreement(
@@ -110,13 +86,8 @@ def agreement(
     return Agreement(len(both) - len(differing), len(both), differing) if both else None
 
 
-def _same_plate(truth: Mapping[str, Any], plate: Mapping[str, Any]) -> bool:
-    return bool(truth["text"] == plate.get("text")) and _same_place(truth, plate)
-
-
-def _same_place(truth: Mapping[str, Any], plate: Mapping[str, Any]) -> bool:
-    box = plate.get("box")
-    return isinstance(box, list) and len(box) == 4 and overlap(truth["box"], box) >= MIN_IOU
+def _boxes_and_texts(plates: Sequence[Mapping[str, Any]]) -> list[tuple[Any, str]]:
+    return [(plate.get("box") or (), str(plate["text"])) for plate in plates]
 
 
 def _texts(plates: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,12 @@ from edge.model.card import Model
 from edge.model.dictionary import read_dictionary
 from edge.ocr.detect import det_post
 from edge.ocr.recognise import rec_post
+from edge.plate.metrics import DetMetric, RecMetric
 from edge.plate.polygon import overlap
 
 Tensor = NDArray[np.float32]
 Quad = NDArray[np.float64]
 MASK = 0.3
-FOUND = 0.5
 _NUMPY = {"float32": "<f4", "int8": "i1", "int16": "<i2", "float16": "<f2"}
 
 
@@ -48,24 +48,31 @@ def texts(model: Model, outputs: Sequence[Tensor]) -> list[str]:
 
 def boxes(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> list[Quad | None]:
     """Returns for each photo the detector's box that covers the known plate best; None where no box touches it."""
-    config = settings(model.card)
     found: list[Quad | None] = []
-    for photo, output in zip(photos, outputs, strict=True):
-        height, width = photo.image.shape[:2]
-        candidates = det_post(output, width, height, config)
+    for candidates, photo in zip(_candidates(model, photos, outputs), photos, strict=True):
         best = max(candidates, key=lambda box: overlap(box, photo.box), default=None)
         found.append(best if best is not None and overlap(best, photo.box) > 0 else None)
     return found
 
 
+def _candidates(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> Iterator[list[Quad]]:
+    config = settings(model.card)
+    for photo, output in zip(photos, outputs, strict=True):
+        height, width = photo.image.shape[:2]
+        yield det_post(output, width, height, config)
+
+
 def share_right(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> float:
-    """Share of the known plates that are found (IoU of 0.5 or more) or read exactly."""
+    """Share of the known plates that are found (recall of `DetMetric`) or read exactly (accuracy of `RecMetric`)."""
     if model.card.task == "rec":
-        right = [text == photo.text for text, photo in zip(texts(model, outputs), photos, strict=True)]
-    else:
-        pairs = zip(boxes(model, photos, outputs), photos, strict=True)
-        right = [box is not None and overlap(box, photo.box) >= FOUND for box, photo in pairs]
-    return round(sum(right) / len(right), 4)
+        read = RecMetric()
+        for text, photo in zip(texts(model, outputs), photos, strict=True):
+            read.add(text, photo.text)
+        return round(read.result().accuracy, 4)
+    found = DetMetric()
+    for candidates, photo in zip(_candidates(model, photos, outputs), photos, strict=True):
+        found.add(candidates, [photo.box])
+    return round(found.result().recall, 4)
 
 
 def plate_likeness(

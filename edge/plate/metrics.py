@@ -2,12 +2,13 @@
 
 Each metric is fed photo by photo (or crop by crop) with `add` and asked for its figures with `result`; counts are kept
 rather than averages, so that parts of a data set can be added up. Polygons are compared as in `edge.plate.polygon`.
+Training, conversion, the trial run on a board and bench all count with these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from edge.plate.polygon import Polygon, intersection_areas, overlap
 from edge.plate.text import edit_distance, half_width, is_unread
@@ -85,9 +86,45 @@ class EndToEndFigures:
 Figures = DetFigures | RecFigures | EndToEndFigures
 
 
-def as_json(figures: Figures) -> dict[str, float | int]:
-    """Returns figures as a JSON object."""
-    return asdict(figures)
+@dataclass(frozen=True)
+class PhotoCounts:
+    """What `EndToEndMetric` counted in one photo: hits, texts found, legible texts that are there."""
+
+    hits: int
+    found: int
+    truth: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether every plate is read right and none is invented."""
+        return self.hits == self.found == self.truth
+
+
+def f_measure(hits: int, found: int, truth: int) -> float:
+    """Returns the harmonic mean of precision (hits / found) and recall (hits / truth); 0 when there is nothing."""
+    return _ratio(2 * hits, found + truth)
+
+
+def match_boxes(first: Sequence[Polygon], second: Sequence[Polygon], least: float) -> list[tuple[int, int, float]]:
+    """Pairs boxes one to one, the greatest overlap first; of equal overlaps the earlier boxes.
+
+    Args:
+        first: Polygons [n, 2].
+        second: Likewise.
+        least: Intersection over union from which two boxes may be a pair.
+
+    Returns:
+        For each pair its index in `first` and in `second`, and its overlap.
+    """
+    pairs = [(i, j, value) for i, a in enumerate(first) for j, b in enumerate(second) if (value := overlap(a, b)) >= least]
+    open_first, open_second = set(range(len(first))), set(range(len(second)))
+    matched = []
+    for i, j, value in sorted(pairs, key=lambda pair: -pair[2]):
+        if i in open_first and j in open_second:
+            open_first.remove(i)
+            open_second.remove(j)
+            matched.append((i, j, value))
+    return matched
 
 
 class DetMetric:
@@ -129,7 +166,7 @@ class DetMetric:
     def result(self) -> DetFigures:
         """Returns the figures of everything added so far."""
         precision, recall = _ratio(self.matched, self.found), _ratio(self.matched, self.truth)
-        hmean = _harmonic(precision, recall)
+        hmean = f_measure(self.matched, self.found, self.truth)
         return DetFigures(precision, recall, hmean, self.matched, self.found, self.truth, self.images)
 
 
@@ -157,9 +194,11 @@ class RecMetric:
 class EndToEndMetric:
     """Hits, precision, recall, F, character accuracy and edit distances as PaddleOCR's `tools/end2end` counts them.
 
-    Pairs with an intersection over union of at least 0.5 are matched, the greatest first. A matched pair is a hit when
-    its texts are equal (full-width forms count as their half-width ones). A text without a partner costs its whole
-    length in edit distance. What is matched to illegible text does not count at all.
+    Boxes are paired before texts are looked at (`match_boxes`, intersection over union of at least 0.5), so that of two
+    answers for one plate the better box counts, and the other as invented, whatever they say. A pair is a hit when its
+    texts are equal; full-width forms count as their half-width ones. No more is forgiven: labels come in normal form
+    (`edge.plate.text`), and a separator or a lower-case letter that a device answers is what its user gets. A text
+    without a partner costs its whole length in edit distance. What is paired with illegible text does not count at all.
 
     Args:
         threshold: Least overlap.
@@ -169,7 +208,7 @@ class EndToEndMetric:
         self.threshold = threshold
         self.hits = self.found = self.truth = self.images = self.characters = self.distance = 0
 
-    def add(self, found: Sequence[tuple[Polygon, str]], truth: Sequence[tuple[Polygon, str]]) -> int:
+    def add(self, found: Sequence[tuple[Polygon, str]], truth: Sequence[tuple[Polygon, str]]) -> PhotoCounts:
         """Counts one photo.
 
         Args:
@@ -177,44 +216,35 @@ class EndToEndMetric:
             truth: Likewise; a text that `is_unread` counts neither as right nor as wrong.
 
         Returns:
-            The photo's hits.
+            The photo's own counts.
         """
-        pairs = [
-            (value, i, j)
-            for i, (true_polygon, _) in enumerate(truth)
-            for j, (polygon, _) in enumerate(found)
-            if (value := overlap(true_polygon, polygon)) >= self.threshold
-        ]
-        open_truth, open_found = set(range(len(truth))), set(range(len(found)))
-        hits = 0
-        for _, i, j in sorted(pairs, key=lambda pair: -pair[0]):
-            if i not in open_truth or j not in open_found:
+        pairs = match_boxes([box for box, _ in truth], [box for box, _ in found], self.threshold)
+        partner = {i: j for i, j, _ in pairs}
+        hits = aside = legible = 0
+        for i, (_, text) in enumerate(truth):
+            if is_unread(text):
+                aside += i in partner
                 continue
-            open_truth.remove(i)
-            open_found.remove(j)
-            if is_unread(truth[i][1]):
-                continue
-            wanted, got = half_width(truth[i][1]), half_width(found[j][1])
-            hits += wanted == got
+            wanted = half_width(text)
+            got = half_width(found[partner[i]][1]) if i in partner else ""
+            legible += 1
+            hits += i in partner and wanted == got
             self.distance += edit_distance(wanted, got)
             self.characters += len(wanted)
-            self.truth += 1
-            self.found += 1
-        missed = [truth[i][1] for i in open_truth if not is_unread(truth[i][1])]
-        invented = [found[j][1] for j in open_found]
-        self.hits += hits
-        self.truth += len(missed)
-        self.found += len(invented)
-        self.characters += sum(map(len, missed))
-        self.distance += sum(map(len, missed)) + sum(map(len, invented))
+        paired = set(partner.values())
+        self.distance += sum(len(text) for j, (_, text) in enumerate(found) if j not in paired)
+        counts = PhotoCounts(hits, len(found) - aside, legible)
+        self.hits += counts.hits
+        self.found += counts.found
+        self.truth += counts.truth
         self.images += 1
-        return hits
+        return counts
 
     def result(self) -> EndToEndFigures:
         """Returns the figures of everything added so far."""
         precision, recall = _ratio(self.hits, self.found), _ratio(self.hits, self.truth)
         return EndToEndFigures(
-            fmeasure=_harmonic(precision, recall),
+            fmeasure=f_measure(self.hits, self.found, self.truth),
             precision=precision,
             recall=recall,
             character_accuracy=1 - self.distance / self.characters if self.characters else 0.0,
@@ -235,7 +265,3 @@ def _covered(box: Polygon, polygon: Polygon) -> float:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def _harmonic(a: float, b: float) -> float:
-    return 2 * a * b / (a + b) if a + b else 0.0

@@ -307,9 +307,9 @@ def e2e_figures(
         found = [(plate.box, plate.text) for plate in output.plates]
         for kind in kinds(sample):
             metrics.setdefault(kind, EndToEndMetric()).add(found, truth)
-        hits = metrics["all"].add(found, truth)
-        wanted = [plate.text for plate in sample.plates if not plate.unread]
-        if mistakes is not None and (hits < len(wanted) or len(found) > hits):
+        exact = metrics["all"].add(found, truth).exact
+        if mistakes is not None and not exact:
+            wanted = [plate.text for plate in sample.plates if not plate.unread]
             read = [{"text": plate.text, "score": round(plate.score, 4)} for plate in output.plates]
             mistakes.append({"image": str(sample.path), "truth": wanted, "read": read})
     return {kind: metric.result() for kind, metric in metrics.items()}

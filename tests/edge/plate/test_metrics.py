@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.plate.metrics import DetMetric, EndToEndMetric, RecMetric
+from edge.plate.metrics import DetMetric, EndToEndMetric, PhotoCounts, RecMetric
 from edge.plate.text import edit_distance, half_width
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
@@ -183,16 +183,16 @@ def test_end_to_end_equals_paddleocrs_tool(
 def test_end_to_end_of_nothing_and_of_misses() -> None:
     metric = EndToEndMetric()
     assert metric.result().fmeasure == 0
-    assert metric.add([], []) == 0
-    assert metric.add([], [(SQUARE, "皖A12345")]) == 0
+    assert metric.add([], []) == PhotoCounts(0, 0, 0)
+    assert metric.add([], [(SQUARE, "皖A12345")]) == PhotoCounts(0, 0, 1)
     figures = metric.result()
     assert (figures.truth, figures.found, figures.character_accuracy, figures.edit_distance_image) == (1, 0, 0.0, 3.5)
-    assert metric.add([(SQUARE, "皖A12345")], [(SQUARE, "皖A12345")]) == 1
+    assert metric.add([(SQUARE, "皖A12345")], [(SQUARE, "皖A12345")]).exact
     assert metric.result().precision == 1 and metric.result().recall == 0.5
 
 
 def test_end_to_end_matches_the_greatest_overlap_first() -> None:
     shifted = [[2, 0], [12, 0], [12, 10], [2, 10]]
     metric = EndToEndMetric()
-    assert metric.add([(shifted, "错"), (SQUARE, "皖A12345")], [(SQUARE, "皖A12345")]) == 1
+    assert metric.add([(shifted, "错"), (SQUARE, "皖A12345")], [(SQUARE, "皖A12345")]).hits == 1
     assert metric.result().found == 2
