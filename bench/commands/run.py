@@ -185,9 +185,9 @@ def _measure(
     device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool = False
 ) -> Result:
     """Measures one board, as the only one who writes into the folder."""
-    from bench.measure.folder import alone_in
+    from edge.base.alone import alone_in
 
-    with alone_in(out):
+    with alone_in(out, "edge bench run"):
         return _measure_alone(device, plan, out, options, knobs, fleet=fleet)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,8 +12,8 @@ from bench.plan.plan import Plan
 from bench.record.raw import RAW, SESSION_NAME, is_done, read_session
 from bench.record.result import RESULT_NAME
 from bench.report.write import REPORT_NAMES
+from edge.base.alone import alone_in
 from edge.base.errors import InputError, UsageError
-from edge.base.paths import locked
 
 
 def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, force: bool) -> Path:
@@ -62,7 +60,7 @@ def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, fo
             f"{out} holds a {'finished session' if same else 'session of another plan'}.",
             "Give another folder with --out, or --force to replace it.",
         )
-    with alone_in(out):
+    with alone_in(out, "edge bench run"):
         # Only what a session wrote; the user's own files beside it stay.
         shutil.rmtree(out / RAW, ignore_errors=True)
         _discard(out, SESSION_NAME, RESULT_NAME)
@@ -86,21 +84,3 @@ def _check_writable(folder: Path) -> None:
         raise InputError(
             f"Nothing can be written to {there.resolve()}: {error.strerror}.", "Name a folder for the result with --out."
         ) from error
-
-
-@contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """Keeps a second `bench run` out of a session's folder for the time of a `with` block.
-
-    Raises:
-        UsageError: One is measuring into it.
-    """
-
-    def refuse() -> None:
-        raise UsageError(
-            f"another `bench run` is measuring into {out}.",
-            "Wait until it has ended, or give another folder with --out.",
-        )
-
-    with locked(out / SESSION_NAME, refuse):
-        yield

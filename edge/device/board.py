@@ -7,7 +7,6 @@ The user's devices are in `devices.yml`, the inventory; `edge.device.inventory` 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import cache_dir, config_dir
+from edge.base.suggest import did_you_mean
 from edge.device.yaml_table import Table, read_yaml
 from edge.ocr.config import POWER_MODES
 
@@ -174,9 +174,9 @@ def load_profile(name: str) -> Board:
     """
     names = list_profiles()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"There is no board profile {name!r}.{guess}", f"Profiles: {', '.join(names)}.")
+        raise UsageError(
+            f"There is no board profile {name!r}.{did_you_mean(name, names)}", f"Profiles: {', '.join(names)}."
+        )
     path = BOARDS_DIR / f"{name}.yml"
     return parse_profile(name, read_yaml(path))
 
@@ -299,11 +299,10 @@ def find_device(name: str, inventory: Path | None = None) -> Device:
             f"{name!r} is a board profile, and {path} has no device of that name, so its address is not known.",
             f"Add it with its address: edge device add {name} --board {name} {address}",
         )
-    close = difflib.get_close_matches(name, [*devices, "local"], n=1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
+    known = [*devices, "local"]
     raise UsageError(
-        f"There is no device {name!r} in {path}.{guess}",
-        f"Devices: {', '.join([*devices, 'local'])}. "
+        f"There is no device {name!r} in {path}.{did_you_mean(name, known)}",
+        f"Devices: {', '.join(known)}. "
         f"Add one: edge device add {name} --board PROFILE --ssh USER@ADDRESS",
     )
 

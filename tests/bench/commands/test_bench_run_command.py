@@ -210,7 +210,7 @@ def test_broken_run_in_a_used_folder_leaves_no_report_of_the_run_before(
 
 @pytest.mark.parametrize("words", [(), ("--resume",), ("--force",)])
 def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ...]) -> None:
-    from edge.base.paths import locked
+    from edge.base.alone import alone_in
 
     assert command().exit_code == 0
     out = command.last()
@@ -219,9 +219,9 @@ def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ..
     if words != ("--force",):
         next((out / "raw").glob("*.jsonl")).rename(out / "raw" / "kept.jsonl")
     # Another process that measures there holds the lock; within one process a second handle is refused alike.
-    with locked(out / "session.json"):
+    with alone_in(out, "edge bench run"):
         answer = command("--out", str(out), *words)
-        assert isinstance(answer.exception, UsageError) and "another `bench run`" in answer.exception.message
+        assert isinstance(answer.exception, UsageError) and "runs `edge bench run`" in answer.exception.message
         assert sorted(path.read_bytes() for path in (out / "raw").iterdir()) == raw
     assert command("--out", str(out), *words).exit_code == 0
 
