@@ -1,18 +1,23 @@
 """Changes to the user's `devices.yml`: atomic, and with the comments and the order that a person gave it.
 
-The file is changed as text, one entry at a time, and the new text is read again before it is written: when it does
-not say exactly what was meant, nothing is written.
+The new text is read again before it is written: when it does not say exactly what was meant, nothing is written.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.resolver import Resolver, VersionedResolver
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.util import load_yaml_guess_indent
 
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import locked, write_atomic
@@ -54,10 +59,10 @@ def add_device(name: str, fields: Fields, *, inventory: Path | None = None, repl
                 f"{devices[name].where} already has a device {name!r} ({devices[name].address}).",
                 "Give another name, or replace it with --force.",
             )
-        entry = _entry(name, fields)
+        entry = _entry(fields)
         # An entry is checked by itself first, so that the message speaks of what was asked for, not of a line.
         alone = _alone(name, entry)
-        new = _insert(_cut(text, name) if name in devices else text, entry)
+        new = _insert(_cut(text, name) if name in devices else text, name, entry)
         _write(path, new, {**devices, name: alone})
     return load_inventory(path)[name]
 
@@ -78,89 +83,69 @@ def remove_device(name: str, *, inventory: Path | None = None) -> Device:
     return devices[name]
 
 
-def _alone(name: str, entry: str) -> Device:
+def _alone(name: str, entry: CommentedMap) -> Device:
     try:
-        return parse_inventory(parse_yaml(HEADER + entry, "the new device"))[name]
+        return parse_inventory(parse_yaml(_insert("", name, entry), "the new device"))[name]
     except InputError as error:
         raise InputError(re.sub(r"^the new device:\d+: ", "", error.message), error.hint) from error
 
 
-def _entry(name: str, fields: Fields) -> str:
-    lines = [f"  {_scalar(name)}:\n"]
+def _entry(fields: Fields) -> CommentedMap:
+    entry = CommentedMap()
     for key in FIELDS:
         value = fields.get(key)
         if isinstance(value, str) and value:
-            lines.append(f"    {key}: {_scalar(value)}\n")
+            entry[key] = _scalar(value)
         elif value:
-            lines.append(f"    {key}: [{', '.join(_scalar(item) for item in value)}]\n")
-    return "".join(lines)
+            entry[key] = CommentedSeq(_scalar(item) for item in value)
+            entry[key].fa.set_flow_style()
+    return entry
 
 
 def _scalar(text: str) -> str:
-    """Returns a text as YAML: bare where it reads back as that text, else in double quotes."""
-    if re.fullmatch(r"[\w~/][\w./@~+-]*(:[\w./@~+-]+)*", text) and yaml.safe_load(text) == text:
-        return text
-    return json.dumps(text, ensure_ascii=False)
+    """Returns a text so that whoever reads the file takes it for one: `"0123"`, `"null"`."""
+    plain = VersionedResolver().resolve(ScalarNode, text, (True, False)) == Resolver.DEFAULT_SCALAR_TAG
+    return text if plain else DoubleQuotedScalarString(text)
 
 
-def _insert(text: str, entry: str) -> str:
+class _Texts(VersionedResolver):
+    """Takes every scalar for a text, so that each is written again as it was read: 0123, 1_000, yes."""
+
+    @property
+    def versioned_resolver(self) -> dict[str, Any]:
+        return {}
+
+
+def _insert(text: str, name: str, entry: CommentedMap) -> str:
     """Returns the text with an entry after the last device."""
-    root = _mapping(text)
-    if root is None:
-        return text + ("\n" if text and not text.endswith("\n") else "") + HEADER + entry
-    devices = _value(root, "devices")
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    if devices is None:
-        return "".join(lines) + "devices:\n" + entry
-    if isinstance(devices, yaml.MappingNode) and devices.value and not devices.flow_style:
-        indent = " " * devices.value[0][0].start_mark.column
-        at = _last_line(devices) + 1
-        lines.insert(at, re.sub(r"^  ", indent, entry, flags=re.MULTILINE))
-        return "".join(lines)
-    if not (isinstance(devices, yaml.MappingNode) and devices.value):
-        key = next(key for key, value in root.value if value is devices)
-        line = key.start_mark.line
-        lines[line] = re.sub(r"(?<=:)\s*(\{\s*\}|null|~)?", "", lines[line].rstrip("\n"), count=1) + "\n"
-        lines.insert(line + 1, entry)
-        return "".join(lines)
-    raise InputError(
-        f"The devices are written in one line from line {devices.start_mark.line + 1} on.",
-        "Write one `key: value` a line there, then run the command again.",
-    )
+    writer = YAML()
+    writer.Resolver, writer.preserve_quotes, writer.width = _Texts, True, 1 << 16
+    document = writer.load(text)
+    if document is None:  # Nothing, or comments only.
+        document = writer.load(f"{text}\n{HEADER}".lstrip("\n"))
+    devices = document.get("devices")
+    if not (isinstance(devices, CommentedMap) and devices):
+        devices = document["devices"] = CommentedMap()
+    _, sequence, offset = load_yaml_guess_indent(text)
+    writer.indent(devices.lc.col - document.lc.col if devices else 2, sequence or 2, offset or 0)
+    devices[_scalar(name)] = entry
+    stream = io.StringIO()
+    writer.dump(document, stream)
+    return stream.getvalue()
 
 
 def _cut(text: str, name: str) -> str:
-    """Returns the text without one device; comments above it stay."""
-    root = _mapping(text)
-    devices = _value(root, "devices") if root is not None else None
-    assert isinstance(devices, yaml.MappingNode)
-    if devices.flow_style:
-        raise InputError("The devices are written in one line.", f"Remove {name!r} there by hand.")
+    """Returns the text without one device; comments above and below it stay."""
+    first, column = YAML().load(text)["devices"].lc.key(name)
     lines = text.splitlines(keepends=True)
-    for key, value in devices.value:
-        if key.value == name:
-            del lines[key.start_mark.line : max(_last_line(value), key.start_mark.line) + 1]
-    return "".join(lines)
-
-
-def _mapping(text: str) -> yaml.MappingNode | None:
-    node = yaml.compose(text, Loader=yaml.SafeLoader) if text else None
-    return node if isinstance(node, yaml.MappingNode) else None
-
-
-def _value(mapping: yaml.MappingNode, key: str) -> yaml.Node | None:
-    return next((value for name, value in mapping.value if name.value == key), None)
-
-
-def _last_line(node: yaml.Node) -> int:
-    """Returns the last line (from 0) with content of a node; a block mapping's own end lies after the comments."""
-    if isinstance(node, yaml.MappingNode) and node.value and not node.flow_style:
-        return max(_last_line(part) for pair in node.value for part in pair)
-    if isinstance(node, yaml.SequenceNode) and node.value and not node.flow_style:
-        return max(_last_line(part) for part in node.value)
-    return int(node.end_mark.line)
+    end = first + 1
+    for number in range(end, len(lines)):
+        begin = lines[number].lstrip()
+        if begin and not begin.startswith("#"):
+            if len(lines[number]) - len(begin) <= column:
+                break
+            end = number + 1
+    return "".join(lines[:first] + lines[end:])
 
 
 def _write(path: Path, text: str, meant: dict[str, Device]) -> None:

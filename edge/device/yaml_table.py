@@ -1,18 +1,23 @@
 """YAML files written by people: read with the line of every value, so that an error can point at it.
 
-`yaml.safe_load` forgets where a value stood and quietly keeps the last of two equal keys; both cost people time.
+A plain loader forgets where a value stood and makes numbers of texts: the serial number 0123 would lose its zero.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML, nodes
+from ruamel.yaml.composer import MaxDepthExceededError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from edge.base.errors import InputError
+from edge.base.suggest import did_you_mean
+
+DEEPEST = 20
+"""Levels at most; the scanner's time grows with their square, so that a file of brackets would take minutes."""
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Table:
 
     where: str
     line: int
-    entries: dict[str, yaml.Node]
+    entries: dict[str, nodes.Node]
     lines: dict[str, int]
     known: list[str] = field(default_factory=list)
 
@@ -45,7 +50,7 @@ class Table:
         if key not in self.known:
             self.known.append(key)
 
-    def _node(self, key: str) -> yaml.Node:
+    def _node(self, key: str) -> nodes.Node:
         self._know(key)
         if key not in self.entries:
             raise self.error(None, f"{key!r} is missing.")
@@ -60,7 +65,7 @@ class Table:
         if default is not None and key not in self:
             return default
         node = self._node(key)
-        if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not str(node.value).strip():
+        if not isinstance(node, nodes.ScalarNode) or _is_null(node) or not str(node.value).strip():
             raise self.error(key, f"{key!r} must be a text.")
         return str(node.value)
 
@@ -82,7 +87,9 @@ class Table:
         value = self.text(key, default)
         names = list(options)
         if value not in names:
-            raise self.error(key, f"{key!r} is {value!r}{_nearest(value, names)}.", f"One of: {', '.join(names)}.")
+            raise self.error(
+                key, f"{key!r} is {value!r}.{did_you_mean(value, names)}", f"One of: {', '.join(names)}."
+            )
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -90,11 +97,11 @@ class Table:
         if key not in self:
             return ()
         node = self._node(key)
-        if not isinstance(node, yaml.SequenceNode):
+        if not isinstance(node, nodes.SequenceNode):
             raise self.error(key, f"{key!r} must be a list such as [a, b].")
         values = []
         for item in node.value:
-            if not isinstance(item, yaml.ScalarNode):
+            if not isinstance(item, nodes.ScalarNode):
                 raise InputError(f"{self.where}:{item.start_mark.line + 1}: {key!r} must hold plain texts.")
             values.append(str(item.value))
         return tuple(values)
@@ -106,7 +113,7 @@ class Table:
     def tables(self, key: str) -> list[Table]:
         """Returns a list of mappings."""
         node = self._node(key)
-        if not isinstance(node, yaml.SequenceNode):
+        if not isinstance(node, nodes.SequenceNode):
             raise self.error(key, f"{key!r} must be a list.")
         return [_table(item, self.where, f"every item of {key!r}") for item in node.value]
 
@@ -124,7 +131,7 @@ class Table:
         for key in self.entries:
             if key not in self.known:
                 raise self.error(
-                    key, f"unknown key {key!r}{_nearest(key, self.known)}.", f"Known keys: {', '.join(self.known)}."
+                    key, f"unknown key {key!r}.{did_you_mean(key, self.known)}", f"Known keys: {', '.join(self.known)}."
                 )
 
 
@@ -144,33 +151,35 @@ def parse_yaml(text: str, where: str) -> Table:
     Raises:
         InputError: With file and line: malformed YAML, a key given twice, not a mapping.
     """
+    reader = YAML()
+    reader.max_depth = DEEPEST
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
+        node = reader.compose(text)
+    except MaxDepthExceededError as error:
+        raise InputError(f"{where}:{error.problem_mark.line + 1}: malformed YAML: it is nested too deeply.") from error
+    except MarkedYAMLError as error:
         # A bracket that is never closed is noticed at the end of the file; where it was opened is what helps.
         opened = error.context is not None and error.context.startswith("while parsing a flow")
         mark = error.context_mark if opened else error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise InputError(f"{where}:{line}: malformed YAML: {error.problem or error.context}.") from error
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise InputError(f"{where}: malformed YAML: {error}.") from error
-    except RecursionError as error:
-        raise InputError(f"{where}: malformed YAML: it is nested too deeply.") from error
     if node is None:
         return Table(where, 1, {}, {})
     return _table(node, where, "the file")
 
 
-def _table(node: yaml.Node, where: str, what: str) -> Table:
+def _table(node: nodes.Node, where: str, what: str) -> Table:
     line = node.start_mark.line + 1
     if _is_null(node):
         return Table(where, line, {}, {})
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, nodes.MappingNode):
         raise InputError(f"{where}:{line}: {what} must be a list of `key: value` lines.")
     table = Table(where, line, {}, {})
     for key_node, value in node.value:
         key_line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
+        if not isinstance(key_node, nodes.ScalarNode):
             raise InputError(f"{where}:{key_line}: a key must be a plain text.")
         key = str(key_node.value)
         if key in table.entries:
@@ -180,10 +189,5 @@ def _table(node: yaml.Node, where: str, what: str) -> Table:
     return table
 
 
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-def _nearest(value: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(value, list(names), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def _is_null(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.ScalarNode) and node.tag == "tag:yaml.org,2002:null"

@@ -60,9 +60,9 @@ def test_rk3399_is_not_given_slow_cores() -> None:
     [
         ("threads: 2", "threads: 3", 8, "only 2 cores of the fastest kind"),
         ("threads: 2", "threads: two", 8, "whole number"),
-        ("power_mode: high", "power_mode: hihg", 9, "did you mean 'high'"),
+        ("power_mode: high", "power_mode: hihg", 9, "Did you mean 'high'"),
         ("soc: chip", "sok: chip", 1, "'soc' is missing"),
-        ("soc: chip", "soc: chip\nsystm: x", 3, "did you mean 'system'"),
+        ("soc: chip", "soc: chip\nsystm: x", 3, "Did you mean 'system'"),
         ("system: linux", "system: linux\nsystem: linux", 4, "given twice"),
         ("count: 2", "count: 0", 6, "within 1..256"),
         ("root: ~/plate-edge", "root: [a", 11, "malformed YAML"),

@@ -102,10 +102,22 @@ def test_adds_to_any_sound_file(tmp_path: Path, own_cache: Path, text: str) -> N
 
 def test_file_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path, own_cache: Path) -> None:
     path = tmp_path / "devices.yml"
-    text = "{schema: plate-edge/devices/1, devices: {gate: {board: rpi4, ssh: h}}}\n"
+    path.write_text("{schema: plate-edge/devices/1, devices: {gate: {board: rpi4, ssh: h}}}\n")
+    add_device("new", {"board": "rpi4", "ssh": "h"}, inventory=path)
+    text = path.read_text()
+    with pytest.raises(InputError, match="cannot change safely"):
+        remove_device("new", inventory=path)
+    assert path.read_text() == text and list(load_inventory(path)) == ["gate", "new"]
+
+
+def test_indentation_and_texts_that_look_like_numbers_stay(tmp_path: Path, own_cache: Path) -> None:
+    path = tmp_path / "devices.yml"
+    text = BY_HAND.replace("[lab, outside]", "\n      - lab\n      # of them\n      - 1_000").replace("groups: ", "groups:")
     path.write_text(text)
-    with pytest.raises(InputError, match="one line"):
-        add_device("new", {"board": "rpi4", "ssh": "h"}, inventory=path)
+    entry = {"board": "android-arm64", "adb": "0012", "groups": ["null", "粤"]}
+    assert add_device("123", entry, inventory=path).serial == "0012"
+    assert path.read_text().startswith(text) and '  "123":' in path.read_text()
+    remove_device("123", inventory=path)
     assert path.read_text() == text
 
 
@@ -131,7 +143,7 @@ def test_many_at_once_are_all_kept(inventory: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("board: rk3588", "board: rk3586", 7, "did you mean 'rk3588'"),
+        ("board: rk3588", "board: rk3586", 7, "Did you mean 'rk3588'"),
         ("ssh: pi@10.0.0.7", "ssh: pi@10.0.0.7 22", 8, "not an ssh address"),
         ("    ssh: pi@10.0.0.7   # static lease\n", "", 7, "no address"),
         ("adb: 0123456789", "adb: 0123456789\n    ssh: h", 13, "both 'ssh' and 'adb'"),
@@ -139,7 +151,7 @@ def test_many_at_once_are_all_kept(inventory: Path) -> None:
         ("adb: 0123456789", "adb: 1\n    key: x", 14, "belongs to ssh"),
         ("groups: [lab, outside]", "jump: a@b, c d", 9, "not an ssh address"),
         ("groups: [lab, outside]", "groups: lab", 9, "must be a list"),
-        ("groups: [lab, outside]", "group: [lab]", 9, "did you mean 'groups'"),
+        ("groups: [lab, outside]", "group: [lab]", 9, "Did you mean 'groups'"),
         ("  phone:", "  gate:", 11, "given twice (first on line 6)"),
         ("  phone:", "  my phone:", 11, "cannot be a device"),
         ("  phone:", "  a,b:", 11, "cannot be a device"),
