@@ -18,10 +18,8 @@ from edge.base.errors import InputError, ModelError
 from edge.base.paths import sha256_file
 from edge.model.card import Charset, Model, new_folder, save_model
 from edge.model.dictionary import read_dictionary
-from edge.plate.grammar import SYMBOLS
+from edge.plate.country import load_country
 
-# The separator stays: a published recogniser that may not read it reads something else in its place.
-PLATE_CHARSET = SYMBOLS + "·"
 _PATH = ("softmax", "scale", "elementwise_add", "assign", "cast", "mul", "matmul", "matmul_v2", "fc")
 
 
@@ -31,7 +29,10 @@ def wanted_characters(charset: str) -> list[str]:
     Raises:
         InputError: Neither.
     """
-    return list(PLATE_CHARSET) if charset == "plate" else read_dictionary(Path(charset))
+    if charset != "plate":
+        return read_dictionary(Path(charset))
+    # The separator stays: a published recogniser that may not read it reads something else in its place.
+    return [*load_country().symbols, "·"]
 
 
 def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool = False) -> Model:

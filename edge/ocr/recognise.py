@@ -11,6 +11,8 @@ import numpy.typing as npt
 from edge.base.errors import ModelError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor, to_tensor
+from edge.plate.country import load_country
+from edge.plate.grammar import Grammar, PlateDecoder
 
 BLANK = 0
 
@@ -72,13 +74,16 @@ def keep_text(text: str, score: float, config: PipelineConfig) -> bool:
     return not config.text_lengths or len(text) in config.text_lengths
 
 
-def rec_post(probabilities: Tensor, characters: Sequence[str], config: PipelineConfig) -> tuple[str, float]:
+def rec_post(
+    probabilities: Tensor, characters: Sequence[str], config: PipelineConfig, grammar: Grammar | None = None
+) -> tuple[str, float]:
     """Decodes the recogniser's output to a stripped text and its score; `keep_text` is asked separately.
 
     Args:
         probabilities: float32 [1, T, classes] or [T, classes], softmax applied.
         characters: Of classes 1, 2, ...
         config: Uses `decode` and `text_strip`.
+        grammar: Of the plates, for `decode = plate`; None for that of the kit's own country.
 
     Raises:
         ModelError: Another number of classes than the dictionary has, or NaN.
@@ -92,8 +97,7 @@ def rec_post(probabilities: Tensor, characters: Sequence[str], config: PipelineC
     if not np.isfinite(matrix.sum(dtype=np.float64)):
         raise ModelError("The recogniser's output is not finite.", "Convert the model again, or take its fp32 form.")
     if config.decode == "plate":
-        from edge.plate.grammar import PlateDecoder
-
-        return PlateDecoder.of(tuple(characters), config.text_strip).decode(matrix)
+        grammar = grammar or load_country().grammar
+        return PlateDecoder.of(grammar, tuple(characters), config.text_strip).decode(matrix)
     text, score = ctc_greedy(matrix, characters)
     return strip_text(text, config.text_strip), score

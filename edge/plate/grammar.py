@@ -1,19 +1,18 @@
-"""The grammar of Chinese plates (GA 36), and a CTC prefix beam search that can only read valid plates.
+"""The grammar of a country's plates, and a CTC prefix beam search that can only read valid plates.
 
 This text is the specification; `cpp/` follows it and gives the same text and score on the same probabilities.
 
-**Grammar.** A plate is one of `TEMPLATES`, a string of classes and literal characters: `P` province, `L` letter of
-the issuing office, `S` serial letter or digit, `D` digit, `N` letter of a new-energy plate. I and O are in none of
-them (they would be taken for 1 and 0). The letters of new-energy plates are D and F, and the ones in reserve that are
-issued by now: A B C D E for battery, F G H J K for other drives. At most `SERIAL_LETTERS` of a plate's `S` are
-letters.
+**Grammar.** A plate is one of the templates of its country: a string of classes and literal characters, one for each
+character of the plate. A class is a letter for which any of several characters may stand; at most `serial_letters` of
+a plate's characters of class `S` are no digits. `edge.plate.country` reads a grammar from a country's `plate.yml`,
+a model's card and a bundle hold it as the lines of a `grammar.txt` (docs/formats/bundle.md).
 
-**Symbols.** `SYMBOLS` numbers the characters of the grammar 0, 1, ... A class i >= 1 of the recogniser, with
-character c, belongs to
+**Symbols.** The characters of the grammar are numbered 0, 1, ... in the order of `symbols`. A class i >= 1 of the
+recogniser, with character c, belongs to
   1. the blank, when c is in the strip set (`text_strip`: removing a separator afterwards and taking it for a blank
      gives the same texts),
-  2. else the symbol `fold(c)`: `a..z` count as `A..Z`, then `O` as `0` and `I` as `1`; nothing, when that is no
-     symbol.
+  2. else the symbol `folded(c)`: `a..z` count as `A..Z`, then what `fold` maps as what it is mapped to (`O` as `0` on
+     Chinese plates); nothing, when that is no symbol.
 With p the recogniser's float32 probabilities converted to float64, q[t][s] is the sum of p[t][i] over the classes of
 symbol s, and b[t] is p[t][0] plus that over the classes of the blank; sums run in ascending order of i. What belongs
 to nothing is left out; q is not normalised again.
@@ -35,64 +34,31 @@ plate: empty text, score 0.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-DIGITS = "0123456789"
-CLASSES = {"P": PROVINCES, "L": LETTERS, "S": LETTERS + DIGITS, "D": DIGITS, "N": "ABCDEFGHJK"}
-ENDINGS = "警学挂试超领港澳使"
-SYMBOLS = LETTERS + DIGITS + PROVINCES + ENDINGS
+from edge.base.errors import InputError, ModelError
 
-TEMPLATES: dict[str, str] = {
-    "ordinary": "PLSSSSS",
-    "green-small": "PLNSDDDD",
-    "green-large": "PLDDDDDN",
-    "police": "PLSSSS警",
-    "learner": "PLSSSS学",
-    "trailer": "PLSSSS挂",
-    "trial": "PLSSSS试",
-    "oversize": "PLSSSS超",
-    "consulate": "PLSSSS领",
-    "hong-kong": "粤ZSSSS港",
-    "macau": "粤ZSSSS澳",
-    "embassy": "DDDDDD使",
-    "embassy-2007": "使DDDDDD",
-}
-
-SERIAL_LETTERS = 2
 BEAM = 16
 BRANCHES = 6
 FLOOR = 1e-6
+LONGEST = 16
+"""Characters of a template; the program on a board holds a prefix in as many bytes."""
+MOST_SYMBOLS = 254
+FORMAT = "plate-edge/grammar/1"
+"""First line of a `grammar.txt`."""
+SERIAL = "S"
+DIGITS = "0123456789"
+
+_SINGLE = ("country", "symbols", "serial_letters")
+_PAGE = "docs/formats/bundle.md describes a grammar."
 
 Prefix = tuple[int, ...]
-
-
-def plate_kind(text: str) -> str | None:
-    """Returns the name of the template that a text follows (the first of several), None when it is no plate."""
-    for name, template in TEMPLATES.items():
-        if len(text) != len(template):
-            continue
-        pairs = list(zip(text, template, strict=True))
-        letters = sum(mark == "S" and c in LETTERS for c, mark in pairs)
-        if letters <= SERIAL_LETTERS and all(c in _allowed(mark) for c, mark in pairs):
-            return name
-    return None
-
-
-def fold(character: str) -> str:
-    """Returns the character of the grammar for which a recogniser's character counts; may be none of `SYMBOLS`."""
-    if "a" <= character <= "z":
-        character = character.upper()
-    return {"O": "0", "I": "1"}.get(character, character)
-
-
-def _allowed(mark: str) -> str:
-    return CLASSES.get(mark, mark)
 
 
 @dataclass(frozen=True)
@@ -108,54 +74,202 @@ class State:
     complete: bool
 
 
-@lru_cache(maxsize=1)
-def automaton() -> tuple[State, ...]:
-    """Builds the deterministic automaton of `TEMPLATES`; state 0 is the empty prefix."""
-    templates = tuple(TEMPLATES.values())
-    # A state is a length and the templates that still fit, each with the letters its serial has so far.
-    keys: list[tuple[int, tuple[tuple[int, int], ...]]] = [(0, tuple((i, 0) for i in range(len(templates))))]
-    states: list[State] = []
-    while len(states) < len(keys):
-        length, alive = keys[len(states)]
-        following: dict[int, int] = {}
-        for symbol, character in enumerate(SYMBOLS):
-            left = tuple(
-                (i, letters + more)
-                for i, letters in alive
-                if len(templates[i]) > length and character in _allowed(mark := templates[i][length])
-                if (more := int(mark == "S" and character in LETTERS)) + letters <= SERIAL_LETTERS
-            )
-            if left:
-                key = (length + 1, left)
-                if key not in keys:
-                    keys.append(key)
-                following[symbol] = keys.index(key)
-        states.append(State(following, any(len(templates[i]) == length for i, _ in alive)))
-    return tuple(states)
+@dataclass(frozen=True, eq=False)
+class Grammar:
+    """What may stand on a country's plates; see the module's text.
+
+    Attributes:
+        country: Its code.
+        symbols: All characters.
+        classes: Letter of a template to the characters that it stands for.
+        templates: Each once.
+        serial_letters: At most so many characters of class `S` are no digits.
+        fold: Character to the symbol for which it counts.
+    """
+
+    country: str
+    symbols: str
+    classes: Mapping[str, str]
+    templates: tuple[str, ...]
+    serial_letters: int
+    fold: Mapping[str, str]
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of characters that plates have, ascending."""
+        return tuple(sorted({len(template) for template in self.templates}))
+
+    def allowed(self, mark: str) -> str:
+        """Returns the characters that a template's character stands for."""
+        return self.classes.get(mark, mark)
+
+    def follows(self, text: str, template: str) -> bool:
+        """Says whether a text is a plate of that template."""
+        if len(text) != len(template) or not all(c in self.allowed(mark) for c, mark in zip(text, template, strict=True)):
+            return False
+        letters = sum(mark == SERIAL and c not in DIGITS for c, mark in zip(text, template, strict=True))
+        return letters <= self.serial_letters
+
+    def is_plate(self, text: str) -> bool:
+        """Says whether a text is a plate."""
+        return any(self.follows(text, template) for template in self.templates)
+
+    def folded(self, character: str) -> str:
+        """Returns the character for which a recogniser's character counts; it may be no symbol."""
+        if "a" <= character <= "z":
+            character = character.upper()
+        return self.fold.get(character, character)
+
+    def check(self) -> None:
+        """Checks it against itself.
+
+        Raises:
+            InputError: Says which part contradicts which.
+        """
+        if problem := self._problem():
+            raise InputError(f"{problem}.", _PAGE)
+
+    def _problem(self) -> str:
+        odd = [c for c in self.symbols if c.isspace() or "a" <= c <= "z" or self.symbols.count(c) > 1]
+        if odd or not 1 <= len(self.symbols) <= MOST_SYMBOLS:
+            named = f"; {odd[0]!r} is none, or there twice" if odd else ""
+            return f"symbols must be 1 to {MOST_SYMBOLS} characters, each once, no blanks and no a to z{named}"
+        for name, characters in self.classes.items():
+            lost = [c for c in characters if c not in self.symbols]
+            if lost or not characters or name.isspace():
+                return f"class {name!r} must stand for some of the symbols" + (f", and {lost[0]!r} is none" if lost else "")
+        for character, symbol in self.fold.items():
+            if len(symbol) != 1 or symbol not in self.symbols or character in self.symbols or character.isspace():
+                return f"fold {character!r} to {symbol!r} must lead from a character that is no symbol to one that is"
+        if not self.templates or len(set(self.templates)) < len(self.templates):
+            return "there must be templates, each once"
+        for template in self.templates:
+            lost = [mark for mark in template if mark not in self.classes and mark not in self.symbols]
+            if lost:
+                known = " ".join(self.classes)
+                return f"template {template!r}: {lost[0]!r} is neither a class ({known}) nor one of the symbols"
+            if not 1 <= len(template) <= LONGEST:
+                return f"template {template!r} must have 1 to {LONGEST} characters"
+        return "serial_letters must not be negative" if self.serial_letters < 0 else ""
+
+    def check_dictionary(self, characters: Sequence[str], where: str) -> None:
+        """Checks that a recogniser can read every template.
+
+        Args:
+            characters: Of its classes 1, 2, ...
+            where: Its name.
+
+        Raises:
+            ModelError: Names the first template of which it lacks a character.
+        """
+        known = {self.folded(character) for character in characters}
+        for template in self.templates:
+            for mark in template:
+                if known.isdisjoint(self.allowed(mark)):
+                    lacks = f"all characters of class {mark}" if mark in self.classes else repr(mark)
+                    raise ModelError(
+                        f"the dictionary of {where} lacks {lacks}, so that plates {template!r} can never be read.",
+                        f"Train it with all symbols of {self.country}, or take the kind out of the country's plate.yml.",
+                    )
+
+    def lines(self) -> tuple[str, ...]:
+        """Returns the lines of its `grammar.txt`."""
+        return (
+            FORMAT,
+            f"country {self.country}",
+            f"symbols {self.symbols}",
+            *(f"class {name} {characters}" for name, characters in self.classes.items()),
+            f"serial_letters {self.serial_letters}",
+            *(f"fold {character} {symbol}" for character, symbol in self.fold.items()),
+            *(f"template {template}" for template in self.templates),
+        )
+
+    @cached_property
+    def automaton(self) -> tuple[State, ...]:
+        """The deterministic automaton of the templates; state 0 is the empty prefix."""
+        templates = self.templates
+        # A state is a length and the templates that still fit, each with the letters its serial has so far.
+        keys: list[tuple[int, tuple[tuple[int, int], ...]]] = [(0, tuple((i, 0) for i in range(len(templates))))]
+        states: list[State] = []
+        while len(states) < len(keys):
+            length, alive = keys[len(states)]
+            following: dict[int, int] = {}
+            for symbol, character in enumerate(self.symbols):
+                left = tuple(
+                    (i, letters + more)
+                    for i, letters in alive
+                    if len(templates[i]) > length and character in self.allowed(mark := templates[i][length])
+                    if (more := int(mark == SERIAL and character not in DIGITS)) + letters <= self.serial_letters
+                )
+                if left:
+                    key = (length + 1, left)
+                    if key not in keys:
+                        keys.append(key)
+                    following[symbol] = keys.index(key)
+            states.append(State(following, any(len(templates[i]) == length for i, _ in alive)))
+        return tuple(states)
+
+
+@lru_cache(maxsize=32)
+def parse_grammar(text: str, where: str) -> Grammar:
+    """Reads the text of a `grammar.txt`.
+
+    Raises:
+        InputError: With `where` and the line: another format, an unknown or repeated key, a missing value; or a grammar
+            that contradicts itself.
+    """
+    lines = text.split("\n")
+    if lines[0].strip() != FORMAT:
+        raise InputError(f"{where}: its first line is {lines[0][:40]!r}, not {FORMAT!r}.", _PAGE)
+    single: dict[str, str] = {}
+    pairs: dict[str, dict[str, str]] = {"class": {}, "fold": {}}
+    templates: list[str] = []
+    for number, line in enumerate(lines[1:], 2):
+        key, *values = line.rstrip("\r").split(" ")
+        if key in pairs and len(values) == 2 and len(values[0]) == 1 and values[0] not in pairs[key]:
+            pairs[key][values[0]] = values[1]
+        elif key == "template" and len(values) == 1:
+            templates.append(values[0])
+        elif key in _SINGLE and key not in single and len(values) == 1:
+            single[key] = values[0]
+        elif key or values:
+            raise InputError(f"{where}, line {number}: {line[:40]!r} is not known there, or there twice.", _PAGE)
+    missing = [key for key in _SINGLE if key not in single]
+    if missing or not re.fullmatch("[0-9]{1,3}", single["serial_letters"]):
+        raise InputError(f"{where}: {missing[0] if missing else 'serial_letters'} is missing, or no number.", _PAGE)
+    letters = int(single["serial_letters"])
+    grammar = Grammar(single["country"], single["symbols"], pairs["class"], tuple(templates), letters, pairs["fold"])
+    try:
+        grammar.check()
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", error.hint) from error
+    return grammar
 
 
 class PlateDecoder:
     """Decodes a recogniser's output to the likeliest valid plate; see the module's text.
 
     Args:
+        grammar: Of its country.
         characters: Of classes 1, 2, ...
         strip: Characters that count as blanks.
     """
 
-    def __init__(self, characters: tuple[str, ...], strip: str) -> None:
+    def __init__(self, grammar: Grammar, characters: tuple[str, ...], strip: str) -> None:
+        self._grammar = grammar
         self._blanks = [0]
-        self._classes: list[list[int]] = [[] for _ in SYMBOLS]
+        self._classes: list[list[int]] = [[] for _ in grammar.symbols]
         for number, character in enumerate(characters, 1):
             if character in strip:
                 self._blanks.append(number)
-            elif len(character) == 1 and fold(character) in SYMBOLS:
-                self._classes[SYMBOLS.index(fold(character))].append(number)
+            elif len(character) == 1 and (symbol := grammar.symbols.find(grammar.folded(character))) >= 0:
+                self._classes[symbol].append(number)
 
     @staticmethod
     @lru_cache(maxsize=8)
-    def of(characters: tuple[str, ...], strip: str) -> PlateDecoder:
-        """Returns a decoder, made once for each dictionary and strip set."""
-        return PlateDecoder(characters, strip)
+    def of(grammar: Grammar, characters: tuple[str, ...], strip: str) -> PlateDecoder:
+        """Returns a decoder, made once for each grammar, dictionary and strip set."""
+        return PlateDecoder(grammar, characters, strip)
 
     def decode(self, probabilities: npt.NDArray[np.float32]) -> tuple[str, float]:
         """Finds the likeliest valid plate.
@@ -168,11 +282,10 @@ class PlateDecoder:
         """
         blank = _sum_columns(probabilities, self._blanks)
         symbols = np.stack([_sum_columns(probabilities, classes) for classes in self._classes], axis=1)
-        beam = _search(blank.tolist(), symbols)
-        states = automaton()
-        for prefix, (state, ended, open_) in beam:
+        states = self._grammar.automaton
+        for prefix, (state, ended, open_) in _search(states, blank.tolist(), symbols):
             if states[state].complete:
-                return "".join(SYMBOLS[s] for s in prefix), float((ended + open_) ** (1 / len(prefix)))
+                return "".join(self._grammar.symbols[s] for s in prefix), float((ended + open_) ** (1 / len(prefix)))
         return "", 0.0
 
 
@@ -184,9 +297,8 @@ def _sum_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> npt.NDA
 
 
 def _search(
-    blank: list[float], symbols: npt.NDArray[np.float64]
+    states: Sequence[State], blank: list[float], symbols: npt.NDArray[np.float64]
 ) -> list[tuple[Prefix, tuple[int, float, float]]]:
-    states = automaton()
     order = np.argsort(-symbols, axis=1, kind="stable")
     likely = [row[symbols[t, row] >= FLOOR].tolist() for t, row in enumerate(order)]
     # Prefix to (state, probability ending with a blank, probability ending with its last symbol).

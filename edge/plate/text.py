@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from edge.plate.grammar import PROVINCES
+from edge.plate.country import load_country
 
 ILLEGIBLE = "###"
 """Marks text that is illegible or not to be counted: its plate is neither right nor wrong (`*` means the same)."""
@@ -79,7 +79,7 @@ def normal_text(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _without_o_and_i(text: str) -> str:
-    if len(text) < 3 or text[0] not in PROVINCES:
+    if len(text) < 3 or text[0] not in load_country("cn").classes["P"]:
         return text
     office = "O" if text[1] == "0" else text[1]
     return text[0] + office + text[2:].replace("O", "0").replace("I", "1")

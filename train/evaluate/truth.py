@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
-from edge.plate.grammar import plate_kind
+from edge.plate.country import load_country
 from edge.plate.text import is_unread
 from train.data.dataset import Sample
 
@@ -55,7 +55,7 @@ def note_unreadable(
         absent = "".join(dict.fromkeys(mark for mark in text if mark not in characters))
         if absent:
             reason, place = f"with {absent}, which the dictionary of {name} lacks", where
-        elif config.decode == "plate" and not plate_kind(text):
+        elif config.decode == "plate" and not load_country().grammar.is_plate(text):
             shown = text if len(text) <= 12 else f"{text[:12]}..., {len(text)} characters"
             reason, place = "of no plate that the grammar knows (decode=plate)", f"{where}: {shown}"
         else:

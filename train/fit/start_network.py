@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.base.errors import InputError
 from edge.model.dictionary import read_dictionary
-from edge.plate.grammar import SYMBOLS
+from edge.plate.country import load_country
 from train.arch.border import Arrays
 from train.recipes.recipe import Recipe
 
@@ -19,7 +19,7 @@ def recipe_characters(recipe: Recipe) -> list[str] | None:
     if recipe.task == "det":
         return None
     if recipe.model.charset == "plate":
-        return list(SYMBOLS)
+        return list(load_country().symbols)
     from train.weights.published import load_published
 
     return load_published("rec").characters

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge.base.errors import InputError
-from edge.plate.grammar import SYMBOLS
+from edge.plate.country import load_country
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment.photometric import CHANCES, photometric
 from train.augment.scene import moved, square_crop, visible
@@ -276,7 +276,7 @@ def test_a_plate_of_an_odd_size_stops_no_fit(folder: Path, task: str, quad: list
     (folder / "odd.txt").write_text(f"photos/{CCPD.format(0)}\t{label}\n")
     more = {"photos": ["odd.txt"], "holdout": 0.0, "swap": 1.0, **({"crops": []} if task == "rec" else {})}
     recipe = _recipe(task, folder, **more)
-    data = RecData(recipe, list(SYMBOLS)) if task == "rec" else DetData(recipe)
+    data = RecData(recipe, list(load_country().symbols)) if task == "rec" else DetData(recipe)
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_used() + 2**30, limits[1]))
     try:

@@ -1,0 +1,373 @@
+"""Plate countries: what stands on a country's plates and how they look, read from one folder.
+
+`edge/plate/countries/CODE/plate.yml` is a country of the kit; a folder with a `plate.yml` anywhere else is one of a
+user's. docs/formats/country.md describes the file. Grammar, rendering, evaluation and reports take all of it from here;
+the program on a board takes it from the bundle's `grammar.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import yaml
+
+from edge.base.errors import InputError, UsageError
+from edge.base.suggest import did_you_mean
+from edge.base.utf8 import read_utf8
+from edge.plate.grammar import LONGEST, Grammar, parse_grammar
+from edge.plate.kind import SHAPES, Box, Colour, Font, Form, Head, Layout, Ornament, PlateKind
+
+COUNTRIES = Path(__file__).resolve().parent / "countries"
+DEFAULT = "cn"
+"""The country of models whose cards name none (the kit's before 0.2) and of everything for which none is asked."""
+FILE_NAME = "plate.yml"
+FONT_ROOT = Path("/usr/share/fonts")
+_PAGE = "docs/formats/country.md describes the file."
+
+
+@dataclass(frozen=True, eq=False)
+class Country:
+    """A country of plates.
+
+    Attributes:
+        code: Name of its folder.
+        title: For people.
+        symbols: All characters, in the order of the classes of a recogniser that is trained for it.
+        classes: Letter of a template to the characters that it stands for.
+        kinds: In the order in which a text is looked up, and drawn at random.
+        serial_letters: At most so many characters of class `S` are no digits.
+        fold: Character to the symbol for which it counts, after `a..z` counted as `A..Z`.
+        strip: Separators, which are removed from every text.
+        fonts: Wanted, the first that is installed first.
+        font_package: Debian's package of them.
+        folder: Where its `plate.yml` lies.
+    """
+
+    code: str
+    title: str
+    symbols: str
+    classes: Mapping[str, str]
+    kinds: tuple[PlateKind, ...]
+    serial_letters: int
+    fold: Mapping[str, str]
+    strip: str
+    fonts: tuple[Font, ...]
+    font_package: str
+    folder: Path
+
+    @property
+    def samples(self) -> Path:
+        """Folder of its sample photos and their `labels.json`; it need not exist."""
+        return self.folder / "samples"
+
+    @cached_property
+    def grammar(self) -> Grammar:
+        """What the decoder needs of it."""
+        templates = tuple(dict.fromkeys(template for kind in self.kinds for template in kind.templates))
+        return Grammar(self.code, self.symbols, self.classes, templates, self.serial_letters, self.fold)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of characters that its plates have, ascending."""
+        return self.grammar.lengths
+
+    @property
+    def pipeline(self) -> dict[str, str]:
+        """Its settings of `plate.conf`, for the `pipeline` part of a recogniser's card."""
+        return {"text_strip": self.strip, "text_lengths": ",".join(map(str, self.lengths))}
+
+    def form_of(self, text: str) -> tuple[PlateKind, Form] | None:
+        """Returns the first kind and its form that a text follows, None when it is no plate of the country."""
+        for kind in self.kinds:
+            for form in kind.forms:
+                if self.grammar.follows(text, form.template):
+                    return kind, form
+        return None
+
+    def kind_of(self, text: str) -> PlateKind | None:
+        """Returns the first kind that a text follows, None when it is no plate of the country."""
+        found = self.form_of(text)
+        return found[0] if found else None
+
+    def kind(self, name: str) -> PlateKind:
+        """Returns the kind of that name.
+
+        Raises:
+            UsageError: There is none; names those that there are.
+        """
+        for kind in self.kinds:
+            if kind.name == name:
+                return kind
+        names = ", ".join(kind.name for kind in self.kinds)
+        raise UsageError(f"Unknown kind of plate {name!r}.", f"Kinds: {names}.")
+
+    @cached_property
+    def installed_fonts(self) -> tuple[Font, ...]:
+        """Those of its fonts that this machine has."""
+        return tuple(font for font in self.fonts if font.path.is_file())
+
+
+def country_codes() -> list[str]:
+    """Returns the codes of the kit's own countries."""
+    return sorted(path.parent.name for path in COUNTRIES.glob(f"*/{FILE_NAME}"))
+
+
+def load_country(name: str | Path = DEFAULT) -> Country:
+    """Returns a country.
+
+    Args:
+        name: Code of one of the kit's, or a folder with a `plate.yml`, whose name is then its code.
+
+    Raises:
+        UsageError: Neither.
+        InputError: Its file is malformed, or contradicts itself; with the file, the key, and what is wrong.
+    """
+    known = country_codes()
+    folder = COUNTRIES / str(name) if str(name) in known else Path(name)
+    if not (folder / FILE_NAME).is_file():
+        raise UsageError(
+            f"there is no plate country {str(name)!r}.{did_you_mean(str(name), known)}",
+            f"Countries: {', '.join(known)}; or give a folder with a {FILE_NAME} (docs/formats/country.md).",
+        )
+    return _load(folder.resolve(), (folder / FILE_NAME).stat().st_mtime_ns)
+
+
+def card_grammar(lines: tuple[str, ...], where: str = "the card") -> Grammar:
+    """Returns the grammar that a model's card holds, that of `DEFAULT` where it holds none.
+
+    Args:
+        lines: `grammar` of the card: the lines of a `grammar.txt`.
+        where: Named in errors.
+
+    Raises:
+        InputError: They are no grammar.
+    """
+    return parse_grammar("\n".join(lines), where) if lines else load_country().grammar
+
+
+@lru_cache(maxsize=32)
+def _load(folder: Path, _changed: int) -> Country:
+    path = folder / FILE_NAME
+    try:
+        document = yaml.load(read_utf8(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError) as error:
+        said = " ".join(str(error).split()) or "it is nested too deeply"
+        raise InputError(f"{path} is malformed YAML: {said}.", _PAGE) from error
+    entry = _Entry(document, f"{path}: ", "the file")
+    country = _country(entry, folder)
+    try:
+        country.grammar.check()
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", _PAGE) from error
+    return country
+
+
+class _Entry:
+    """A mapping of the file: its values come out checked, and `finish` refuses keys that nobody asked for."""
+
+    def __init__(self, document: object, where: str, name: str) -> None:
+        if not isinstance(document, dict):
+            raise InputError(f"{where}{name} must be a mapping of keys to values.", _PAGE)
+        self._values: dict[object, object] = document
+        self._where = where
+        self._asked: set[object] = set()
+
+    def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
+        return key in self._values
+
+    def error(self, key: str, said: str) -> InputError:
+        return InputError(f"{self._where}{key}: {said}.", _PAGE)
+
+    def _get(self, key: str, default: object = None) -> object:
+        if key not in self and default is None:
+            raise self.error(key, "it is missing")
+        return self._values.get(key, default)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"{value!r} must be a text (write it in quotes)")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(_Entry({key: item}, self._where, key).text(key) for item in self._list(key, ()))
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """A mapping of single characters to texts; missing is empty."""
+        entry = self.table(key, {})
+        for name in entry._values:
+            if not isinstance(name, str) or len(name) != 1:
+                raise self.error(key, f"{name!r} must be one character (a digit in quotes)")
+        return {str(name): entry.text(str(name)) for name in entry._values}
+
+    def number(self, key: str, default: float | None = None) -> float:
+        return self.numbers(key, None if default is None else (default,), 1, one=True)[0]
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        value = self.number(key, default)
+        if value != int(value):
+            raise self.error(key, f"{value!r} must be a whole number")
+        return int(value)
+
+    def numbers(
+        self, key: str, default: tuple[float, ...] | None = None, count: int = 0, low: float = 0, *, one: bool = False
+    ) -> tuple[float, ...]:
+        """`count` numbers, as many as there are for 0, each `low` or more."""
+        values = [self._get(key, default[0] if default else None)] if one else self._list(key, default)
+        good = all(isinstance(value, int | float) and not isinstance(value, bool) and value >= low for value in values)
+        if not good or (count and len(values) != count):
+            wanted = "a number" if one else f"a list of {count or 'some'} numbers"
+            raise self.error(key, f"{self._values.get(key)!r} must be {wanted}, {low:g} or more")
+        return tuple(float(value) for value in values)  # type: ignore[arg-type]
+
+    def table(self, key: str, default: dict[object, object] | None = None) -> _Entry:
+        return _Entry(self._get(key, default), f"{self._where}{key}: ", "it")
+
+    def tables(self, key: str) -> list[_Entry]:
+        """A list of mappings, told apart in errors by their names or numbers."""
+        return [
+            _Entry(item, f"{self._where}{key}, {_name(item, number)}: ", "it")
+            for number, item in enumerate(self._list(key), 1)
+        ]
+
+    def named_tables(self, key: str) -> dict[str, _Entry]:
+        outer = self.table(key)
+        return {str(name): outer.table(str(name)) for name in outer._values}
+
+    def boxes(self, key: str) -> tuple[Box, ...]:
+        rows = [_Entry({key: row}, self._where, key) for row in self._list(key)]
+        return tuple(Box(*row.numbers(key, count=4)) for row in rows)
+
+    def _list(self, key: str, default: tuple[object, ...] | None = None) -> list[object]:
+        value = self._get(key, default)
+        if not isinstance(value, list | tuple):
+            raise self.error(key, f"{value!r} must be a list such as [a, b]")
+        return list(value)
+
+    def finish(self) -> None:
+        for key in self._values:
+            if key not in self._asked:
+                known = ", ".join(sorted(map(str, self._asked)))
+                raise InputError(f"{self._where}unknown key {key!r}.", f"Known keys: {known}.")
+
+
+def _name(item: object, number: int) -> object:
+    name = item.get("name", item.get("template")) if isinstance(item, dict) else None
+    return name or f"number {number}"
+
+
+def _country(entry: _Entry, folder: Path) -> Country:
+    if not re.fullmatch("[A-Za-z0-9_-]+", folder.name):
+        raise InputError(f"{folder}: a country's code, the name of its folder, is letters, digits, '-' and '_'.", _PAGE)
+    layouts = {name: _layout(layout) for name, layout in entry.named_tables("layouts").items()}
+    letters = entry.numbers("letters", ())
+    country = Country(
+        code=folder.name,
+        title=entry.text("title", folder.name),
+        symbols=entry.text("symbols"),
+        classes=entry.mapping("classes"),
+        kinds=tuple(_kind(kind, layouts, letters) for kind in entry.tables("kinds")),
+        serial_letters=entry.whole("serial_letters", LONGEST),
+        fold=entry.mapping("fold"),
+        strip=entry.text("strip", ""),
+        fonts=tuple(_font(entry, text) for text in entry.texts("fonts")),
+        font_package=entry.text("font_package", ""),
+        folder=folder,
+    )
+    entry.finish()
+    if len({kind.name for kind in country.kinds}) < len(country.kinds):
+        raise entry.error("kinds", "two have the same name")
+    if not any(kind.share for kind in country.kinds):
+        raise entry.error("kinds", "none has a share above 0")
+    return country
+
+
+def _layout(entry: _Entry) -> Layout:
+    width, height = (int(side) for side in entry.numbers("size_mm", count=2, low=1))
+    boxes = entry.boxes("boxes")
+    for box in boxes:
+        if min(box.width, box.height) < 1 or box.x + box.width > width or box.y + box.height > height:
+            raise entry.error("boxes", f"{box} does not lie on the plate of {width} x {height} mm")
+    x, y = (int(side) for side in entry.numbers("screws_mm", (0.25 * width, 15), count=2))
+    entry.finish()
+    return Layout((width, height), boxes, (x, y))
+
+
+def _kind(entry: _Entry, layouts: Mapping[str, Layout], letters: tuple[float, ...]) -> PlateKind:
+    layout = layouts.get(name := entry.text("layout"))
+    if layout is None:
+        raise entry.error("layout", f"{name!r} is none of {', '.join(layouts)}")
+    slope, offset = entry.numbers("ramp", (1.0, 0.0), count=2, low=-100)
+    kind = PlateKind(
+        name=entry.text("name"),
+        share=entry.number("share"),
+        forms=tuple(_form(form, letters) for form in entry.tables("forms")),
+        layout=layout,
+        ground=_two_colours(entry, "ground"),
+        ramp=(slope, offset),
+        ink=_colour(entry, "ink"),
+        red=entry.text("red", ""),
+        red_ink=_colour(entry, "red_ink", "#C81E28"),
+        ornaments=tuple(_ornament(entry, text) for text in entry.texts("ornaments")),
+    )
+    entry.finish()
+    for template in kind.templates:
+        if len(template) != len(layout.boxes):
+            said = f"{template!r} has {len(template)} characters, the layout {name!r} {len(layout.boxes)} boxes"
+            raise entry.error("forms", said)
+    if not any(form.chance for form in kind.forms):
+        raise entry.error("forms", "none has a chance above 0")
+    return kind
+
+
+def _form(entry: _Entry, letters: tuple[float, ...]) -> Form:
+    head = None
+    if "head" in entry:
+        part = entry.table("head")
+        head = Head(part.whole("width_mm"), _two_colours(part, "colours"))
+        part.finish()
+    form = Form(
+        template=entry.text("template"),
+        chance=entry.number("chance", 1.0),
+        letters=entry.numbers("letters", letters),
+        draw=entry.mapping("draw"),
+        head=head,
+    )
+    entry.finish()
+    return form
+
+
+def _two_colours(entry: _Entry, key: str) -> tuple[Colour, Colour]:
+    texts = entry.texts(key)
+    if len(texts) != 2:
+        raise entry.error(key, f"it has {len(texts)} colours, not two")
+    return _bgr(entry, key, texts[0]), _bgr(entry, key, texts[1])
+
+
+def _colour(entry: _Entry, key: str, default: str | None = None) -> Colour:
+    return _bgr(entry, key, entry.text(key, default))
+
+
+def _bgr(entry: _Entry, key: str, text: str) -> Colour:
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", text):
+        raise entry.error(key, f"{text!r} is no colour such as \"#C81E28\"")
+    return int(text[5:7], 16), int(text[3:5], 16), int(text[1:3], 16)
+
+
+def _ornament(entry: _Entry, text: str) -> Ornament:
+    shape, *place = text.split() or [""]
+    if shape not in SHAPES or len(place) != (0 if shape == "frame" else 2) or not all(map(str.isdecimal, place)):
+        raise entry.error("ornaments", f"{text!r} is neither 'frame' nor 'dot X Y' nor 'emblem X Y', in mm")
+    return Ornament(shape, *map(int, place))
+
+
+def _font(entry: _Entry, text: str) -> Font:
+    path, _, index = text.partition("#")
+    if not (index or "0").isdecimal() or Path(path).is_absolute():
+        raise entry.error("fonts", f"{text!r} is no path below {FONT_ROOT}, with #1, #2, ... for others of a collection")
+    return Font(FONT_ROOT / path, int(index or 0))

@@ -1,0 +1,127 @@
+"""Plate countries as data: the kit's own, one of a user's, and files that contradict themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from invented import PLATE_YML, PLATES, write_invented
+
+from edge.base.errors import InputError, ModelError, UsageError
+from edge.bundle.zoo import SHIPPED
+from edge.model.dictionary import read_dictionary
+from edge.plate.country import country_codes, load_country
+from edge.plate.grammar import parse_grammar
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_symbols_are_the_classes_of_the_shipped_recognisers(precision: str) -> None:
+    dictionary = read_dictionary(SHIPPED / "plate-v1" / f"rec-{precision}" / "dict.txt")
+    assert list(load_country("cn").symbols) == dictionary
+
+
+@pytest.mark.parametrize("code", country_codes())
+def test_countries_of_the_kit_say_all_that_a_recogniser_needs(code: str) -> None:
+    country = load_country(code)
+    country.grammar.check_dictionary(country.symbols, code)
+    assert all(country.grammar.lengths) and country.title and country.fonts
+
+
+def test_a_country_is_one_folder_anywhere(tmp_path: Path) -> None:
+    country = load_country(write_invented(tmp_path))
+    assert country.code == "invented" and country.lengths == (6, 10) and not country.samples.exists()
+    for name, text in PLATES.items():
+        found = country.form_of(text)
+        assert found is not None and found[0].name == name == country.kind(name).name
+        assert len(found[0].layout.boxes) == len(text) == len(found[1].template)
+    assert country.kind_of("皖A12345") is None
+    assert {box.y for box in country.kind("car").layout.boxes} == {12, 108}
+    assert country.kind("state").red_ink == (0x10, 0x10, 0xE0)
+    with pytest.raises(UsageError, match="Unknown kind of plate 'lorry'"):
+        country.kind("lorry")
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    folder = write_invented(tmp_path)
+    assert load_country(folder).serial_letters == 3
+    (folder / "plate.yml").write_text(PLATE_YML.replace("serial_letters: 3", "serial_letters: 12"), encoding="utf-8")
+    assert load_country(folder).serial_letters == 12
+
+
+def test_a_grammar_survives_its_text(tmp_path: Path) -> None:
+    for country in (load_country("cn"), load_country(write_invented(tmp_path))):
+        text = "\n".join(country.grammar.lines()) + "\n"
+        assert parse_grammar(text, "grammar.txt").lines() == country.grammar.lines()
+
+
+def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no plate country 'cnn'. Did you mean 'cn'\?"):
+        load_country("cnn")
+    with pytest.raises(UsageError, match="no plate country"):
+        load_country(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("template: QDDDDD", "template: QDDDXD", None),
+        ("template: QDDDDD", "template: QDDD*D", r"template 'QDDD\*D': '\*' is neither a class"),
+        ("template: QDDDDD", "template: QDDDD", "'QDDDD' has 5 characters, the layout 'two-lines' 6 boxes"),
+        ("template: QDDDDD", "templates: QDDDDD", "kinds, state: forms, number 1: template: it is missing"),
+        ("template: QDDDDD", "template: 777777", r"777777 must be a text \(write it in quotes\)"),
+        ("serial_letters: 3", "serial_letters: many", "serial_letters: 'many' must be a number, 0 or more"),
+        ("serial_letters: 3", "serial_letters: 3\nsize: 7", "unknown key 'size'"),
+        ('D: "0123456789"', 'D: "0123456789Ä"', "class 'D' must stand for some of the symbols, and 'Ä' is none"),
+        ('symbols: "0', 'symbols: "00', "'0' is none, or there twice"),
+        ('strip: "-"', 'strip: "-"\nfold: {A: "B"}', "fold 'A' to 'B' must lead from a character that is no symbol"),
+        ("layout: long", "layout: short", "kinds, van: layout: 'short' is none of two-lines, long"),
+        ("[465, 18, 40, 74]", "[485, 18, 40, 74]", "does not lie on the plate of 520 x 110 mm"),
+        ("[465, 18, 40, 74]", "[465, 18, 40]", r"boxes: \[465, 18, 40\] must be a list of 4 numbers"),
+        ('ink: "#101010"', "ink: black", 'ink: \'black\' is no colour such as "#C81E28"'),
+        ("dot 260 10", "star 260 10", "'star 260 10' is neither 'frame' nor 'dot X Y'"),
+        ("name: van", "name: car", "kinds: two have the same name"),
+        ("share: 0.5", "share: -1", "kinds, car: share: -1 must be a number, 0 or more"),
+        ("kinds:\n", "kinds: none\nothers:\n", "kinds: 'none' must be a list"),
+        ("kinds:\n", "kinds: [\n", "is malformed YAML"),
+        (PLATE_YML, "- a list\n", "the file must be a mapping"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str | None) -> None:
+    folder = write_invented(tmp_path)
+    assert old in PLATE_YML
+    (folder / "plate.yml").write_text(PLATE_YML.replace(old, new), encoding="utf-8")
+    if said is None:  # a literal character in the middle of a template
+        assert load_country(folder).kind_of("Q123X4")
+        return
+    with pytest.raises(InputError, match=said) as caught:
+        load_country(folder)
+    assert str(folder / "plate.yml") in caught.value.message and caught.value.hint
+
+
+def test_a_template_that_a_dictionary_lacks_is_named() -> None:
+    grammar = load_country("cn").grammar
+    without = [mark for mark in grammar.symbols if mark != "使"]
+    with pytest.raises(ModelError, match="the dictionary of mine lacks '使', so that plates 'DDDDDD使' can never be read"):
+        grammar.check_dictionary(without, "mine")
+    with pytest.raises(ModelError, match="lacks all characters of class P"):
+        grammar.check_dictionary("ABCDEF0123456789", "mine")
+    # What counts for a symbol is as good as the symbol.
+    grammar.check_dictionary([{"0": "O"}.get(mark, mark.lower()) for mark in grammar.symbols], "mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("plate-edge/grammar/1", "plate-edge/grammar/9", "its first line is 'plate-edge/grammar/9'"),
+        ("serial_letters 2", "serial_letters two", "serial_letters is missing, or no number"),
+        ("country cn\n", "", "country is missing"),
+        ("country cn\n", "country cn\ncountry de\n", "line 3: 'country de' is not known there, or there twice"),
+        ("class D 0123456789", "class D 01 23", "'class D 01 23' is not known there"),
+        ("template PLSSSSS\n", "template PLSSSS*\n", r"template 'PLSSSS\*': '\*' is neither a class"),
+    ],
+)
+def test_a_malformed_grammar_is_refused(old: str, new: str, said: str) -> None:
+    text = "\n".join(load_country("cn").grammar.lines())
+    assert old in text
+    with pytest.raises(InputError, match=f"^grammar.txt.*{said}"):
+        parse_grammar(text.replace(old, new), "grammar.txt")
