@@ -52,10 +52,10 @@ def intersection_areas(first: Polygon, second: Polygon) -> tuple[float, float, f
 
 
 def overlap(first: Polygon, second: Polygon) -> float:
-    """Returns intersection over union, 0..1; 0 when either polygon has no area."""
+    """Returns intersection over union, 0..1; of two polygons without area 1 when they are the same one, else 0."""
     common, area_a, area_b = intersection_areas(first, second)
     union = area_a + area_b - common
-    return common / union if common > 0 and union > 0 else 0.0
+    return common / union if union > 0 else float(len(first) > 0 and convex_hull(first) == convex_hull(second))
 
 
 def _clip(subject: Points, window: Points) -> Points:

@@ -15,6 +15,7 @@ from edge.base.errors import DeviceError, EdgeError, VerifyError
 from edge.host.cpuinfo import FEATURES
 from edge.host.ending import KILLED, ended_by, illegal_instruction, signal_number
 from edge.host.processor import parse_processor
+from edge.plate.metrics import match_boxes
 from edge.plate.text import normal_text
 from edge.release.releases import Release
 from edge.transport.base import Result, Transport
@@ -151,7 +152,7 @@ def smoke(
             return parse_answer(answer.stdout, transport.name), answer.seconds
 
         found, seconds = read(photos[0])
-        result = compare(found, expected.get(variant), "int8" in variant, seconds)
+        result = same_answer(found, expected.get(variant), "int8" in variant, seconds)
         if not result.agrees and not force:
             raise VerifyError(_difference(result, expected[variant], transport.name, variant), _ADVICE)
         shown = {photo: tuple((truth or {}).get(PurePosixPath(photo).name, ())) for photo in photos}
@@ -275,7 +276,7 @@ def _plate(item: Any) -> Plate:
     return Plate(box, item["text"])
 
 
-def compare(found: Answer, expected: Answer | None, int8: bool, seconds: float = 0.0) -> SmokeResult:
+def same_answer(found: Answer, expected: Answer | None, int8: bool, seconds: float = 0.0) -> SmokeResult:
     """Compares the board's answer with the host's: the same texts, each at the same place.
 
     Args:
@@ -286,17 +287,11 @@ def compare(found: Answer, expected: Answer | None, int8: bool, seconds: float =
     """
     if expected is None:
         return SmokeResult(found, False, True, 1.0, seconds)
-    smallest = 1.0
-    left = list(expected.plates)
-    for plate in found.plates:
-        best = max(left, key=lambda other: (other.text == plate.text, box_iou(plate.box, other.box)), default=None)
-        if best is None or best.text != plate.text:
-            smallest = 0.0
-            continue
-        smallest = min(smallest, box_iou(plate.box, best.box))
-        left.remove(best)
-    same = not left and len(found.plates) == len(expected.plates)
-    return SmokeResult(found, True, same and smallest >= (IOU_INT8 if int8 else IOU_FP32), smallest, seconds)
+    ours, theirs = found.plates, expected.plates
+    pairs = match_boxes([plate.box for plate in ours], [plate.box for plate in theirs], 0.0)
+    smallest = min((value if ours[i].text == theirs[j].text else 0.0 for i, j, value in pairs), default=1.0)
+    agrees = len(ours) == len(theirs) and smallest >= (IOU_INT8 if int8 else IOU_FP32)
+    return SmokeResult(found, True, agrees, smallest, seconds)
 
 
 def _difference(result: SmokeResult, expected: Answer, board: str, variant: str) -> str:
@@ -304,44 +299,3 @@ def _difference(result: SmokeResult, expected: Answer, board: str, variant: str)
         found, wanted = (", ".join(answer.texts) or "nothing" for answer in (result.answer, expected))
         return f"{variant} reads {found} on {board}, on the host {wanted}."
     return f"{variant} finds the plates elsewhere on {board} than on the host (IoU {result.iou:.2f})."
-
-
-Corners = Sequence[tuple[float, float]]
-
-
-def box_iou(one: Corners, other: Corners) -> float:
-    """Returns intersection over union of two convex polygons with corners in order, 0..1.
-
-    The intersection is made by Sutherland and Hodgman's clipping (1974), the areas by the shoelace formula.
-    """
-    first, second = _oriented(one), _oriented(other)
-    common = first
-    for start, end in zip(second, [*second[1:], second[0]], strict=True):
-        common = _clip(common, start, end)
-    inside = abs(_area(common))
-    union = abs(_area(first)) + abs(_area(second)) - inside
-    return inside / union if union > 0 else float(list(one) == list(other))
-
-
-def _oriented(corners: Corners) -> list[tuple[float, float]]:
-    return list(corners) if _area(corners) >= 0 else list(reversed(corners))
-
-
-def _area(corners: Corners) -> float:
-    following = [*corners[1:], *corners[:1]]
-    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, following, strict=True)) / 2
-
-
-def _clip(corners: Corners, start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
-    def side(point: tuple[float, float]) -> float:
-        return (end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0])
-
-    out: list[tuple[float, float]] = []
-    for here, after in zip(corners, [*corners[1:], *corners[:1]], strict=True):
-        a, b = side(here), side(after)
-        if a >= 0:
-            out.append(here)
-        if (a > 0 > b) or (a < 0 < b):
-            share = a / (a - b)
-            out.append((here[0] + share * (after[0] - here[0]), here[1] + share * (after[1] - here[1])))
-    return out

@@ -56,6 +56,13 @@ def test_overlap_of_known_pairs(other: list[list[float]], expected: float) -> No
     assert overlap(other, SQUARE) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("flat", [[[3, 3]] * 4, [[0, 0], [5, 5], [10, 10], [2, 2]]])
+def test_a_box_without_area_lies_where_it_lies(flat: list[list[float]]) -> None:
+    assert overlap(flat, np.array(flat)) == 1, "two machines that answer the same flat box agree"
+    assert overlap(flat, [[x + 1, y] for x, y in flat]) == 0
+    assert overlap([], []) == 0
+
+
 def test_overlap_keeps_its_precision_far_from_the_origin() -> None:
     far, aside = np.array(SQUARE) + 1e6, np.array([5, 0])
     assert overlap(far, far + aside) == pytest.approx(1 / 3, abs=1e-6)
