@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from train.labels.journal import Journal, Outcome
 from train.labels.photo import BadPhoto, crop_name, label_photo, read_name
 from train.labels.plan import Phase, find_phases
 
-BACKENDS = ("threading", "loky", "multiprocessing", "dask", "ray")
+CLUSTERS = ("dask", "ray")
+BACKENDS = ("threading", "loky", "multiprocessing", *CLUSTERS)
 _BATCH = 16  # Photos a task.
 _CHUNK = 32  # Batches between two entries in the journal.
 
@@ -60,7 +62,7 @@ def make_labels(
     Raises:
         InputError: No photos, no good photo at all, a bad photo under `strict`, or other labels in the way.
         UsageError: Unknown backend; another process makes labels there.
-        HostError: The backend's package is not installed.
+        HostError: The backend's package is not installed, its cluster does not answer, or a machine of it lacks a folder.
         OSError: The output cannot be written.
     """
     chosen = options or LabelOptions()
@@ -109,12 +111,15 @@ def _make_phase(journal: Journal, options: LabelOptions, progress: PhaseProgress
     report(phase.title, done, len(phase.photos))
     jobs = options.jobs or len(os.sched_getaffinity(0))
     good = sum(_name(photo) is not None for photo in phase.photos[:done])
+    folders = (journal.root, journal.out)
+    if options.backend in CLUSTERS:
+        folders = (journal.root.absolute(), journal.out.absolute())  # A worker has another working directory.
     with _backend(options.backend), _one_cv_thread():
         while done < len(phase.photos):
             stop = min(len(phase.photos), done + _BATCH * _CHUNK)
             batches = list(_batches(phase, done, stop, good))
             good += sum(bool(crop) for batch in batches for _, crop in batch)
-            tasks = [(journal.root, journal.out, batch, options.strict) for batch in batches]
+            tasks = [(*folders, batch, options.strict) for batch in batches]
             for outcomes in _parallel(tasks, jobs, options.backend):
                 journal.append(outcomes)
                 done += len(outcomes)
@@ -166,7 +171,12 @@ def label_batch(root: Path, out: Path, batch: list[tuple[str, str]], strict: boo
 
     Raises:
         BadPhoto: A bad photo under `strict`.
+        HostError: A machine of the cluster has no such folder.
     """
+    for folder in (root, out):
+        if not folder.is_dir():
+            hint = "Each machine of a cluster needs the photos and --out at the same paths."
+            raise HostError(f"There is no folder {folder} on {platform.node()}.", hint)
     outcomes = []
     for photo, crop in batch:
         try:
@@ -199,8 +209,12 @@ def _backend(name: str) -> Iterator[None]:
         if name == "dask":
             import distributed
 
-            # The cluster at $DASK_SCHEDULER_ADDRESS, or one on this machine.
-            with distributed.Client(), parallel_config(backend="dask"):
+            try:  # The cluster at $DASK_SCHEDULER_ADDRESS, or one on this machine.
+                client = distributed.Client()
+            except OSError as error:
+                hint = "Start `dask scheduler`, or unset DASK_SCHEDULER_ADDRESS for a cluster of this machine."
+                raise HostError(f"No dask scheduler answers: {error}.", hint) from None
+            with client, parallel_config(backend="dask"):
                 yield
             return
         if name == "ray":
@@ -210,7 +224,7 @@ def _backend(name: str) -> Iterator[None]:
     except ImportError as error:
         raise HostError(
             f"Backend {name} needs a package that is not installed: {error.name}.",
-            f"pip install {'dask distributed' if name == 'dask' else 'ray'}, or use --backend loky.",
+            f"pip install {'dask[distributed]' if name == 'dask' else 'ray'}, or use --backend loky.",
         ) from None
     with parallel_config(backend=name):
         yield
