@@ -9,14 +9,15 @@ bind its threads. So it is off by default, and what it computes must equal what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge.base.errors import DeviceError, VerifyError
-from edge.base.progress import Progress, Say
+from edge.base.progress import Progress
 from edge.device.probe import Probe, probe
-from edge.transport.base import Result, Transport
+from edge.transport.base import Call, CompletedCommand, Transport
 
 Answer = dict[str, Any]
 ALIAS = "SM8150"
@@ -59,20 +60,8 @@ class AliasTransport(Transport):
         """Returns the command that runs `argv` under the other name."""
         return [*self._prefix, "sh", "-c", SCRIPT, "sh", ALIAS, *argv]
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run`."""
-        return self._transport.run(
-            self.wrap(argv), timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output
-        )
+    def _run(self, call: Call) -> CompletedCommand:
+        return self._transport._run(replace(call, argv=tuple(self.wrap(call.argv))))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.base.errors import DeviceError, HostError, LinkError
-from edge.base.progress import Progress, Say
+from edge.base.progress import Progress
 from edge.device.board import Device
 from edge.transport import transfer
-from edge.transport.base import AccessError, Result, Transport, check_argv
-from edge.transport.capture import Capture, OutputOverflow
-from edge.transport.child import DeadlinePassed, end, pump
+from edge.transport.base import AccessError, Call, CompletedCommand, check_argv
+from edge.transport.capture import Capture
+from edge.transport.child import end, pump
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 
 # adbd removes a file whose push broke, so what shall survive a break is pushed in pieces of this many bytes.
@@ -26,7 +25,7 @@ CLIENT_TIMEOUT = 30.0
 SLOWEST = 100_000
 
 
-class AdbTransport(Transport):
+class AdbTransport(transfer.Carrier):
     """One Android device."""
 
     def __init__(self, device: Device) -> None:
@@ -34,48 +33,21 @@ class AdbTransport(Transport):
         self.name = device.name
         self._features: frozenset[str] | None = None
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run`."""
-        command = check_argv(argv)
+    def _run(self, call: Call) -> CompletedCommand:
         self._ready()
         marker = new_marker()
-        started = time.monotonic()
-        streams = self._streams(marker, Capture(on_stdout, max_output))
-        line = wrap(command, marker, env, cwd, one_stream=isinstance(streams, _OneStream))
+        streams = (_Streams if self._has("shell_v2") else _OneStream)(marker, call.capture())
+        line = wrap(call, marker, one_stream=isinstance(streams, _OneStream))
         process = self._start(["shell", *self._shell_options(), line])
         try:
-            pump(process, streams.feed, None if timeout is None else started + timeout)
-        except OutputOverflow:
-            message = f"`{command[0]}` on {self.name} printed more than {max_output} bytes and was ended."
-            raise DeviceError(message, "Is it in debug mode?") from None
-        except DeadlinePassed:
-            message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
-            raise DeviceError(message, "Give it more time, or see why it hangs.") from None
+            pump(process, streams.feed, call.deadline)
         finally:
             # Closing the input (without shell v2: the terminal) is what ends the program on the board; see `framing`.
             end(process, grace=2.0 if self._has("shell_v2") else 0.0)
         if streams.code is None:
-            raise self._no_answer(command, streams.noise)
-        stdout, stderr = streams.capture.finish()
+            raise self._no_answer(call.argv, streams.noise)
         code, ended_by = split_code(streams.code)
-        return Result(command, code, stdout, stderr, ended_by, time.monotonic() - started)
-
-    def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
-        """See `Transport.put`."""
-        return transfer.put(self, local, remote, mode, progress)
-
-    def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
-        """See `Transport.get`."""
-        transfer.get(self, remote, local, progress)
+        return call.completed(code, streams.capture, ended_by)
 
     def close(self) -> None:
         """Forgets what is known of the device; the adb server of this host goes on."""
@@ -131,9 +103,6 @@ class AdbTransport(Transport):
         if "remote" in text and not self._lost(text):
             raise transfer.append_error(self.name, answer.returncode, text)
         raise self._client_error(text)
-
-    def _streams(self, marker: str, capture: Capture) -> _Streams:
-        return _Streams(marker, capture) if self._has("shell_v2") else _OneStream(marker, capture)
 
     def _shell_options(self) -> list[str]:
         # Without a terminal: output as it is, and the input's end reaches the program.

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from edge.base.errors import DeviceError, InputError, VerifyError
 from edge.base.paths import sha256_file
-from edge.base.progress import Progress, Say
-from edge.transport.base import Result, Transport, check_argv, check_remote_path
-from edge.transport.capture import Capture, OutputOverflow
-from edge.transport.child import DeadlinePassed, end, pump
+from edge.base.progress import Progress
+from edge.transport.base import Call, CompletedCommand, Transport, check_argv, check_remote_path
+from edge.transport.child import end, pump
 from edge.transport.transfer import write_error
 
 BLOCK = 1 << 20
@@ -26,51 +24,28 @@ class LocalTransport(Transport):
 
     name = "local"
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run`. The program gets its own process group, and all of it is ended on timeout."""
-        command = check_argv(argv)
-        started = time.monotonic()
-        capture = Capture(on_stdout, max_output)
+    def _run(self, call: Call) -> CompletedCommand:
+        capture = call.capture()
         try:
             process = subprocess.Popen(
-                command,
+                call.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C", **(env or {})},
-                cwd=cwd,
-                start_new_session=True,
+                env={**os.environ, "LC_ALL": "C", **(call.env or {})},
+                cwd=call.cwd,
+                start_new_session=True,  # All of its process group is ended with it.
             )
         except OSError as error:
             # As a shell would answer: 127 for a program that is not there, 126 for one that cannot be run.
-            missing = isinstance(error, FileNotFoundError)
-            return Result(command, 127 if missing else 126, "", f"{error.filename}: {error.strerror}\n", None, 0.0)
+            capture.feed(2, f"{error.filename}: {error.strerror}\n".encode())
+            return call.completed(127 if isinstance(error, FileNotFoundError) else 126, capture, None)
         try:
-            pump(process, capture.feed, None if timeout is None else started + timeout)
-        except OutputOverflow:
-            raise DeviceError(
-                f"`{command[0]}` printed more than {max_output} bytes and was ended.", "Is it in debug mode?"
-            ) from None
-        except DeadlinePassed:
-            raise DeviceError(
-                f"`{command[0]}` did not end within {timeout:g} s and was ended.",
-                "Give it more time, or see why it hangs.",
-            ) from None
+            pump(process, capture.feed, call.deadline)
         finally:
             end(process)
-        stdout, stderr = capture.finish()
         code = process.returncode
-        ended_by = -code if code < 0 else None
-        return Result(command, 128 - code if code < 0 else code, stdout, stderr, ended_by, time.monotonic() - started)
+        return call.completed(128 - code if code < 0 else code, capture, -code if code < 0 else None)
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """See `Transport.put`."""

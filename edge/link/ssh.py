@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,13 +13,13 @@ import fabric
 import paramiko
 
 from edge.base.errors import DeviceError, LinkError
-from edge.base.progress import Progress, Say
+from edge.base.progress import Progress
 from edge.device.board import Device
 from edge.link.host_keys import HostKeyError
 from edge.link.ssh_connection import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 from edge.transport import transfer
-from edge.transport.base import AccessError, Result, Transport, check_argv
-from edge.transport.capture import Capture, OutputOverflow, decode_message
+from edge.transport.base import AccessError, Call, CompletedCommand, check_argv
+from edge.transport.capture import Capture, decode_message
 from edge.transport.child import DeadlinePassed
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 
@@ -29,7 +29,7 @@ PROMPT_AFTER = 10.0
 BLOCK = 1 << 18
 
 
-class SshTransport(Transport):
+class SshTransport(transfer.Carrier):
     """One board behind ssh. The connection is opened by the first call, kept, and opened again when it broke."""
 
     def __init__(self, device: Device) -> None:
@@ -37,53 +37,27 @@ class SshTransport(Transport):
         self.name = device.name
         self._connection: fabric.Connection | None = None
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run`."""
-        command = check_argv(argv)
+    def _run(self, call: Call) -> CompletedCommand:
         marker = new_marker()
-        line = wrap(command, marker, env, cwd)
-        started = time.monotonic()
-        capture = Capture(on_stdout, max_output)
+        line = wrap(call, marker)
+        capture = call.capture()
         frames = Frame(marker), Frame(marker)
         channel = self._session()
         try:
             with self._link_errors():
                 channel.exec_command(line.encode())
-                self._pump(channel, frames, capture, None if timeout is None else started + timeout)
-        except OutputOverflow:
-            message = f"`{command[0]}` on {self.name} printed more than {max_output} bytes and was ended."
-            raise DeviceError(message, "Is it in debug mode?") from None
+                self._pump(channel, frames, capture, call.deadline)
         except DeadlinePassed:
             if self._asks(frames):
                 raise self._menu(frames) from None
-            message = f"`{command[0]}` on {self.name} did not end within {timeout:g} s and was ended."
-            raise DeviceError(message, "Give it more time, or see why it hangs.") from None
+            raise
         finally:
             # Closing our side is what ends the program on the board, whatever the reason; see `framing`.
             _end(channel)
-        stdout, stderr = capture.finish()
-        code = frames[1].code
-        if code is None:
-            raise self._no_answer(command, frames, channel)
-        code, ended_by = split_code(code)
-        return Result(command, code, stdout, stderr, ended_by, time.monotonic() - started)
-
-    def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
-        """See `Transport.put`. Goes on where a broken link left off, also in a later call."""
-        return transfer.put(self, local, remote, mode, progress)
-
-    def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
-        """See `Transport.get`."""
-        transfer.get(self, remote, local, progress)
+        if frames[1].code is None:
+            raise self._no_answer(call.argv, frames, channel)
+        code, ended_by = split_code(frames[1].code)
+        return call.completed(code, capture, ended_by)
 
     def open(self) -> None:
         """Opens the connection now; every other call does so by itself.
@@ -132,7 +106,7 @@ class SshTransport(Transport):
         try:
             with self._link_errors(), local.open("ab") as writer:
                 channel.settimeout(DEAD_AFTER)
-                channel.exec_command(wrap(argv, marker, None, None).encode())
+                channel.exec_command(wrap(Call(tuple(argv)), marker).encode())
                 while frame.code is None and (block := channel.recv(BLOCK)):
                     data = frame.feed(block)
                     writer.write(data)

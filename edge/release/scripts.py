@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge.base.errors import DeviceError
-from edge.transport.base import Result, Transport, check
+from edge.transport.base import CompletedCommand, Transport, check
 from edge.transport.digest import FUNCTION, parse_digest
 
 LOCK_LOST = 75  # EX_TEMPFAIL
@@ -274,7 +274,7 @@ exit 0
 
 def run_script(
     transport: Transport, script: str, *arguments: str, timeout: float = 60.0, checked: bool = True
-) -> Result:
+) -> CompletedCommand:
     """Runs one of the scripts of this module.
 
     Raises:

@@ -18,7 +18,7 @@ from edge.host.processor import parse_processor
 from edge.plate.metrics import match_boxes
 from edge.plate.text import normal_text
 from edge.release.releases import Release
-from edge.transport.base import Result, Transport
+from edge.transport.base import CompletedCommand, Transport
 
 # An answer is one line of JSON; Paddle Lite's own log goes to stderr, and a program gone wild to neither for long.
 MAX_OUTPUT = 4 << 20
@@ -189,7 +189,7 @@ def smoke_sample(samples: Sequence[str]) -> str | None:
     return min(samples, key=lambda path: PurePosixPath(path).name, default=None)
 
 
-def explain(result: Result, transport: Transport, what: str) -> None:
+def explain(result: CompletedCommand, transport: Transport, what: str) -> None:
     """Turns a failed run of `plate_ocr` into an error that says what is wrong with the board or the release.
 
     Raises:

@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from edge.base.errors import DeviceError, InputError, LinkError
 from edge.base.progress import Progress, Say
 from edge.host.ending import ended_by
+from edge.transport.capture import Capture, OutputOverflow
+from edge.transport.child import DeadlinePassed
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `Transport.run`; see `Call`."""
+
+    timeout: float | None
+    env: Mapping[str, str] | None
+    cwd: str | None
+    on_stdout: Say | None
+    max_output: int
 
 
 @dataclass(frozen=True)
-class Result:
+class Call:
+    """One program to be run on a board.
+
+    Attributes:
+        argv: Program and arguments, passed as they are.
+        timeout: Seconds; then the program on the board is ended too. None waits for ever.
+        env: Added to the board's environment.
+        cwd: Folder on the board.
+        on_stdout: Called with every line of standard output (without its end) as it arrives.
+        max_output: Bytes of output kept at most; with more, the program is ended.
+        started: On the monotonic clock.
+    """
+
+    argv: tuple[str, ...]
+    timeout: float | None = None
+    env: Mapping[str, str] | None = None
+    cwd: str | None = None
+    on_stdout: Say | None = None
+    max_output: int = 64 << 20
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the time is up, on the monotonic clock; None for never."""
+        return None if self.timeout is None else self.started + self.timeout
+
+    def capture(self) -> Capture:
+        """Returns what takes the program's output."""
+        return Capture(self.on_stdout, self.max_output)
+
+    def completed(self, code: int, capture: Capture, signal: int | None) -> CompletedCommand:
+        """Returns the answer of a program that has just ended."""
+        return CompletedCommand(self.argv, code, *capture.finish(), signal, time.monotonic() - self.started)
+
+
+@dataclass(frozen=True)
+class CompletedCommand:
     """What a program on a board answered.
 
     Attributes:
@@ -35,9 +87,9 @@ class Result:
 
 
 class CommandError(DeviceError):
-    """A program on a board failed; keeps its `Result`."""
+    """A program on a board failed; keeps its `CompletedCommand`."""
 
-    def __init__(self, message: str, hint: str = "", result: Result | None = None) -> None:
+    def __init__(self, message: str, hint: str = "", result: CompletedCommand | None = None) -> None:
         super().__init__(message, hint)
         self.result = result
 
@@ -52,48 +104,43 @@ class Transport(Protocol):
     """Runs programs and moves files on one board. Paths on the board are absolute POSIX strings.
 
     Every transport quotes `argv` itself; nothing a caller passes is evaluated by a shell. The kit's own inherit from this
-    class and get `run_check` so.
+    class, implement `_run`, and get `run` and `run_check` so.
     """
 
     name: str
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
+    def run(self, argv: Sequence[str], **options: Unpack[RunOptions]) -> CompletedCommand:
         """Runs a program; a non-zero exit is an answer, not an error.
 
         Args:
             argv: Program and arguments, passed as they are.
-            timeout: Seconds; then the program on the board is ended too.
-            env: Added to the board's environment.
-            cwd: Folder on the board.
-            on_stdout: Called with every line of standard output (without its end) as it arrives.
-            max_output: Bytes of output kept at most; with more, the program is ended.
+            **options: See `Call`.
 
         Raises:
             LinkError: The board cannot be reached or the link broke.
             DeviceError: Timeout, or more output than `max_output`.
         """
+        call = Call(check_argv(argv), **options)
+        try:
+            return self._run(call)
+        except OutputOverflow:
+            message = f"`{argv[0]}` on {self.name} printed more than {call.max_output} bytes and was ended."
+            raise DeviceError(message, "Is it in debug mode?") from None
+        except DeadlinePassed:
+            message = f"`{argv[0]}` on {self.name} did not end within {call.timeout:g} s and was ended."
+            raise DeviceError(message, "Give it more time, or see why it hangs.") from None
 
-    def run_check(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
+    def _run(self, call: Call) -> CompletedCommand:
+        """Runs one program; see `run`.
+
+        Raises:
+            OutputOverflow: More output than may be kept; the program was ended.
+            DeadlinePassed: The time was up; likewise.
+        """
+
+    def run_check(self, argv: Sequence[str], **options: Unpack[RunOptions]) -> CompletedCommand:
         """As `run`, but a non-zero exit raises `CommandError` with the end of its standard error."""
-        return check(self.run(argv, timeout=timeout, env=env, cwd=cwd, on_stdout=on_stdout, max_output=max_output))
+        return check(self.run(argv, **options))
 
     def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
         """Brings one file to the board: atomic, verified there by SHA-256, skipped when it is already there.
@@ -112,7 +159,7 @@ class Transport(Protocol):
         """Ends the connection; further calls open it again."""
 
 
-def check(result: Result) -> Result:
+def check(result: CompletedCommand) -> CompletedCommand:
     """Returns `result` when its program succeeded.
 
     Raises:

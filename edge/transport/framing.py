@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
 
 from edge.base.errors import InputError
+from edge.transport.base import Call
 
 # Linux passes one argument of at most 128 KiB (MAX_ARG_STRLEN); the whole command is one argument of the login shell.
 MAX_COMMAND = 120_000
@@ -51,31 +51,27 @@ def new_marker() -> str:
     return f"-{secrets.token_hex(12)}-"
 
 
-def wrap(
-    argv: Sequence[str], marker: str, env: Mapping[str, str] | None, cwd: str | None, *, one_stream: bool = False
-) -> str:
-    """Returns the command line for a login shell that runs `argv` within the script.
+def wrap(call: Call, marker: str, *, one_stream: bool = False) -> str:
+    """Returns the command line for a login shell that runs a program within the script.
 
     Args:
-        argv: Program and arguments; reach the program byte for byte.
+        call: Its arguments reach the program byte for byte.
         marker: See `new_marker`.
-        env: Variables set for the program.
-        cwd: Folder on the board.
         one_stream: Output and error come back in one stream, one after the other; see `ONE_STREAM`.
 
     Raises:
         InputError: A variable's name is not one, or the whole is longer than a command line may be.
     """
-    if argv[0].startswith("-"):
-        raise InputError(f"{argv[0]!r} is not a program.")
+    if call.argv[0].startswith("-"):
+        raise InputError(f"{call.argv[0]!r} is not a program.")
     # Messages in English and in ASCII, whatever the board speaks: they are read by `write_error`, and by people.
     exports = ""
-    for name, value in {"LC_ALL": "C", **(env or {})}.items():
+    for name, value in {"LC_ALL": "C", **(call.env or {})}.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in value:
             raise InputError(f"{name}={value!r} cannot be set as an environment variable.")
         exports += f"{name}={shlex.quote(value)}; export {name}; "
     body = (ONE_STREAM if one_stream else BODY).format(exports=exports)
-    words = ["sh", "-c", LEAD, "sh", body, marker, cwd or "", *argv]
+    words = ["sh", "-c", LEAD, "sh", body, marker, call.cwd or "", *call.argv]
     command = "exec " + " ".join(shlex.quote(word) for word in words)
     if len(command.encode()) > MAX_COMMAND:
         raise InputError(

@@ -15,15 +15,14 @@ import posixpath
 import re
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edge.base.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
 from edge.base.paths import sha256_file
-from edge.base.progress import Progress, Say
-from edge.transport.base import Result, check_remote_path
+from edge.base.progress import Progress
+from edge.transport.base import CompletedCommand, Transport, check_remote_path
 from edge.transport.digest import FUNCTION, digest_like, parse_digest
 
 LOG = logging.getLogger(__name__)
@@ -105,22 +104,16 @@ digest "$n" <"$1"
 )
 
 
-class Carrier(Protocol):
-    """What a transport must offer so that files can be moved over it."""
+class Carrier(Transport, Protocol):
+    """A transport that moves files by programs on the board: it offers `send` and `receive`, and gets `put` and `get`."""
 
-    name: str
+    def put(self, local: Path, remote: str, *, mode: int = 0o644, progress: Progress | None = None) -> bool:
+        """See `Transport.put`. Goes on where a broken link left off, also in a later call."""
+        return put(self, local, remote, mode, progress)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        on_stdout: Say | None = None,
-        max_output: int = 64 << 20,
-    ) -> Result:
-        """See `Transport.run`."""
+    def get(self, remote: str, local: Path, *, progress: Progress | None = None) -> None:
+        """See `Transport.get`."""
+        get(self, remote, local, progress)
 
     def send(self, local: Path, offset: int, remote: str, progress: Progress | None) -> None:
         """Appends the bytes of `local` from `offset` on to the board's file `remote`, which has `offset` bytes.
@@ -183,7 +176,7 @@ def _stem(target: str) -> str:
     return posixpath.join(folder, "." + name.encode()[:180].decode("utf-8", "ignore"))
 
 
-def _script(board: Carrier, script: str, *args: str) -> Result:
+def _script(board: Carrier, script: str, *args: str) -> CompletedCommand:
     return board.run(["sh", "-c", script, "sh", *args], timeout=SCRIPT_TIMEOUT)
 
 
@@ -331,7 +324,7 @@ def append_error(board: str, code: int, errors: str) -> EdgeError:
     return write_error(board, text)
 
 
-def _refused(board: Carrier, answer: Result, path: str) -> EdgeError:
+def _refused(board: Carrier, answer: CompletedCommand, path: str) -> EdgeError:
     text = answer.stderr.strip().splitlines()
     return write_error(board.name, text[-1][-300:] if text else f"{path}: exit code {answer.code}")
 

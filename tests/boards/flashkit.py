@@ -19,7 +19,7 @@ from edge.device.board import Board, load_profile
 from edge.model.card import Card, Charset, Input, Model, save_model
 from edge.runtime.elf import read_elf
 from edge.runtime.store import Runtime
-from edge.transport.base import Result, Transport
+from edge.transport.base import CompletedCommand, Transport
 
 Make = Callable[[str], Bundle]
 Done = TypeVar("Done")
@@ -152,7 +152,7 @@ def commands_of(transport: Transport, work: Callable[[], Done]) -> tuple[int, Do
     """How many commands some work gives to a board, each of which costs a way there and back; and its outcome."""
     count, honest = 0, type(transport).run
 
-    def run(*args: Any, **options: Any) -> Result:
+    def run(*args: Any, **options: Any) -> CompletedCommand:
         nonlocal count
         count += 1
         return honest(*args, **options)

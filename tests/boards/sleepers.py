@@ -16,7 +16,7 @@ from edge.base.progress import Progress
 from edge.device.board import Device, load_profile
 from edge.link.adb import AdbTransport
 from edge.link.local import LocalTransport
-from edge.transport.base import Result
+from edge.transport.base import CompletedCommand
 from edge.transport.transfer import append_command
 
 
@@ -97,7 +97,7 @@ class FreezingSsh(LocalTransport):
     def __init__(self, sleepers: Sleepers) -> None:
         self.sleepers = sleepers
 
-    def run(self, argv: Sequence[str], **options: Any) -> Result:
+    def run(self, argv: Sequence[str], **options: Any) -> CompletedCommand:
         if self.sleepers.call():
             self.sleepers.stop_script(argv)
         return super().run(argv, **options)
@@ -114,7 +114,7 @@ class FreezingAdb(AdbTransport):
         super().__init__(Device("phone", load_profile("android-arm64"), "adb"))
         self.board = FreezingSsh(sleepers)
 
-    def run(self, argv: Sequence[str], **options: Any) -> Result:
+    def run(self, argv: Sequence[str], **options: Any) -> CompletedCommand:
         return self.board.run(argv, **options)
 
     def _push(self, local: Path, remote: str) -> None:

@@ -24,7 +24,7 @@ from edge.link.local import LocalTransport
 from edge.release.flash import flash
 from edge.release.lock import BusyError
 from edge.release.releases import current_release, look
-from edge.transport.base import Result, Transport
+from edge.transport.base import CompletedCommand, Transport
 
 OLD, NEW = "皖A00001", "京B22222"
 # The whole table: 20 seeds of 10 cuts. `make test` runs a sample of it, the release's check all.
@@ -317,7 +317,7 @@ class Clock(LocalTransport):
     def __init__(self, uptime: int, boot: str = "b") -> None:
         self.uptime, self.boot = uptime, boot
 
-    def run(self, argv: Sequence[str], **options: object) -> Result:
+    def run(self, argv: Sequence[str], **options: object) -> CompletedCommand:
         command = [word.replace("/proc/uptime", self._file("uptime")) for word in argv]
         command = [word.replace("/proc/sys/kernel/random/boot_id", self._file("boot")) for word in command]
         return super().run(command, **options)  # type: ignore[arg-type]

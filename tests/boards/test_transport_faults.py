@@ -25,7 +25,7 @@ from edge.device.board import Device, load_profile
 from edge.link.connect import connect
 from edge.link.local import LocalTransport
 from edge.transport import transfer
-from edge.transport.base import Result
+from edge.transport.base import CompletedCommand
 
 SIZE = 1_500_000
 CUTS = 10
@@ -210,7 +210,7 @@ def test_board_whose_wc_prints_no_number(says: str, tmp_path: Path) -> None:
     class OddBoard(LocalTransport):
         """Finds a `wc` of its own before the system's."""
 
-        def run(self, argv: Sequence[str], **options: Any) -> Result:
+        def run(self, argv: Sequence[str], **options: Any) -> CompletedCommand:
             return super().run(argv, **{**options, "env": {"PATH": f"{tmp_path}:{os.environ['PATH']}"}})
 
     (tmp_path / "wc").write_text(f"#!/bin/sh\necho '{says}'\n")

@@ -16,7 +16,7 @@ from edge.link.local import LocalTransport
 from edge.release.flash import flash
 from edge.release.releases import damaged_files, look
 from edge.transport import transfer
-from edge.transport.base import Result
+from edge.transport.base import CompletedCommand
 
 PIECE = 20_000
 
@@ -58,7 +58,7 @@ class FreezingAt(LocalTransport):
     def __init__(self, words: str) -> None:
         self.words, self.sleepers = words, Sleepers(random.Random(0), 0, 0)
 
-    def run(self, argv: Sequence[str], **options: Any) -> Result:
+    def run(self, argv: Sequence[str], **options: Any) -> CompletedCommand:
         words = self.words
         if words and len(argv) > 2 and words in argv[2] and 'echo "the lock is gone"' in argv[2]:
             self.words = ""

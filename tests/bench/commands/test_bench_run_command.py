@@ -27,7 +27,7 @@ from edge.base.errors import HostError, InputError, LinkError, UsageError
 from edge.base.paths import sha256_file
 from edge.link.local import LocalTransport
 from edge.plate.text import edit_distance
-from edge.transport.base import Result as Answer
+from edge.transport.base import CompletedCommand
 
 CHECK = {"ppocrv3-fp32_t1_none_min736": {"photos": 2, "same": 1, "edits": 1, "least_iou": 0.98}}
 
@@ -179,9 +179,9 @@ def test_plates_are_compared_by_text_and_box(tmp_path: Path) -> None:
     ]
 
     class Says:
-        def run(self, argv: list[str], **options: Any) -> Answer:
+        def run(self, argv: list[str], **options: Any) -> CompletedCommand:
             assert argv[argv.index("--det_limit_side") + 1] == "736"
-            return Answer(tuple(argv), 0, "".join(json.dumps(line) + "\n" for line in lines), "", None, 0.1)
+            return CompletedCommand(tuple(argv), 0, "".join(json.dumps(line) + "\n" for line in lines), "", None, 0.1)
 
     paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     found = agreement_with_host(result, fake_target(tmp_path).command, Says(), paths)  # type: ignore[arg-type]

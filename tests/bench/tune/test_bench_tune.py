@@ -19,7 +19,7 @@ from bench.plan.plan import Cell, DetSide
 from bench.tune.front import few_photos, front_page
 from bench.tune.search import Trial, candidates, config_lines, measure_on, pareto, tune
 from edge.base.errors import DeviceError, InputError, NotValidError, UsageError
-from edge.transport.base import Result
+from edge.transport.base import CompletedCommand
 
 
 def make(side: int, precision: str = "fp32", threads: int = 1) -> Candidate:
@@ -196,11 +196,11 @@ def test_host_tells_accuracy_and_the_board_is_compared_with_it(tmp_path: Path) -
     asked: list[list[str]] = []
 
     class Says:
-        def run(self, argv: list[str], **options: Any) -> Result:
+        def run(self, argv: list[str], **options: Any) -> CompletedCommand:
             asked.append(argv)
             read = "\u7696A12345" if "640" in argv else "\u7696A1234"
             plate = {"text": read, "score": 0.9, "box": [[10, 10], [90, 10], [90, 40], [10, 40]]}
-            return Result(tuple(argv), 0, json.dumps({"image": argv[-1], "plates": [plate]}) + "\n", "", None, 0.1)
+            return CompletedCommand(tuple(argv), 0, json.dumps({"image": argv[-1], "plates": [plate]}) + "\n", "", None, 0.1)
 
     host = HostReader(target.command, Says(), [(photo.local, photo.truth) for photo in target.photos])  # type: ignore[arg-type]
     plan = fake_plan(det_sides=("max:640", "max:320"), precisions=("fp32",), threads=(1, 2))

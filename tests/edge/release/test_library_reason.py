@@ -7,7 +7,7 @@ import pytest
 from edge.base.errors import DeviceError
 from edge.link.local import LocalTransport
 from edge.release.smoke import explain
-from edge.transport.base import Result
+from edge.transport.base import CompletedCommand
 
 LOADING = "plate_ocr: error: Paddle Lite failed while loading /r/rec.nb (made by opt v2.13-rc): "
 CRASHED = "plate_ocr: error: Paddle Lite crashed while loading /r/rec.nb (made by opt v2.13-rc): signal 6, aborted"
@@ -28,14 +28,14 @@ KERNEL = "Error: This model is not supported, because kernel for 'layer_norm' is
     ids=["kernel", "basic library", "without exceptions"],
 )
 def test_missing_operator_is_named_with_the_library_to_take(stderr: str) -> None:
-    result = Result(("plate_ocr",), 4, "", stderr + "\n", None, 0.1)
+    result = CompletedCommand(("plate_ocr",), 4, "", stderr + "\n", None, 0.1)
     with pytest.raises(DeviceError, match="'layer_norm'") as failure:
         explain(result, LocalTransport(), "plate-v1-fp32")
     assert "with_extra" in failure.value.hint and "\n" not in failure.value.message
 
 
 def test_other_reasons_get_no_such_hint() -> None:
-    result = Result(("plate_ocr",), 4, "", LOADING + "vector::_M_range_check\n", None, 0.1)
+    result = CompletedCommand(("plate_ocr",), 4, "", LOADING + "vector::_M_range_check\n", None, 0.1)
     with pytest.raises(DeviceError, match="_M_range_check") as failure:
         explain(result, LocalTransport(), "plate-v1-fp32")
     assert "with_extra" not in failure.value.hint
