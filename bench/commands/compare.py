@@ -12,7 +12,7 @@ import click
 
 from edge.base.errors import InputError, NotValidError, UsageError
 from edge.terminal.commandline import command
-from edge.terminal.options import examples, json_option, renamed
+from edge.terminal.options import examples, force_option, json_option
 
 if TYPE_CHECKING:
     from bench.compare.changes import Comparison
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--fail-if", metavar="5%", help="Exit with 10 on a regression larger than this.")
 @click.option("--confirm", is_flag=True, help="Measure B's release again on its device; only what shows twice counts.")
-@renamed("--across-kinds", old=("--force",), changed="It never replaced files.", is_flag=True,
-         help="Compare although the results are of different kinds.")  # fmt: skip
+@click.option("--across-kinds", is_flag=True, help="Compare although the results are of different kinds.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write Markdown to this file.")  # fmt: skip
+@force_option("Replace the files of --junit and --markdown where they exist.")
 @json_option
 def compare(
     a: Path,
@@ -42,6 +42,7 @@ def compare(
     across_kinds: bool,
     junit_file: Path | None,
     markdown_file: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Compare result B with the baseline A (result.json files or their folders).
@@ -58,6 +59,9 @@ def compare(
     from edge.base.paths import write_atomic
 
     threshold = parse_limit(fail_if) if fail_if else DEFAULT_THRESHOLD
+    for path in (junit_file, markdown_file):
+        if path is not None and path.exists() and not force:
+            raise UsageError(f"{path} exists.", "Give another file, or --force to replace it.")
     baseline, candidate = load_result(a), load_result(b)
     found = compare_results(baseline, candidate, threshold=threshold, force=across_kinds)
     if confirm and found.regressions:

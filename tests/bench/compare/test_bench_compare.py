@@ -192,7 +192,21 @@ def test_command_refuses_unlike_results_in_every_form(skeleton: Result, tmp_path
     answer = CliRunner().invoke(bench, words)
     assert isinstance(answer.exception, InputError) and "another board" in answer.exception.message
     assert ElementTree.parse(junit).getroot().attrib["errors"] == "1"
+    words[-1] = str(tmp_path / "other.xml")
+    assert CliRunner().invoke(bench, [*words, "--across-kinds"]).exit_code == 0
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown"])
+def test_a_file_is_replaced_only_by_force(skeleton: Result, tmp_path: Path, option: str) -> None:
+    save_result(tmp_path / "a.json", skeleton)
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    words = ["compare", str(tmp_path / "a.json"), str(tmp_path / "a.json"), option, str(mine)]
+    refused = CliRunner().invoke(bench, words)
+    assert isinstance(refused.exception, UsageError) and str(mine) in refused.exception.message
+    assert mine.read_text() == "kept"
     assert CliRunner().invoke(bench, [*words, "--force"]).exit_code == 0
+    assert "No regression" in mine.read_text() or "<testsuites" in mine.read_text()
 
 
 @pytest.mark.parametrize(("text", "value"), [("5%", 0.05), (" 2.5 % ", 0.025), ("0.1", 0.1), ("0", 0.0)])
