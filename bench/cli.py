@@ -14,7 +14,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("bench.commands.history:history", "Keep and show results over time."),
     "tune": ("bench.commands.tune:tune", "Search the settings that are fast and still read the plates."),
     "estimate": ("bench.commands.estimate:estimate", "Estimate a board that is not at hand, with its error."),
-    "self": ("bench.commands.selfcheck:selfcheck", "Measure the measuring: overhead, equal builds, slower ones."),
     "count": ("bench.commands.count:count", "Count ARM instructions of each stage under emulation."),
 }
 

@@ -88,7 +88,7 @@ def build_program(
         static_libstdcxx: Link libstdc++ statically. The program then needs the compiler's own glibc (its libstdc++.a does),
             so that this is for boards without a libstdc++, not for old ones: `cpp/cmake/floor.cmake` serves those.
         tests: Build the unit tests too.
-        slow: A stage that takes longer on purpose (`kDetPre:15`, in percent), by which `bench self` tests itself.
+        slow: A stage that takes longer on purpose (`kDetPre:15`, in percent), by which `make bench-self` tests the bench.
         progress: Called with what is being done, steps done and steps in all.
 
     Returns:

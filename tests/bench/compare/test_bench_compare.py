@@ -265,7 +265,7 @@ def test_gate_does_not_pass_what_nothing_can_be_said_of(skeleton: Result, tmp_pa
     words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--junit", str(tmp_path / "j.xml")]
     loose = CliRunner().invoke(bench, words)
     assert loose.exit_code == 0 and "nothing can be said of" in loose.output
-    gate = CliRunner().invoke(bench, [*words, "--fail-if", "5%"])
+    gate = CliRunner().invoke(bench, [*words, "--fail-if", "5%", "--force"])
     assert isinstance(gate.exception, InputError) and "--plan default" in gate.exception.hint
     cases = ElementTree.parse(tmp_path / "j.xml").iter("testcase")
     assert {case.get("name") for case in cases if case.find("skipped") is not None} == set(KEYS)

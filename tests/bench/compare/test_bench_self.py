@@ -1,4 +1,4 @@
-"""`bench self`: a build with a slower stage is found and named, and the script behind `make bench-self` starts."""
+"""The bench measures itself: a slower stage is found and named, and the script behind `make bench-self` starts."""
 
 from __future__ import annotations
 

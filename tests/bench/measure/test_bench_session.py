@@ -402,7 +402,7 @@ def test_file_of_a_process_that_lost_its_end_is_measured_again(tmp_path: Path, l
 
 
 def test_harness_asks_the_board_a_few_times_a_process_and_does_little_a_line(tmp_path: Path) -> None:
-    """`bench self` takes the share of time that it adds; here are the counts behind it."""
+    """`make bench-self` takes the share of time that it adds; here are the counts behind it."""
     asked: list[str] = []
 
     class Counting(LocalTransport):

@@ -100,7 +100,7 @@ def test_thousands_of_problems_take_no_memory() -> None:
 
 
 def test_a_long_stream_is_read_once_with_little_work_and_memory() -> None:
-    """`bench self` takes the seconds and megabytes that 100 MB cost; here are the counts behind them."""
+    """`make bench-self` takes the seconds and megabytes that 100 MB cost; here are the counts behind them."""
     row = json.dumps(iteration(123456, 12345678.9, ms=dict.fromkeys(KEYS, 123.4567))).encode()
     taken = 0
 
