@@ -52,8 +52,7 @@ def compare(
     """
     from rich.console import Console
 
-    from bench.compare.changes import DEFAULT_THRESHOLD
-    from bench.compare.changes import compare as compare_results
+    from bench.compare.changes import DEFAULT_THRESHOLD, compare_results
     from bench.compare.show import junit, markdown, print_comparison, sentence
     from bench.record.result import load_result
     from edge.base.paths import write_atomic
@@ -63,7 +62,7 @@ def compare(
         if path is not None and path.exists() and not force:
             raise UsageError(f"{path} exists.", "Give another file, or --force to replace it.")
     baseline, candidate = load_result(a), load_result(b)
-    found = compare_results(baseline, candidate, threshold=threshold, force=across_kinds)
+    found = compare_results(baseline, candidate, threshold=threshold, across_kinds=across_kinds)
     if confirm and found.regressions:
         found = _confirmed(found, baseline, candidate, b if b.is_dir() else b.parent, threshold)
     if junit_file:
@@ -102,8 +101,7 @@ def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold:
     """Measures B once more; keeps as regressions only what shows both times."""
     from dataclasses import replace
 
-    from bench.compare.changes import SAME
-    from bench.compare.changes import compare as compare_results
+    from bench.compare.changes import SAME, compare_results
     from bench.compare.confirm import measure_again
 
     second = compare_results(a, measure_again(b, folder), threshold=threshold)

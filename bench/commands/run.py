@@ -30,7 +30,7 @@ from edge.terminal.options import (
 
 if TYPE_CHECKING:
 
-    from bench.measure.target import GivenPhotos, Target
+    from bench.measure.target import GivenPhotos, SystemUnderTest
     from bench.plan.plan import Plan
     from bench.record.result import Result
     from edge.device.board import Device
@@ -200,7 +200,7 @@ def _measure_alone(
     from bench.record.raw import SESSION_NAME, collect, note_tuning
 
     watch = Watch(quiet=options["quiet"], board=device.name if fleet else "")
-    target: Target | None = None
+    target: SystemUnderTest | None = None
     try:
         target = open_target(
             device, plan, photos=options["given"], installed=options["installed"], report=watch.step
@@ -241,7 +241,7 @@ def _measure_alone(
 
 
 def _compare_host(
-    result: Result, target: Target, plan: Plan, out: Path, report: Say
+    result: Result, target: SystemUnderTest, plan: Plan, out: Path, report: Say
 ) -> Result:
     """Adds what this host reads; a host that cannot read them is no reason to lose a measurement."""
     from bench.measure.opening import compare_with_host
@@ -254,7 +254,7 @@ def _compare_host(
     return collect(out)
 
 
-def _keep_photos(result: Result, target: Target, out: Path) -> None:
+def _keep_photos(result: Result, target: SystemUnderTest, out: Path) -> None:
     """Small copies of the photos for the report; a report without photos is better than none."""
     from bench.report.photos import keep_photos
 

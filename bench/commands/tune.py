@@ -25,7 +25,7 @@ from edge.terminal.options import (
 )
 
 if TYPE_CHECKING:
-    from bench.tune.search import Tuning
+    from bench.tune.search import Search
 
 
 @command(epilog=examples(
@@ -68,7 +68,7 @@ def tune(
     from bench.plan.plan import PRESETS
     from bench.tune.front import few_photos, front_page
     from bench.tune.search import DEFAULT_SIDES, candidates, config_lines, measure_on
-    from bench.tune.search import tune as search
+    from bench.tune.search import tune as run_search
     from edge.base.paths import write_atomic
     from edge.bundle.zoo import check_sets, model_sets
     from edge.device.board import find_device
@@ -102,13 +102,13 @@ def tune(
         known = sum(photo.truth is not None for photo in target.photos)
         host = host_reader(target, plan, watch.step)
         measure = measure_on(target, plan, folder, host=host, min_f=min_f)
-        tuning = search(field, measure, min_f, budget_s=budget)
+        search = run_search(field, measure, min_f, budget_s=budget)
     finally:
         close_target(target)
-    write_atomic(outcome, json.dumps({**tuning.document(), "photos": known}, indent=1) + "\n")
-    write_atomic(folder / "tune.html", front_page(tuning, f"Settings for {device}", known))
-    write_atomic(folder / "chosen.conf", config_lines(tuning))
-    chosen = tuning.trial(tuning.chosen).candidate
+    write_atomic(outcome, json.dumps({**search.document(), "photos": known}, indent=1) + "\n")
+    write_atomic(folder / "tune.html", front_page(search, f"Settings for {device}", known))
+    write_atomic(folder / "chosen.conf", config_lines(search))
+    chosen = search.trial(search.chosen).candidate
     if apply_it:
         from edge.release.install import ensure_installed
 
@@ -117,9 +117,9 @@ def tune(
     if as_json:
         files = {"photos": known, "files": [str(outcome), str(folder / "tune.html")]}
         left_out = given.listed.document() if given is not None else {}
-        click.echo(json.dumps({**tuning.document(), **files, **left_out}))
+        click.echo(json.dumps({**search.document(), **files, **left_out}))
         return
-    _print(tuning)
+    _print(search)
     words = " ".join(f"--set {key}={value}" for key, value in chosen.settings().items())
     click.echo(f"chosen: {chosen.key}")
     if few_photos(known):
@@ -137,7 +137,7 @@ def _clear(folder: Path) -> None:
     (folder / "tune.json").unlink(missing_ok=True)
 
 
-def _print(tuning: Tuning) -> None:
+def _print(search: Search) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -147,9 +147,9 @@ def _print(tuning: Tuning) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for number, name in enumerate(("settings", "ms a photo", "F", "n", "")):
         table.add_column(name, justify="left" if number in (0, 4) else "right")
-    for trial in tuning.trials:
+    for trial in search.trials:
         key = trial.candidate.key
-        word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why[:40]
+        word = "chosen" if key == search.chosen else "front" if key in search.front else trial.why[:40]
         shown = figure(trial.median_ms) if trial.n else "-"
         if trial.differing:
             word = f"{word}, the board reads {trial.differing} photos differently".lstrip(", ")

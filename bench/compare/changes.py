@@ -28,7 +28,7 @@ REGRESSION, IMPROVEMENT, SAME = "regression", "improvement", "same"
 
 
 @dataclass(frozen=True)
-class Change:
+class FigureChange:
     """One figure of one combination in both results.
 
     Attributes:
@@ -65,7 +65,7 @@ class Comparison:
         threshold: Smallest change that counts, as a fraction.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[FigureChange, ...]
     obstacles: tuple[str, ...]
     notes: tuple[str, ...]
     threshold: float
@@ -76,7 +76,7 @@ class Comparison:
         return tuple(dict.fromkeys(item.cell for item in self.changes if item.unit == "ms" and item.low is None))
 
     @property
-    def regressions(self) -> tuple[Change, ...]:
+    def regressions(self) -> tuple[FigureChange, ...]:
         """Changes for the worse."""
         return tuple(change for change in self.changes if change.verdict == REGRESSION)
 
@@ -88,12 +88,12 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare(
+def compare_results(
     a: Result,
     b: Result,
     *,
     threshold: float = DEFAULT_THRESHOLD,
-    force: bool = False,
+    across_kinds: bool = False,
     paired: bool = False,
     replicates: int = REPLICATES,
 ) -> Comparison:
@@ -103,19 +103,19 @@ def compare(
         a: The baseline.
         b: The candidate.
         threshold: Smallest change that counts, as a fraction.
-        force: Compare in spite of obstacles.
+        across_kinds: Compare in spite of obstacles.
         paired: The processes of both ran in turns, so that process i of B had the same minute as process i of A.
         replicates: Bootstrap draws.
     """
     found = obstacles(a, b)
     shared = [cell for cell in b.cells if any(other.key == cell.key for other in a.cells)]
     notes = differences(a, b, shared)
-    if found and not force:
+    if found and not across_kinds:
         return Comparison((), tuple(found), tuple(notes), threshold)
     notes += _few(a, b, shared)
     measured = [cell for cell in shared if a.of(cell.key) and b.of(cell.key)]
     tests = max(1, len(measured) * len(KEYS))
-    changes: list[Change] = []
+    changes: list[FigureChange] = []
     for cell in measured:
         found_times = _times(a, b, cell, threshold, tests, replicates, paired)
         changes += found_times
@@ -171,7 +171,7 @@ def _few(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
 
 def _times(
     a: Result, b: Result, cell: ResultCell, threshold: float, tests: int, replicates: int, paired: bool
-) -> list[Change]:
+) -> list[FigureChange]:
     before, after = a.of(cell.key), b.of(cell.key)
     changes = []
     for stage in KEYS:
@@ -184,7 +184,7 @@ def _times(
         small = abs(middle_new - middle_old) < MIN_MS
         verdict = SAME if small else _judge(ratio, threshold)
         low, high = (ratio.interval.low, ratio.interval.high) if ratio.interval else (None, None)
-        changes.append(Change(cell.key, stage, "ms", middle_old, middle_new, ratio.ratio, low, high, verdict))
+        changes.append(FigureChange(cell.key, stage, "ms", middle_old, middle_new, ratio.ratio, low, high, verdict))
     return changes
 
 
@@ -197,7 +197,7 @@ def _judge(ratio: Ratio, threshold: float) -> str:
     return IMPROVEMENT if ratio.ratio < 1 / (1 + threshold) else SAME
 
 
-def _sizes(before: ResultCell, after: ResultCell, threshold: float) -> list[Change]:
+def _sizes(before: ResultCell, after: ResultCell, threshold: float) -> list[FigureChange]:
     changes = []
     for what, old, new in (
         ("det size", before.det_bytes, after.det_bytes),
@@ -205,16 +205,16 @@ def _sizes(before: ResultCell, after: ResultCell, threshold: float) -> list[Chan
     ):
         ratio = new / old if old else 1.0
         verdict = REGRESSION if ratio > 1 + threshold else IMPROVEMENT if ratio < 1 / (1 + threshold) else SAME
-        changes.append(Change(after.key, what, "B", old, new, ratio, None, None, verdict))
+        changes.append(FigureChange(after.key, what, "B", old, new, ratio, None, None, verdict))
     return changes
 
 
-def _accuracy(a: Result, b: Result, cell: ResultCell, threshold: float) -> list[Change]:
+def _accuracy(a: Result, b: Result, cell: ResultCell, threshold: float) -> list[FigureChange]:
     old, new = (_f_measure(accuracy(result.photos, answers_of(result, cell.key))) for result in (a, b))
     if old is None or new is None:
         return []
     verdict = REGRESSION if new < old - threshold else IMPROVEMENT if new > old + threshold else SAME
-    return [Change(cell.key, "accuracy", "F", old, new, new / old if old else 1.0, None, None, verdict)]
+    return [FigureChange(cell.key, "accuracy", "F", old, new, new / old if old else 1.0, None, None, verdict)]
 
 
 def _f_measure(found: Accuracy | None) -> float | None:

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.compare.changes import DEFAULT_THRESHOLD, compare
+from bench.compare.changes import DEFAULT_THRESHOLD, compare_results
 from bench.judge.summary import summarise_result
 from bench.measure.session import Session
-from bench.measure.target import Target
+from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan
 from bench.record.events import KEYS
 from bench.record.result import Result
@@ -40,7 +40,7 @@ SESSIONS = ("aa-*", "slow-*", "overhead")
 
 
 @dataclass(frozen=True)
-class Check:
+class SelfCheck:
     """One thing that was tried.
 
     Attributes:
@@ -74,7 +74,7 @@ def interleaved(first: Session, second: Session) -> tuple[Result, Result]:
     return first.result(), second.result()
 
 
-def with_program(target: Target, program: Path, folder: str) -> Target:
+def with_program(target: SystemUnderTest, program: Path, folder: str) -> SystemUnderTest:
     """Returns a target that runs another build of `plate_ocr` with everything else of the release.
 
     Args:
@@ -94,33 +94,33 @@ def with_program(target: Target, program: Path, folder: str) -> Target:
     return replace(target, command=command, program=sha256_file(program))
 
 
-def check_equal(target: Target, plan: Plan, out: Path, number: int) -> Check:
+def check_equal(target: SystemUnderTest, plan: Plan, out: Path, number: int) -> SelfCheck:
     """An A/A pair: the same release twice; any regression is a false alarm."""
     a, b = interleaved(*(Session(target, plan, out / f"aa-{number}-{side}") for side in "ab"))
-    found = compare(a, b, paired=True)
+    found = compare_results(a, b, paired=True)
     alarms = [change.what for change in found.changes if change.verdict == "regression"]
     total = next(change for change in found.changes if change.what == "total")
     interval = f" (95 %: {total.low:.3f} to {total.high:.3f})" if total.low and total.high else ""
     text = f"total {total.ratio:.3f}{interval}; {', '.join(alarms) if alarms else 'no false alarm'}"
     data = {"ratio": total.ratio, "low": total.low, "high": total.high, "alarms": alarms, **_medians(a, b)}
-    return Check(f"A/A {number}", not alarms and not found.obstacles, text, data)
+    return SelfCheck(f"A/A {number}", not alarms and not found.obstacles, text, data)
 
 
-def check_slower(target: Target, slower: Target, plan: Plan, out: Path, stage: str) -> Check:
+def check_slower(target: SystemUnderTest, slower: SystemUnderTest, plan: Plan, out: Path, stage: str) -> SelfCheck:
     """A build with one slower stage: `compare` must find it and name that stage, and no other."""
     sessions = [Session(side, plan, out / f"slow-{stage}-{name}") for side, name in ((target, "a"), (slower, "b"))]
     a, b = interleaved(*sessions)
-    found = compare(a, b, paired=True)
+    found = compare_results(a, b, paired=True)
     named = [change.what for change in found.changes if change.verdict == "regression" and change.what in KEYS]
     change = next(change for change in found.changes if change.what == stage)
     interval = f" (95 %: {change.low:.3f} to {change.high:.3f})" if change.low and change.high else ""
     good = stage in named and not set(named) - {stage, "total"}
     text = f"{stage} {change.ratio:.3f}{interval}; named: {', '.join(named) or 'nothing'}"
     data = {"stage": stage, "ratio": change.ratio, "low": change.low, "high": change.high, "named": named}
-    return Check(f"slower {stage}", good, text, {**data, **_medians(a, b)})
+    return SelfCheck(f"slower {stage}", good, text, {**data, **_medians(a, b)})
 
 
-def check_overhead(target: Target, plan: Plan, out: Path) -> Check:
+def check_overhead(target: SystemUnderTest, plan: Plan, out: Path) -> SelfCheck:
     """What the harness adds to the time that the board itself reports, with fifty iterations."""
     single = replace(plan, name="overhead", processes=2, warmup=1, warmup_ms=0, repeats=50, min_ms=0)
     began = time.monotonic()
@@ -132,10 +132,10 @@ def check_overhead(target: Target, plan: Plan, out: Path) -> Check:
         own += (process.times[-1] + process.ms["total"][-1]) / 1000
     share = wall / own - 1
     text = f"{wall:.2f} s for {own:.2f} s on the board's clock: {share:+.1%} (less than {MAX_OVERHEAD:.0%})"
-    return Check("overhead", share < MAX_OVERHEAD, text, {"wall_s": wall, "board_s": own, "share": share})
+    return SelfCheck("overhead", share < MAX_OVERHEAD, text, {"wall_s": wall, "board_s": own, "share": share})
 
 
-def check_stream(size: int = STREAM_BYTES) -> Check:
+def check_stream(size: int = STREAM_BYTES) -> SelfCheck:
     """How fast and in how much memory a long stream of JSON lines is reduced; in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="plate-bench-") as folder:
         path = Path(folder) / "events.jsonl"
@@ -162,12 +162,13 @@ def check_stream(size: int = STREAM_BYTES) -> Check:
     data["iterations"] = int(count)
     good = data["cpu_s"] < MAX_STREAM_SECONDS and data["peak_mb"] < MAX_STREAM_MB
     text = f"{actual / 1e6:.0f} MB in {data['cpu_s']:.2f} s of CPU and {data['peak_mb']:.0f} MB"
-    return Check("stream", good, text, data)
+    return SelfCheck("stream", good, text, data)
 
 
 def run_checks(
-    target: Target, plan: Plan, out: Path, slower: dict[str, Target], *, pairs: int = 10, say: Say = lambda text: None
-) -> list[Check]:
+    target: SystemUnderTest, plan: Plan, out: Path, slower: dict[str, SystemUnderTest], *, pairs: int = 10,
+    say: Say = lambda text: None,
+) -> list[SelfCheck]:
     """Runs everything.
 
     Args:
@@ -178,7 +179,7 @@ def run_checks(
         pairs: A/A pairs.
         say: Called with the outcome of each.
     """
-    tasks: list[Callable[[], Check]] = [check_stream, lambda: check_overhead(target, plan, out)]
+    tasks: list[Callable[[], SelfCheck]] = [check_stream, lambda: check_overhead(target, plan, out)]
     tasks += [lambda number=number: check_equal(target, plan, out, number) for number in range(1, pairs + 1)]  # type: ignore[misc]
     many = replace(plan, name="slower", processes=max(plan.processes, SLOWER_PROCESSES), min_ms=SLOWER_MS)
     many = replace(many, repeats=min(plan.repeats, 20))
@@ -194,7 +195,7 @@ def run_checks(
     return checks
 
 
-def document(checks: Sequence[Check], target: Target, plan: Plan, seconds: float) -> dict[str, Any]:
+def document(checks: Sequence[SelfCheck], target: SystemUnderTest, plan: Plan, seconds: float) -> dict[str, Any]:
     """Plain JSON."""
     load = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {

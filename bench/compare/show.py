@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape as markup
 from rich.table import Table
 
-from bench.compare.changes import IMPROVEMENT, REGRESSION, Change, Comparison
+from bench.compare.changes import IMPROVEMENT, REGRESSION, Comparison, FigureChange
 from bench.text.markdown import escape as plain
 from bench.text.table import STAGE_TITLES, figure, megabytes
 
@@ -109,14 +109,14 @@ def _xml(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)
 
 
-def value(change: Change, number: float) -> str:
+def value(change: FigureChange, number: float) -> str:
     """A figure with its unit."""
     if change.unit == "ms":
         return f"{figure(number)} ms"
     return megabytes(int(number)) if change.unit == "B" else f"{change.unit} {number:.1%}"
 
 
-def interval(change: Change) -> str:
+def interval(change: FigureChange) -> str:
     """`0.98 to 1.03`; "" for figures without noise."""
     if change.unit != "ms":
         return ""

@@ -155,7 +155,7 @@ class Setting:
 
 
 @dataclass
-class Tuning:
+class SystemTuning:
     """What was asked for and what came of it; goes into the result.
 
     Attributes:
@@ -226,7 +226,7 @@ class BoardTuner:
         return "knobs that a killed run had left behind were put back" if "left" in said else ""
 
     @contextmanager
-    def tuned(self, knobs: dict[str, str]) -> Iterator[Tuning]:
+    def tuned(self, knobs: dict[str, str]) -> Iterator[SystemTuning]:
         """Sets knobs for the time of a `with` block.
 
         Args:
@@ -235,7 +235,7 @@ class BoardTuner:
         Raises:
             LinkError: The board cannot be reached; nothing was changed, or the watchdog puts it back.
         """
-        tuning = Tuning(dict(knobs))
+        tuning = SystemTuning(dict(knobs))
         pairs = self._pairs(knobs, tuning)
         if not pairs:
             tuning.restored = True
@@ -256,7 +256,7 @@ class BoardTuner:
             can = self._link.run(["sudo", "-n", "true"], timeout=_TIMEOUT).code == 0
             self._root = ["sudo", "-n"] if can else []
 
-    def _pairs(self, knobs: dict[str, str], tuning: Tuning) -> list[tuple[str, str, str, str]]:
+    def _pairs(self, knobs: dict[str, str], tuning: SystemTuning) -> list[tuple[str, str, str, str]]:
         """Knob, file, value found and value wanted, of all files that the board has."""
         pairs = []
         for knob in KNOBS:
@@ -273,7 +273,7 @@ class BoardTuner:
         # The governor first, since a fixed one may refuse limits; upper limits before lower ones.
         return pairs
 
-    def _begin(self, pairs: list[tuple[str, str, str, str]], tuning: Tuning) -> None:
+    def _begin(self, pairs: list[tuple[str, str, str, str]], tuning: SystemTuning) -> None:
         self._find_root()
         step = max(1, round(self._beat_s))
         looks = max(2, round(self._watchdog_s / step))
@@ -308,7 +308,7 @@ class BoardTuner:
         self._thread = threading.Thread(target=beat, daemon=True)
         self._thread.start()
 
-    def _end(self, tuning: Tuning) -> None:
+    def _end(self, tuning: SystemTuning) -> None:
         for attempt in range(_ATTEMPTS):
             try:
                 said = self._run(_END, self._folder, self._token).splitlines()

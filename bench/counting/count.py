@@ -30,7 +30,7 @@ SYSROOTS = {"arm64": "/usr/aarch64-linux-gnu", "armhf": "/usr/arm-linux-gnueabih
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoCount:
     """Instructions of one photo: stage to count; the recogniser's are sums over the boxes."""
 
     stages: dict[str, int]
@@ -56,8 +56,8 @@ class Counts:
         process: Instructions of the whole process, loading included.
     """
 
-    first: Photo
-    steady: tuple[Photo, ...]
+    first: PhotoCount
+    steady: tuple[PhotoCount, ...]
     process: int
 
     def typical(self) -> dict[str, int]:
@@ -152,7 +152,7 @@ def parse_counts(text: str) -> Counts:
     Raises:
         DeviceError: No photo in them.
     """
-    photos: list[Photo] = []
+    photos: list[PhotoCount] = []
     current: dict[str, int] | None = None
     process = 0
     for line in text.splitlines():
@@ -164,7 +164,7 @@ def parse_counts(text: str) -> Counts:
         elif current is not None and int(word) < len(STAGES):
             current[STAGES[int(word)]] += int(number)
         elif current is not None:
-            photos.append(Photo(current))
+            photos.append(PhotoCount(current))
             current = None
     if len(photos) < 2:
         raise DeviceError(

@@ -9,7 +9,7 @@ from bench.estimate.ppocrv3 import DETECTOR, RECOGNISER
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerCost:
     """One convolution or matrix product.
 
     Attributes:
@@ -27,16 +27,16 @@ class Layer:
 
 def conv(
     cin: int, cout: int, kernel: tuple[int, int], groups: int, out: tuple[float, float], stride: float = 1
-) -> Layer:
+) -> LayerCost:
     """A convolution with `out` rows and columns of output."""
     area = out[0] * out[1]
     weights = cin * cout * kernel[0] * kernel[1] / groups
     kind = "depthwise" if groups > 1 and groups == cin else "dense" if kernel == (1, 1) else "spatial"
-    return Layer(kind, weights * area, area * (cin * stride * stride + cout), weights)
+    return LayerCost(kind, weights * area, area * (cin * stride * stride + cout), weights)
 
 
 @lru_cache(maxsize=32)
-def network(name: str) -> tuple[Layer, ...]:
+def network(name: str) -> tuple[LayerCost, ...]:
     """Layers of a network of the published benchmark, input 224 x 224.
 
     Sources: Howard et al. 2017 (V1), Sandler et al. 2018 (V2), Howard et al. 2019 (V3), He et al. 2015 (ResNet).
@@ -49,7 +49,7 @@ def network(name: str) -> tuple[Layer, ...]:
 
 
 @lru_cache(maxsize=64)
-def ppocr(task: str, height: int, width: int, classes: int = 6625) -> tuple[Layer, ...]:
+def ppocr(task: str, height: int, width: int, classes: int = 6625) -> tuple[LayerCost, ...]:
     """Layers of PP-OCRv3's detector (`det`) or recogniser (`rec`) for an input of that size, in pixels."""
     layers = []
     for text in (DETECTOR if task == "det" else RECOGNISER).split("\n"):
@@ -65,14 +65,14 @@ def ppocr(task: str, height: int, width: int, classes: int = 6625) -> tuple[Laye
         if kind == "deconv":
             # Each output pixel takes one of the kernel's places.
             layer = conv(cin, cout, (1, 1), 1, out, 0.5)
-            layer = Layer("dense", layer.macs, layer.activations, layer.weights * kh * kw)
+            layer = LayerCost("dense", layer.macs, layer.activations, layer.weights * kh * kw)
         else:
             layer = conv(cin, cout, (kh, kw), groups, out)
         layers += [layer] * count
     return tuple(layers)
 
 
-def _v1() -> list[Layer]:
+def _v1() -> list[LayerCost]:
     layers, cin, size = [conv(3, 32, (3, 3), 1, (112, 112), 2)], 32, 112
     plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
     for cout, stride in plan:
@@ -85,7 +85,7 @@ def _v1() -> list[Layer]:
     return [*layers, conv(1024, 1000, (1, 1), 1, (1, 1))]
 
 
-def _v2() -> list[Layer]:
+def _v2() -> list[LayerCost]:
     layers, cin, size = [conv(3, 32, (3, 3), 1, (112, 112), 2)], 32, 112
     plan = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
     for factor, cout, count, first in plan:
@@ -115,7 +115,7 @@ _SMALL = (
 )  # fmt: skip
 
 
-def _v3(plan: tuple[tuple[int, int, int, int, int], ...], last: int, head: int) -> list[Layer]:
+def _v3(plan: tuple[tuple[int, int, int, int, int], ...], last: int, head: int) -> list[LayerCost]:
     layers, cin, size = [conv(3, 16, (3, 3), 1, (112, 112), 2)], 16, 112
     for kernel, wide, cout, gate, stride in plan:
         if wide != cin:
@@ -125,14 +125,14 @@ def _v3(plan: tuple[tuple[int, int, int, int, int], ...], last: int, head: int) 
         if gate:
             layers += [conv(wide, wide // 4, (1, 1), 1, (1, 1)), conv(wide // 4, wide, (1, 1), 1, (1, 1))]
             # Pooling reads the map once more, scaling reads and writes it.
-            layers.append(Layer("dense", 0.0, 3.0 * wide * size * size, 0.0))
+            layers.append(LayerCost("dense", 0.0, 3.0 * wide * size * size, 0.0))
         layers.append(conv(wide, cout, (1, 1), 1, (size, size)))
         cin = cout
     layers.append(conv(cin, last, (1, 1), 1, (size, size)))
     return [*layers, conv(last, head, (1, 1), 1, (1, 1)), conv(head, 1000, (1, 1), 1, (1, 1))]
 
 
-def _resnet50() -> list[Layer]:
+def _resnet50() -> list[LayerCost]:
     layers, cin, size = [conv(3, 64, (7, 7), 1, (112, 112), 2)], 64, 56
     for width, count, first in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for number in range(count):

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bench.estimate.networks import Layer, network
+from bench.estimate.networks import LayerCost, network
 from bench.estimate.published import CHIPS, MOBILE, TABLES, Chip
 from edge.base.errors import InputError
 
@@ -51,13 +51,13 @@ class Calibration:
     costs: tuple[float, ...]
     in_order: float
 
-    def milliseconds(self, layers: Sequence[Layer], core: str, mhz: float) -> float:
+    def milliseconds(self, layers: Sequence[LayerCost], core: str, mhz: float) -> float:
         """Time of a network on a core."""
         cycles = float(features(layers, core) @ np.array(self.costs))
         return cycles * (self.in_order if core in IN_ORDER else 1.0) / (mhz * 1000)
 
 
-def features(layers: Sequence[Layer], core: str) -> Array:
+def features(layers: Sequence[LayerCost], core: str) -> Array:
     """Work of a network in the units of `FEATURES`: cycles at full rate by kind, 16-byte moves, number of layers.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.record.result import Photo, Result
+from bench.record.result import Result, ResultPhoto
 from edge.plate.metrics import EndToEndMetric, f_measure
 
 
@@ -57,7 +57,7 @@ def answers_of(result: Result, key: str) -> dict[int, list[dict[str, Any]]]:
     return {}
 
 
-def accuracy(photos: Sequence[Photo], answers: Mapping[int, Sequence[Mapping[str, Any]]]) -> Accuracy | None:
+def accuracy(photos: Sequence[ResultPhoto], answers: Mapping[int, Sequence[Mapping[str, Any]]]) -> Accuracy | None:
     """Counts plates read right.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.judge.accuracy import Accuracy, accuracy, answers_of
 from bench.plan.candidate import Candidate
-from bench.record.result import Photo, Result
+from bench.record.result import Result, ResultPhoto
 from edge.base.errors import DeviceError, InputError
 from edge.base.paths import sha256_file
 from edge.plate.polygon import overlap
@@ -48,7 +48,9 @@ class HostReader:
                 "no photo has ground truth, so accuracy cannot be told.", "Put a labels.json beside the photos."
             )
         self._photos = [
-            Photo(path.name, sha256_file(path), path.stat().st_size, truth) for path, truth in photos if truth is not None
+            ResultPhoto(path.name, sha256_file(path), path.stat().st_size, truth)
+            for path, truth in photos
+            if truth is not None
         ]
         self._known: dict[tuple[str, ...], dict[int, Plates]] = {}
 

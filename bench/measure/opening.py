@@ -1,4 +1,4 @@
-"""From a device's name to a `Target`: everything built, installed and in place."""
+"""From a device's name to a `SystemUnderTest`: everything built, installed and in place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.conditions.board_tuner import BoardTuner, Tuning
+from bench.conditions.board_tuner import BoardTuner, SystemTuning
 from bench.measure.host_reader import HostReader, agreement_with_host
-from bench.measure.target import GivenPhotos, Target, TargetPhoto, push_photos
+from bench.measure.target import GivenPhotos, SystemUnderTest, TargetPhoto, push_photos
 from bench.plan.plan import Plan
 from bench.record.result import Result
 from edge import __version__
@@ -47,7 +47,7 @@ def open_target(
     installed: bool = False,
     report: Say = lambda text: None,
     progress: Progress | None = None,
-) -> Target:
+) -> SystemUnderTest:
     """Makes a board ready.
 
     Args:
@@ -81,7 +81,7 @@ def open_target(
     runtime = release.manifest.runtime
     program = next((item.sha256 for item in release.manifest.files if item.path == "bin/plate_ocr"), "")
     kind = device_kind(found, runtime)
-    return Target(
+    return SystemUnderTest(
         device=device_facts(found, kind),
         transport=transport,
         sampler=connect(found),
@@ -96,7 +96,7 @@ def open_target(
     )
 
 
-def host_reader(target: Target, plan: Plan, report: Say) -> HostReader:
+def host_reader(target: SystemUnderTest, plan: Plan, report: Say) -> HostReader:
     """Makes this host ready to read the photos of a target with its models.
 
     Raises:
@@ -110,7 +110,7 @@ def host_reader(target: Target, plan: Plan, report: Say) -> HostReader:
     return HostReader(release.command, connect(host), photos)
 
 
-def compare_with_host(result: Result, target: Target, plan: Plan, report: Say) -> dict[str, Any]:
+def compare_with_host(result: Result, target: SystemUnderTest, plan: Plan, report: Say) -> dict[str, Any]:
     """Reads a result's photos on this host too; see `agreement_with_host`.
 
     Raises:
@@ -125,8 +125,8 @@ def compare_with_host(result: Result, target: Target, plan: Plan, report: Say) -
 
 @contextmanager
 def tuned_board(
-    device: Device | str, target: Target, knobs: dict[str, str] | None, report: Say
-) -> Iterator[Tuning | None]:
+    device: Device | str, target: SystemUnderTest, knobs: dict[str, str] | None, report: Say
+) -> Iterator[SystemTuning | None]:
     """Sets the knobs of a board for the time of a `with` block; without any it only tidies up after a killed run.
 
     Args:
@@ -154,7 +154,7 @@ def tuned_board(
             beat.close()
 
 
-def close_target(target: Target) -> None:
+def close_target(target: SystemUnderTest) -> None:
     """Ends both connections and removes converted photos; a board that is gone is no error here."""
     for link in (target.transport, target.sampler):
         if link is not None:

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.conditions.board_tuner import Tuning, bound
+from bench.conditions.board_tuner import SystemTuning, bound
 from bench.conditions.environment import Snapshot, read_board, sample_or_none
-from bench.measure.target import Target
+from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan, Slot
 from bench.plan.timebox import TimeBox
 from bench.record.events import EventLog, printable
@@ -93,7 +93,7 @@ class Sampler:
         seconds: Between two looks.
     """
 
-    def __init__(self, target: Target, folder: Path, began: float, seconds: float) -> None:
+    def __init__(self, target: SystemUnderTest, folder: Path, began: float, seconds: float) -> None:
         self._target, self._folder, self._began, self._seconds = target, folder, began, seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -142,7 +142,7 @@ class Session:
 
     def __init__(
         self,
-        target: Target,
+        target: SystemUnderTest,
         plan: Plan,
         out: Path,
         *,
@@ -150,7 +150,7 @@ class Session:
         command: tuple[str, ...] = (),
         reporter: Reporter | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
-        tuning: Tuning | None = None,
+        tuning: SystemTuning | None = None,
     ) -> None:
         self.tuning = tuning
         self.target, self.plan, self.out = target, plan, out

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bench.measure.target import Target
+from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan
 from edge.base.errors import DeviceError
 from edge.base.progress import Say
@@ -23,7 +23,7 @@ NOTE = (
 )
 
 
-def aliased(target: Target, plan: Plan, report: Say = lambda text: None) -> Target:
+def aliased(target: SystemUnderTest, plan: Plan, report: Say = lambda text: None) -> SystemUnderTest:
     """Returns the target with its program under another name, after it read every photo alike both ways.
 
     Args:
@@ -48,7 +48,7 @@ def aliased(target: Target, plan: Plan, report: Say = lambda text: None) -> Targ
     )
 
 
-def _under(alias: AliasTransport, target: Target) -> Callable[..., tuple[list[str], dict[str, str]]]:
+def _under(alias: AliasTransport, target: SystemUnderTest) -> Callable[..., tuple[list[str], dict[str, str]]]:
     def command(variant: str, subcommand: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
         argv, env = target.command(variant, subcommand, *arguments)
         return alias.wrap(argv), env
@@ -56,7 +56,7 @@ def _under(alias: AliasTransport, target: Target) -> Callable[..., tuple[list[st
     return command
 
 
-def _read(target: Target, transport: Transport, variant: str) -> list[dict[str, Any]]:
+def _read(target: SystemUnderTest, transport: Transport, variant: str) -> list[dict[str, Any]]:
     """What the program reads in the target's photos, in their order; no times."""
     argv, env = target.command(variant, "run", *(photo.remote for photo in target.photos))
     try:

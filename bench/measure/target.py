@@ -40,7 +40,7 @@ class TargetPhoto:
 
 
 @dataclass(frozen=True)
-class Target:
+class SystemUnderTest:
     """See the module's text.
 
     Attributes:

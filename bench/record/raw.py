@@ -23,7 +23,7 @@ from typing import IO, Any
 from bench.conditions.environment import Snapshot
 from bench.plan.plan import Plan, Slot, plan_from_mapping
 from bench.record.events import FATAL, STAGES, EventLog
-from bench.record.result import Photo, Process, Result, ResultCell
+from bench.record.result import Process, Result, ResultCell, ResultPhoto
 from edge.base.errors import InputError
 from edge.base.paths import write_atomic
 from edge.host.ending import ended_by
@@ -381,9 +381,9 @@ def _keep_old(part: Path) -> None:
         part.replace(old)
 
 
-def _photo(item: dict[str, Any]) -> Photo:
+def _photo(item: dict[str, Any]) -> ResultPhoto:
     truth = item["truth"]
-    return Photo(item["name"], item["sha256"], item["bytes"], tuple(truth) if truth is not None else None)
+    return ResultPhoto(item["name"], item["sha256"], item["bytes"], tuple(truth) if truth is not None else None)
 
 
 def _later(created: str, seconds: float) -> str:

@@ -24,7 +24,7 @@ KINDS = ("host", "board", "emulated", "replay")
 
 
 @dataclass(frozen=True)
-class Photo:
+class ResultPhoto:
     """One photo of the list.
 
     Attributes:
@@ -159,9 +159,9 @@ class Result:
         facts: What stays the same on the board (`environment.facts`).
         samples: Conditions while it ran: `t` (seconds since the session began), `process`, and a snapshot's keys.
         notes: Sentences that the reader must know.
-        host_check: Cell to how far the board read what this host reads (`hostcheck.agreement_with_host`); empty when it
+        host_check: Cell to how far the board read what this host reads (`host_reader.agreement_with_host`); empty when it
             was not compared.
-        tuning: Knobs of the board that were set for the run (`tuneboard.Tuning`); empty when it was taken as it was.
+        tuning: Knobs of the board that were set for the run (`board_tuner.SystemTuning`); empty when it was taken as it was.
     """
 
     created: str
@@ -175,7 +175,7 @@ class Result:
     runtime: dict[str, Any]
     release: str
     plan: dict[str, Any]
-    photos: tuple[Photo, ...]
+    photos: tuple[ResultPhoto, ...]
     cells: tuple[ResultCell, ...]
     processes: tuple[Process, ...]
     facts: dict[str, Any]
@@ -253,7 +253,7 @@ def result_from_json(document: Any, where: str) -> Result:
         )
     body = {key: value for key, value in document.items() if key not in ("schema", "summary")}
     try:
-        body["photos"] = tuple(_build(Photo, item, f"photos[{i}]") for i, item in enumerate(_list(body, "photos")))
+        body["photos"] = tuple(_build(ResultPhoto, item, f"photos[{i}]") for i, item in enumerate(_list(body, "photos")))
         body["cells"] = tuple(_build(ResultCell, item, f"cells[{i}]") for i, item in enumerate(_list(body, "cells")))
         body["processes"] = tuple(_process(item, f"processes[{i}]") for i, item in enumerate(_list(body, "processes")))
         result = _build(Result, body, "")

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.judge.accuracy import accuracy, answers_of
 from bench.judge.summary import ResultSummary
-from bench.record.result import Photo, Result
+from bench.record.result import Result, ResultPhoto
 from edge.base.errors import EdgeError
 from edge.base.paths import sha256_file, write_atomic
 from edge.photo.listing import SAMPLES
@@ -139,7 +139,7 @@ def photo_cards(result: Result, summary: ResultSummary, pictures: Mapping[int, P
 
 
 def _card(
-    number: int, photo: Photo, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture | None
+    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture | None
 ) -> str:
     truth = [str(plate["text"]) for plate in photo.truth] if photo.truth is not None else None
     lines = []
@@ -175,7 +175,7 @@ def _card(
 
 
 def _drawing(
-    number: int, photo: Photo, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture, words: str
+    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture, words: str
 ) -> str:
     data = base64.b64encode(picture.jpeg).decode("ascii")
     width, height = picture.width, picture.height

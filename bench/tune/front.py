@@ -8,7 +8,7 @@ from itertools import pairwise
 from bench.report.style import STYLE
 from bench.report.svg import Scale, axis, chart, line, text, ticks
 from bench.text.table import figure
-from bench.tune.search import Trial, Tuning
+from bench.tune.search import Search, Trial
 
 _HEIGHT = 300.0
 _TOP = 24.0
@@ -26,18 +26,18 @@ def few_photos(count: int) -> str:
     return f"Accuracy is of {count} {noun}: even without an error no more than {least:.0%} is certain (at 95%)"
 
 
-def front_page(tuning: Tuning, title: str, photos: int = 0) -> str:
+def front_page(search: Search, title: str, photos: int = 0) -> str:
     """Returns a self-contained HTML page with the plot and its table.
 
     Args:
-        tuning: The outcome.
+        search: The outcome.
         title: Of the page.
         photos: With ground truth; 0 says nothing about them.
     """
-    drawing, words = _plot(tuning)
+    drawing, words = _plot(search)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed"))
     heads += '<th scope="col" class="words">outcome</th>'
-    rows = "".join(_row(tuning, trial) for trial in tuning.trials)
+    rows = "".join(_row(search, trial) for trial in search.trials)
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
@@ -47,17 +47,17 @@ def front_page(tuning: Tuning, title: str, photos: int = 0) -> str:
         f'<p class="lead">{escape(". ".join(filter(None, (words, few_photos(photos)))))}.</p></header>'
         f'<main><section><h2>Accuracy over time</h2><p class="lead">Left is faster, up reads more; the line joins '
         "the settings that none beats in both, the large dot is the chosen one.</p>"
-        f"{_legend(tuning)}<figure>{drawing}</figure></section>"
+        f"{_legend(search)}<figure>{drawing}</figure></section>"
         '<section><h2>Settings</h2><div class="scroll" tabindex="0" role="region" aria-label="Settings">'
         f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
         "</main></body></html>\n"
     )
 
 
-def _plot(tuning: Tuning) -> tuple[str, str]:
-    measured = [trial for trial in tuning.trials if trial.n]
+def _plot(search: Search) -> tuple[str, str]:
+    measured = [trial for trial in search.trials if trial.n]
     scale = Scale(0.0, max(trial.median_ms for trial in measured) * 1.06)
-    low = min(0.9, tuning.min_f, *(trial.f_measure for trial in measured))
+    low = min(0.9, search.min_f, *(trial.f_measure for trial in measured))
 
     def y(value: float) -> float:
         return _TOP + _HEIGHT * (1 - (value - low) / (1.005 - low))
@@ -65,35 +65,35 @@ def _plot(tuning: Tuning) -> tuple[str, str]:
     content = axis(scale, _TOP + _HEIGHT, _TOP, "ms")
     for mark in ticks(low, 1.0):
         content += [line(0, y(mark), 100, y(mark), "grid"), text(100, y(mark) - 4, f"F {mark:.0%}", "tick", "end")]
-    content += [line(0, y(tuning.min_f), 100, y(tuning.min_f), "overall")]
-    content.append(text(0, y(tuning.min_f) - 5, f"F {tuning.min_f:.0%} is asked for", "tick"))
-    places = [(scale.at(item.median_ms), y(item.f_measure)) for item in map(tuning.trial, tuning.front)]
+    content += [line(0, y(search.min_f), 100, y(search.min_f), "overall")]
+    content.append(text(0, y(search.min_f) - 5, f"F {search.min_f:.0%} is asked for", "tick"))
+    places = [(scale.at(item.median_ms), y(item.f_measure)) for item in map(search.trial, search.front)]
     for (x1, y1), (x2, y2) in pairwise(places):
         content += [line(x1, y1, x2, y1, "curve"), line(x2, y1, x2, y2, "curve")]
     for trial in measured:
-        radius = 7 if trial.candidate.key == tuning.chosen else 4
+        radius = 7 if trial.candidate.key == search.chosen else 4
         tip = f"{trial.candidate.key}: {figure(trial.median_ms)} ms, F {trial.f_measure:.1%}"
         content.append(
             f'<circle cx="{scale.at(trial.median_ms):.2f}%" cy="{y(trial.f_measure):.1f}" r="{radius}" '
             f'class="dot {escape(trial.candidate.cell.precision)}"><title>{escape(tip)}</title></circle>'
         )
-    chosen = figure(tuning.trial(tuning.chosen).median_ms)
-    words = f"{len(measured)} settings; the chosen one, {tuning.chosen}, takes {chosen} ms"
+    chosen = figure(search.trial(search.chosen).median_ms)
+    words = f"{len(measured)} settings; the chosen one, {search.chosen}, takes {chosen} ms"
     drawing = chart(_TOP + _HEIGHT + 24, content, name="Accuracy over time", text=words, identity="front")
     return drawing, words
 
 
-def _legend(tuning: Tuning) -> str:
-    names = dict.fromkeys(trial.candidate.cell.precision for trial in tuning.trials if trial.n)
+def _legend(search: Search) -> str:
+    names = dict.fromkeys(trial.candidate.cell.precision for trial in search.trials if trial.n)
     keys = (f'<li class="{escape(name)}"><span class="key" aria-hidden="true"></span>{escape(name)}</li>' for name in names)
     return f'<ul class="legend">{"".join(keys)}</ul>'
 
 
-def _row(tuning: Tuning, trial: Trial) -> str:
+def _row(search: Search, trial: Trial) -> str:
     key = trial.candidate.key
-    style = ' class="strong"' if key == tuning.chosen else ""
+    style = ' class="strong"' if key == search.chosen else ""
     shown = figure(trial.median_ms) if trial.n else "-"
-    word = "chosen" if key == tuning.chosen else "front" if key in tuning.front else trial.why
+    word = "chosen" if key == search.chosen else "front" if key in search.front else trial.why
     return (
         f'<tr{style}><th scope="row">{escape(key)}</th><td>{shown}</td><td>{trial.f_measure:.1%}</td>'
         f'<td>{trial.n}</td><td class="words">{escape(word)}</td></tr>'

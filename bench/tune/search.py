@@ -20,7 +20,7 @@ from bench.judge.accuracy import accuracy, answers_of
 from bench.judge.summary import column
 from bench.measure.host_reader import HostReader
 from bench.measure.session import Reporter, Session
-from bench.measure.target import Target
+from bench.measure.target import SystemUnderTest
 from bench.plan.candidate import Candidate
 from bench.plan.model_sets import own_decode
 from bench.plan.plan import Plan
@@ -60,7 +60,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Search:
     """The outcome.
 
     Attributes:
@@ -105,7 +105,7 @@ def candidates(plan: Plan, decodes: Sequence[str] = ()) -> list[Candidate]:
     return [Candidate(cell, decode) for cell in plan.cells for decode in decodes or (own_decode(cell.model),)]
 
 
-def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s: float = 600.0) -> Tuning:
+def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s: float = 600.0) -> Search:
     """Halves the field until a few are left.
 
     Args:
@@ -147,7 +147,7 @@ def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s
             f"no setting reaches F {min_f:.1%}; the best is {best.candidate.key} with {best.f_measure:.1%}.",
             "Lower --min-f, give larger --det-side, or train the models on such photos.",
         )
-    return Tuning(trials, pareto(measured), _choose(enough).candidate.key, min_f)
+    return Search(trials, pareto(measured), _choose(enough).candidate.key, min_f)
 
 
 def pareto(trials: Iterable[Trial]) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def pareto(trials: Iterable[Trial]) -> tuple[str, ...]:
 
 
 def measure_on(
-    target: Target,
+    target: SystemUnderTest,
     plan: Plan,
     out: Path,
     reporter: Reporter | None = None,
@@ -232,11 +232,11 @@ def _choose(enough: Sequence[Trial]) -> Trial:
     return min((trial for trial in enough if trial.rung == rung), key=lambda trial: trial.median_ms)
 
 
-def config_lines(tuning: Tuning) -> str:
+def config_lines(search: Search) -> str:
     """The chosen settings as lines of `plate.conf`."""
-    return "".join(f"{key} = {value}\n" for key, value in tuning.trial(tuning.chosen).candidate.settings().items())
+    return "".join(f"{key} = {value}\n" for key, value in search.trial(search.chosen).candidate.settings().items())
 
 
-def rows(tuning: Tuning) -> list[dict[str, Any]]:
+def rows(search: Search) -> list[dict[str, Any]]:
     """The trials as flat rows, for tables."""
-    return [{**asdict(trial), "key": trial.candidate.key} for trial in tuning.trials]
+    return [{**asdict(trial), "key": trial.candidate.key} for trial in search.trials]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure.session import Session
-from bench.measure.target import Target, push_photos
+from bench.measure.target import SystemUnderTest, push_photos
 from bench.plan.plan import PRESETS, Plan
-from bench.record.result import Photo, Result
+from bench.record.result import Result, ResultPhoto
 from edge.link.local import LocalTransport
 
 PROGRAM = Path(__file__).with_name("fake_program.py")
@@ -33,7 +33,7 @@ def fake_plan(**changes: Any) -> Plan:
 
 def fake_target(
     folder: Path, environment: Mapping[str, str] | None = None, *, kind: str = "board", transport: Any = None
-) -> Target:
+) -> SystemUnderTest:
     """A target whose program is `fake_program.py`; two photos, the second without ground truth."""
     photos = []
     for number in range(2):
@@ -58,7 +58,7 @@ def fake_target(
             "opt": {"det": "v2.13"},
         }
 
-    return Target(
+    return SystemUnderTest(
         device={
             "name": "fake", "board": "rk3399", "title": "Fake board", "soc": "RK3399", "kind": kind, "transport": "ssh",
             "abi": "arm64",
@@ -90,7 +90,7 @@ def shown_result(folder: Path) -> Result:
     samples = Path(__file__).resolve().parents[2] / "edge" / "samples"
     labels = read_labels(samples / "labels.json")
     photos = tuple(
-        Photo(path.name, sha256_file(path), path.stat().st_size, labels[path.name])
+        ResultPhoto(path.name, sha256_file(path), path.stat().st_size, labels[path.name])
         for path in sorted(samples.glob("*.jpg"))[:2]
     )
     result = run(folder, processes=5, repeats=20)

@@ -15,7 +15,7 @@ from fake_board import fake_plan, fake_target, run
 
 from bench.cli import bench
 from bench.compare.history import History, news
-from bench.conditions.board_tuner import Setting, Tuning
+from bench.conditions.board_tuner import Setting, SystemTuning
 from bench.judge.summary import summarise_result
 from bench.measure.host_reader import agreement_with_host
 from bench.measure.session import Session
@@ -105,7 +105,7 @@ def test_cpus_knob_binds_the_program_and_is_recorded(command: Any) -> None:
 
 
 def test_knob_that_failed_is_in_verdict_and_report(tmp_path: Path) -> None:
-    tuning = Tuning(
+    tuning = SystemTuning(
         {"governor": "performance"}, [Setting("governor", "/sys/x", "ondemand", "performance", "ondemand")],
         ["governor: performance for /sys/x is not allowed to this user; it is ondemand"], restored=True,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from fake_board import fake_plan, fake_target, run
 
 from bench.cli import bench
 from bench.commands.compare import parse_limit
-from bench.compare.changes import REGRESSION, compare
+from bench.compare.changes import REGRESSION, compare_results
 from bench.measure.session import Session
 from bench.record.events import KEYS, STAGES
 from bench.record.result import Result, save_result
@@ -51,8 +51,8 @@ def test_equal_builds_raise_no_alarm_and_slower_ones_are_found(skeleton: Result)
     slow = dict.fromkeys(STAGES, 1.10)
     for _ in range(pairs):
         a = synthetic(skeleton, rng)
-        alarms += bool(compare(a, synthetic(skeleton, rng), replicates=200).regressions)
-        again = compare(a, synthetic(skeleton, rng, slow), replicates=200)
+        alarms += bool(compare_results(a, synthetic(skeleton, rng), replicates=200).regressions)
+        again = compare_results(a, synthetic(skeleton, rng, slow), replicates=200)
         found += any(change.what == "total" for change in again.regressions)
     print(f"A/A alarms {alarms} of {pairs}, 10 % slowdowns found {found} of {pairs}")
     assert alarms <= 0.05 * pairs
@@ -62,7 +62,7 @@ def test_equal_builds_raise_no_alarm_and_slower_ones_are_found(skeleton: Result)
 @pytest.mark.parametrize("stage", ["det_infer", "rec_infer", "det_post", "crop"])
 def test_slower_stage_is_named_and_no_other(skeleton: Result, stage: str) -> None:
     rng = np.random.default_rng(7)
-    found = compare(synthetic(skeleton, rng), synthetic(skeleton, rng, {stage: 1.15}), replicates=500)
+    found = compare_results(synthetic(skeleton, rng), synthetic(skeleton, rng, {stage: 1.15}), replicates=500)
     named = {change.what for change in found.regressions}
     assert stage in named
     assert named <= {stage, "total"}
@@ -73,12 +73,12 @@ def test_real_processes_equal_and_with_a_slower_stage(tmp_path: Path) -> None:
     for name, environment in (("a", {}), ("b", {}), ("slow", {"FAKE_STAGE": "det_infer:1.15"})):
         (tmp_path / name).mkdir()
         results[name] = run(tmp_path / name, environment, processes=5, repeats=30)
-    assert not compare(results["a"], results["b"]).regressions
-    found = compare(results["a"], results["slow"])
+    assert not compare_results(results["a"], results["b"]).regressions
+    found = compare_results(results["a"], results["slow"])
     assert {(c.cell.split("_")[0], c.what) for c in found.regressions} >= {
         ("ppocrv3-fp32", "det_infer"), ("ppocrv3-int8", "det_infer"),
     }  # fmt: skip
-    faster = compare(results["slow"], results["a"])
+    faster = compare_results(results["slow"], results["a"])
     assert not faster.regressions and any(change.verdict == "improvement" for change in faster.changes)
 
 
@@ -90,7 +90,7 @@ def test_size_and_accuracy_are_compared_too(skeleton: Result) -> None:
         cells=(replace(b.cells[0], det_bytes=b.cells[0].det_bytes * 2),),
         processes=tuple(replace(process, answers={"0": [], "1": []}) for process in b.processes),
     )
-    assert {change.what for change in compare(a, b).regressions} == {"det size", "accuracy"}
+    assert {change.what for change in compare_results(a, b).regressions} == {"det size", "accuracy"}
 
 
 def _cell(result: Result, **changes: Any) -> Result:
@@ -127,8 +127,8 @@ def _each(result: Result, **changes: Any) -> Result:
 def test_every_other_condition_is_named(skeleton: Result, change: Any, said: str) -> None:
     a = _each(replace(skeleton, facts={**skeleton.facts, "memory_kb": 4_000_000}), affinity=[0, 1])
     b = change(a)
-    found = compare(a, b, replicates=50)
-    new = set(found.notes) - set(compare(a, a, replicates=50).notes)
+    found = compare_results(a, b, replicates=50)
+    new = set(found.notes) - set(compare_results(a, a, replicates=50).notes)
     assert any(said in note for note in new), found
     if "threads" in said:
         assert any(note.startswith("other models") for note in new) and any("detector sides" in note for note in new)
@@ -139,7 +139,7 @@ def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> Non
         return replace(skeleton, facts={**skeleton.facts, "memory_kb": size})
 
     for size, told in ((4_000_004, False), (3_900_000, False), (2_000_000, True)):
-        notes = compare(with_memory(4_000_000), with_memory(size), replicates=50).notes
+        notes = compare_results(with_memory(4_000_000), with_memory(size), replicates=50).notes
         assert any("another memory" in note for note in notes) == told
 
 
@@ -157,7 +157,7 @@ def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> Non
     ],
 )
 def test_unlike_results_say_why(skeleton: Result, change: Any, reason: str) -> None:
-    found = compare(skeleton, change(skeleton), replicates=200)
+    found = compare_results(skeleton, change(skeleton), replicates=200)
     assert any(reason in text for text in found.obstacles), found.obstacles
     assert not found.changes
 
@@ -275,7 +275,7 @@ def test_stage_that_most_photos_pass_over_is_named_not_dropped(skeleton: Result)
     quiet = tuple(
         replace(process, ms={**process.ms, "rec_infer": (0.0,) * len(process.times)}) for process in skeleton.processes
     )
-    found = compare(skeleton, replace(skeleton, processes=quiet), force=True)
+    found = compare_results(skeleton, replace(skeleton, processes=quiet), across_kinds=True)
     assert any("not compared" in note and "rec_infer" in note for note in found.notes)
 
 
@@ -284,8 +284,8 @@ def test_other_knobs_of_the_board_cannot_be_compared_or_confirmed(skeleton: Resu
     from edge.base.errors import DeviceError
 
     fast = replace(skeleton, tuning={"knobs": {"governor": "performance"}, "settings": [], "problems": []})
-    assert compare(skeleton, fast).obstacles[-1] == "other knobs of the board: none and governor=performance"
-    assert not any("knobs" in text for text in compare(fast, fast).obstacles)
+    assert compare_results(skeleton, fast).obstacles[-1] == "other knobs of the board: none and governor=performance"
+    assert not any("knobs" in text for text in compare_results(fast, fast).obstacles)
     with pytest.raises(DeviceError, match="--tune-board"):
         measure_again(fast, tmp_path)
 

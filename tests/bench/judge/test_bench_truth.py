@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.judge.accuracy import accuracy
-from bench.record.result import Photo
+from bench.record.result import ResultPhoto
 from edge.base.errors import InputError
 from edge.photo.labels import read_labels
 from edge.photo.listing import SAMPLES
@@ -32,7 +32,7 @@ def test_a_truth_is_compared_in_its_normal_form(tmp_path: Path, text: str) -> No
     truth = read_labels(labels(tmp_path, {"a.jpg": [plate(text)]}), said.append)["a.jpg"]
     assert truth == (plate("皖A12345"),)
     assert (len(said) == 1 and "normal form" in said[0] and "a.jpg" in said[0]) or (text == "皖A12345" and not said)
-    found = accuracy([Photo("a.jpg", "", 1, truth)], {0: [plate("皖A12345")]})
+    found = accuracy([ResultPhoto("a.jpg", "", 1, truth)], {0: [plate("皖A12345")]})
     assert found is not None and (found.right, found.found, found.truth, found.wrong) == (1, 1, 1, ())
 
 
@@ -40,7 +40,7 @@ def test_a_truth_is_compared_in_its_normal_form(tmp_path: Path, text: str) -> No
 def test_what_does_not_count_is_neither_right_nor_wrong(tmp_path: Path, mark: dict[str, object]) -> None:
     far = [[x + 200, y] for x, y in BOX]
     truth = read_labels(labels(tmp_path, {"a.jpg": [mark, plate("皖A12345", far)]}), lambda text: None)["a.jpg"]
-    photos = [Photo("a.jpg", "", 1, truth)]
+    photos = [ResultPhoto("a.jpg", "", 1, truth)]
     both = accuracy(photos, {0: [plate("粤B99999"), plate("皖A12345", far)]})
     assert both is not None and (both.right, both.found, both.truth, both.wrong) == (1, 1, 1, ())
     twice = accuracy(photos, {0: [plate("粤B99999"), plate("粤B99999"), plate("皖A12345", far)]})

@@ -13,7 +13,7 @@ from fake_board import fake_target
 
 from bench.cli import bench
 from bench.measure.fleet import on_this_host
-from bench.measure.target import Target
+from bench.measure.target import SystemUnderTest
 from edge.base.errors import EdgeError, ExitCode, LinkError, UsageError
 from edge.device.board import Device, find_device, load_inventory
 
@@ -34,7 +34,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     meeting = threading.Barrier(2)
 
-    def open_target(device: Device, *args: Any, **options: Any) -> Target:
+    def open_target(device: Device, *args: Any, **options: Any) -> SystemUnderTest:
         if device.name == "barn":
             raise LinkError("barn cannot be reached.", "Is it on?")
         # Boards that were measured one after another would never meet here.

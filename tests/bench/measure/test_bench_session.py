@@ -16,7 +16,7 @@ import pytest
 from calls import count_calls
 from fake_board import fake_plan, fake_target, run
 
-from bench.conditions.board_tuner import Tuning
+from bench.conditions.board_tuner import SystemTuning
 from bench.judge.summary import summarise_result
 from bench.measure.session import Sampler, Session
 from bench.record.raw import RAW, collect
@@ -282,7 +282,7 @@ def test_session_of_another_machine_of_the_same_name_is_not_gone_on_with(tmp_pat
 
 def test_session_goes_on_with_the_same_knobs_only(tmp_path: Path) -> None:
     target, plan, out = fake_target(tmp_path), fake_plan(processes=2), tmp_path / "out"
-    fast = Tuning({"governor": "performance"}, restored=True)
+    fast = SystemTuning({"governor": "performance"}, restored=True)
     begun = Session(target, plan, out, sample_seconds=0)
     begun.begin()
     begun.step(plan.slots[0])

@@ -20,7 +20,7 @@ from fake_board import fake_plan, fake_target, shown_result
 from rich.console import Console
 from test_bench_events import END, FIRST, LOAD, START, iteration, read
 
-from bench.compare.changes import compare
+from bench.compare.changes import compare_results
 from bench.compare.show import junit, print_comparison
 from bench.compare.show import markdown as compare_markdown
 from bench.judge.summary import summarise_result
@@ -147,7 +147,7 @@ def reports(result: Result) -> list[str]:
     summary = summarise_result(result)
     console = Console(file=io.StringIO(), width=120)
     print_table(result, summary, console)
-    found = compare(result, result, force=True)
+    found = compare_results(result, result, across_kinds=True)
     print_comparison(found, console)
     both = [compare_markdown(found), junit(found)]
     json.dumps(summary.document(), allow_nan=False)

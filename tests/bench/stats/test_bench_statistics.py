@@ -10,7 +10,7 @@ import pytest
 from fake_board import run
 from scipy import stats
 
-from bench.compare.changes import compare
+from bench.compare.changes import compare_results
 from bench.plan.plan import PRESETS
 from bench.record.events import KEYS, STAGES
 from bench.record.result import Result
@@ -201,8 +201,8 @@ def test_whole_comparisons_raise_no_false_alarm_and_name_the_slower_stage(tmp_pa
     for number in range(pairs):
         kind = KINDS[number % len(KINDS)]
         a = result(kind)
-        alarms += bool(compare(a, result(kind), replicates=100).regressions)
-        names = {change.what for change in compare(a, result(kind, "det_infer"), replicates=100).regressions}
+        alarms += bool(compare_results(a, result(kind), replicates=100).regressions)
+        names = {change.what for change in compare_results(a, result(kind, "det_infer"), replicates=100).regressions}
         named += "det_infer" in names and names <= {"det_infer", "total"}
     print(f"whole comparisons: false alarms {alarms} of {pairs}, slower stage named {named} of {pairs}")
     # 5 and 95 of 100 are the rates asked for; a binomial count of those rates goes to 9 and 91 in one of twenty draws.
