@@ -58,9 +58,9 @@ class Buffer:
         if self.budget < 0:
             raise self.fail("its tables refer to one another more often than its size allows", position)
 
-    def root(self) -> Table:
+    def root(self) -> FlatTable:
         """Returns the root table."""
-        return Table(self, self.unpack(_U32, 0))
+        return FlatTable(self, self.unpack(_U32, 0))
 
     def string(self, position: int) -> str:
         """Returns the string at `position`, decoded once."""
@@ -87,7 +87,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Table:
+class FlatTable:
     """A table; fields are asked for by their number in the schema."""
 
     buffer: Buffer
@@ -118,10 +118,10 @@ class Table:
         position = self.field(field)
         return None if position is None else position + int(self.buffer.unpack(_U32, position))
 
-    def table(self, field: int) -> Table | None:
+    def table(self, field: int) -> FlatTable | None:
         """Returns a sub-table, None when it is absent."""
         target = self._target(field)
-        return None if target is None else Table(self.buffer, target)
+        return None if target is None else FlatTable(self.buffer, target)
 
     def string(self, field: int) -> str:
         """Returns a string, empty when it is absent."""
@@ -151,10 +151,10 @@ class Table:
         for position in range(start, start + 4 * length, 4):
             yield position + self.buffer.unpack(_U32, position)
 
-    def tables(self, field: int) -> Iterator[Table]:
+    def tables(self, field: int) -> Iterator[FlatTable]:
         """Yields the elements of a vector of tables."""
         for position in self._elements(field):
-            yield Table(self.buffer, position)
+            yield FlatTable(self.buffer, position)
 
     def strings(self, field: int) -> tuple[str, ...]:
         """Returns a vector of strings."""

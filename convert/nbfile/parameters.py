@@ -13,7 +13,7 @@ import struct
 from dataclasses import replace
 
 from convert.nbfile.contents import NbError, Region, Tensor
-from convert.nbfile.flat import Buffer, Table
+from convert.nbfile.flat import Buffer, FlatTable
 from convert.nbfile.topology import DTYPES
 
 MOST_SIDES = 16
@@ -80,7 +80,7 @@ def _unpack(layout: str, data: memoryview, position: int) -> tuple[int, ...]:
     return struct.unpack_from(layout, data, position)
 
 
-def _tensor(param: Table, buffer: Buffer, record: int) -> Tensor:
+def _tensor(param: FlatTable, buffer: Buffer, record: int) -> Tensor:
     name = param.string(1)
     variable = param.table(3)
     if variable is None or param.number(2, "B") != 1:

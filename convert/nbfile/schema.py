@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convert.nbfile.flat import Table
+from convert.nbfile.flat import FlatTable
 
 Node = dict[str, Any]
 # A field's type: a `struct` letter for a scalar, `s` text, `y` bytes, `[x]` a list, a capitalised name a table, `-`
@@ -54,7 +54,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 
 
-def read_table(table: Table, kind: str) -> Node:
+def read_table(table: FlatTable, kind: str) -> Node:
     """Reads a table of the schema with everything below it.
 
     Args:
@@ -83,7 +83,7 @@ def read_table(table: Table, kind: str) -> Node:
     return node
 
 
-def _read_field(table: Table, number: int, layout: str) -> Any:
+def _read_field(table: FlatTable, number: int, layout: str) -> Any:
     if layout == "s":
         return table.string(number)
     if layout == "y":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from convert.nbfile.contents import Operator
-from convert.nbfile.flat import Buffer, Table
+from convert.nbfile.flat import Buffer, FlatTable
 
 # framework.fbs, VarType_.Type
 DTYPES = {
@@ -52,7 +52,7 @@ def read_program(buffer: Buffer) -> tuple[list[Operator], list[str], int]:
     return operators, variables, blocks
 
 
-def _operator(index: int, op: Table) -> Operator:
+def _operator(index: int, op: FlatTable) -> Operator:
     return Operator(
         index,
         op.string(0),
@@ -62,7 +62,7 @@ def _operator(index: int, op: Table) -> Operator:
     )
 
 
-def _value(attribute: Table) -> Any:
+def _value(attribute: FlatTable) -> Any:
     how = _ATTRIBUTES.get(attribute.number(1, "i"))
     if how is None:
         return None
