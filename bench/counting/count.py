@@ -5,7 +5,6 @@ Counts are instructions, the same on every machine; they are never times and are
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,12 +15,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.counting.plugin_source import SOURCE
 from bench.record.events import STAGES
 from edge.base.errors import BuildError, DeviceError, HostError
-from edge.base.paths import cache_dir
+from edge.base.paths import cache_dir, sha256_file
 from edge.host.ending import ended_by, signal_number
 
+PLUGIN = Path(__file__).with_name("plugin.c")
 INFERENCE = ("det_infer", "rec_infer")
 # Decoding is libjpeg-turbo's work, inference the runtime's; the rest is the kit's own.
 OURS = tuple(stage for stage in STAGES if stage != "decode" and stage not in INFERENCE)
@@ -72,17 +71,16 @@ def build_plugin() -> Path:
         HostError: No C compiler.
         BuildError: It does not compile.
     """
-    place = cache_dir("count") / f"plugin-{hashlib.sha256(SOURCE.encode()).hexdigest()[:16]}.so"
+    place = cache_dir("count") / f"plugin-{sha256_file(PLUGIN)[:16]}.so"
     if place.is_file():
         return place
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise HostError("there is no C compiler.", "Install one: apt-get install gcc.")
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-        source, built = Path(folder) / "count.c", Path(folder) / "count.so"
-        source.write_text(SOURCE, encoding="utf-8")
+        built = Path(folder) / "count.so"
         flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
-        answer = subprocess.run([compiler, *flags, "-o", str(built), str(source)], capture_output=True, text=True)
+        answer = subprocess.run([compiler, *flags, "-o", str(built), str(PLUGIN)], capture_output=True, text=True)
         if answer.returncode != 0:
             raise BuildError(f"the counting plugin does not compile: {answer.stderr.strip()[-600:]}")
         built.replace(place)

@@ -1,12 +1,5 @@
-"""The plugin's C source, kept as text so that it travels with the package; it is built on demand.
-
-QEMU's documentation of TCG plugins (7.2) describes the interface. No package brings its header, so the few prototypes
-are declared here.
-"""
-
-from __future__ import annotations
-
-SOURCE = r"""
+// Counts the instructions between two markers of plate_ocr. QEMU's documentation of TCG plugins (7.2) describes the
+// interface. No package brings its header, so the few prototypes are declared here.
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,4 +61,3 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t 
     qemu_plugin_register_atexit_cb(id, ended, NULL);
     return 0;
 }
-"""
