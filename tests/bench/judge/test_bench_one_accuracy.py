@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.judge.accuracy import accuracy
-from bench.record.result import Photo
+from bench.record.result import ResultPhoto
 from edge.ocr.reader import Plate
 from edge.plate.metrics import EndToEndMetric, PhotoCounts
 from train.data.dataset import Plate as TruePlate
@@ -34,7 +34,7 @@ def test_the_figures_that_moved_are_those_of_bench_where_boxes_overlap_or_letter
 
 
 def test_bench_counts_as_the_metric_does() -> None:
-    photos = [Photo(item["name"], "", 1, tuple(item["truth"])) for item in RECORDED]
+    photos = [ResultPhoto(item["name"], "", 1, tuple(item["truth"])) for item in RECORDED]
     found = accuracy(photos, {index: item["plates"] for index, item in enumerate(RECORDED)})
     assert found is not None
     sums = [sum(getattr(counts, name) for counts in COUNTS) for name in ("hits", "found", "truth")]
