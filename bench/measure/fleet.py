@@ -21,7 +21,7 @@ from bench.record.result import Result
 from bench.text.table import figure, megabytes
 from edge.base.errors import ExitCode
 from edge.device.board import Device
-from edge.device.fleet import Outcome, fleet_exit, run_fleet
+from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet
 
 # A name for them all: boards that are this computer disturb one another, and are measured one after another.
 _HERE = ("localhost", "127.", "::1")
@@ -55,7 +55,7 @@ def on_this_host(device: Device) -> bool:
     return device.transport == "local" or device.host.startswith(_HERE)
 
 
-def measure_fleet(devices: Sequence[Device], work: Callable[[Device], Measured]) -> list[Outcome[Measured]]:
+def measure_fleet(devices: Sequence[Device], work: Callable[[Device], Measured]) -> list[BoardOutcome[Measured]]:
     """Measures every board by `work`, in parallel, but one at a time of those that are this computer."""
     here = threading.Lock()
 
@@ -68,7 +68,7 @@ def measure_fleet(devices: Sequence[Device], work: Callable[[Device], Measured])
     return run_fleet(devices, one)
 
 
-def show_fleet(outcomes: Sequence[Outcome[Measured]], *, as_json: bool, require_valid: bool) -> ExitCode:
+def show_fleet(outcomes: Sequence[BoardOutcome[Measured]], *, as_json: bool, require_valid: bool) -> ExitCode:
     """Prints what became of each board.
 
     Args:
@@ -94,7 +94,7 @@ def show_fleet(outcomes: Sequence[Outcome[Measured]], *, as_json: bool, require_
     return ExitCode.OK
 
 
-def _document(outcome: Outcome[Measured]) -> dict[str, Any]:
+def _document(outcome: BoardOutcome[Measured]) -> dict[str, Any]:
     head = {"device": outcome.device.name}
     if outcome.value is not None:
         return {**head, **outcome.value.document()}
@@ -103,7 +103,7 @@ def _document(outcome: Outcome[Measured]) -> dict[str, Any]:
     return {**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)}
 
 
-def _print(outcomes: Sequence[Outcome[Measured]]) -> None:
+def _print(outcomes: Sequence[BoardOutcome[Measured]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, title=f"{len(outcomes)} boards", title_justify="left")
     for name in ("board", "verdict", "combination"):
         table.add_column(name, overflow="fold")

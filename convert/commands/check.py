@@ -26,10 +26,10 @@ def check(context: click.Context, model: Path, target: str, opt_version: str | N
 
     Ends with code 4 when something would stop it.
     """
-    from convert.opt.check import check_model
+    from convert.opt.check import check_convertible
     from convert.opt.environment import DEFAULT_VERSION
 
-    findings = check_model(model, target, opt_version or DEFAULT_VERSION)
+    findings = check_convertible(model, target, opt_version or DEFAULT_VERSION)
     stopped = any(finding.severity == "error" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": not stopped, "findings": [asdict(item) for item in findings]}, ensure_ascii=False))

@@ -48,7 +48,7 @@ class Finding:
     fix: str
 
 
-def check_model(path: Path, target: str, version: str = DEFAULT_VERSION) -> list[Finding]:
+def check_convertible(path: Path, target: str, version: str = DEFAULT_VERSION) -> list[Finding]:
     """Checks an inference model for a target.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
+class Tile:
     """One rectangle: index of its value, left, top, width, height in the unit of the whole."""
 
     index: int
@@ -20,7 +20,7 @@ class Cell:
     height: float
 
 
-def squarify(values: Sequence[float], width: float, height: float) -> list[Cell]:
+def squarify(values: Sequence[float], width: float, height: float) -> list[Tile]:
     """Lays values out in a `width` x `height` rectangle.
 
     Args:
@@ -33,7 +33,7 @@ def squarify(values: Sequence[float], width: float, height: float) -> list[Cell]
     """
     order = sorted((index for index, value in enumerate(values) if value > 0), key=lambda i: -values[i])
     total = sum(values[index] for index in order)
-    cells: list[Cell] = []
+    cells: list[Tile] = []
     x = y = 0.0
     scale = width * height / total if total else 0.0
     position = 0
@@ -52,7 +52,7 @@ def squarify(values: Sequence[float], width: float, height: float) -> list[Cell]
             length = area / thickness if thickness else 0.0
             index = order[position + offset]
             cells.append(
-                Cell(index, x, y + along, thickness, length) if wide else Cell(index, x + along, y, length, thickness)
+                Tile(index, x, y + along, thickness, length) if wide else Tile(index, x + along, y, length, thickness)
             )
             along += length
         if wide:

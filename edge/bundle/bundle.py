@@ -182,7 +182,7 @@ def _add_variant(
     folder = f"models/{pair.name}"
     facts: dict[str, Any] = {"set": pair.set_name, "precision": pair.precision}
     for task, model in (("det", pair.det), ("rec", pair.rec)):
-        facts[f"{task}_nb"] = check_model(board, runtime, model, task, force=force)
+        facts[f"{task}_nb"] = check_bundle_model(board, runtime, model, task, force=force)
         facts[f"{task}_card"] = asdict(model.card)
         facts[f"{task}_verdict"] = model.card.verdict
         facts[task] = f"{folder}/{task}.nb"
@@ -198,7 +198,7 @@ def _add_variant(
     return {**facts, "dict": f"{folder}/dict.txt", "config": f"{folder}/plate.conf"}
 
 
-def check_model(board: Board, runtime: Runtime, model: Model, task: str, *, force: bool = False) -> dict[str, Any]:
+def check_bundle_model(board: Board, runtime: Runtime, model: Model, task: str, *, force: bool = False) -> dict[str, Any]:
     """Checks that one `.nb` model fits a board and its runtime.
 
     Returns:

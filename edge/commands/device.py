@@ -22,7 +22,7 @@ from edge.device.board import (
     load_inventory,
     load_profile,
 )
-from edge.device.fleet import Outcome, fleet_exit, run_fleet, select_devices
+from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet, select_devices
 from edge.device.inventory import add_device, remove_device
 from edge.device.probe import Probe
 from edge.link.connect import connect, device_root
@@ -221,7 +221,7 @@ def _probe(item: Device) -> tuple[Probe, list[Finding]]:
         transport.close()
 
 
-def _outcome_json(outcome: Outcome[tuple[Probe, list[Finding]]]) -> dict[str, Any]:
+def _outcome_json(outcome: BoardOutcome[tuple[Probe, list[Finding]]]) -> dict[str, Any]:
     head = {"device": outcome.device.name, "board": outcome.device.board.name}
     if outcome.error is not None:
         error = outcome.error
@@ -231,7 +231,7 @@ def _outcome_json(outcome: Outcome[tuple[Probe, list[Finding]]]) -> dict[str, An
     return {**head, "probe": truth.to_json(), "findings": [finding.to_json() for finding in findings]}
 
 
-def _show_outcome(outcome: Outcome[tuple[Probe, list[Finding]]]) -> None:
+def _show_outcome(outcome: BoardOutcome[tuple[Probe, list[Finding]]]) -> None:
     click.secho(f"{outcome.device.name} ({outcome.device.board.title})", bold=True)
     if outcome.error is not None:
         click.secho(f"  error: {outcome.error.message}", fg="red")

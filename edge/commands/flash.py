@@ -16,7 +16,7 @@ from edge.base.errors import UsageError
 from edge.bundle.bundle import Bundle, load_bundle
 from edge.commands.release_options import Choice, choose_bundle, read_choice, release_options
 from edge.device.board import Device, find_device
-from edge.device.fleet import Outcome, fleet_exit, run_fleet, select_devices
+from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet, select_devices
 from edge.link.connect import connect, device_root
 from edge.release.flash import FlashResult
 from edge.release.releases import BoardState, look, read_release
@@ -291,7 +291,7 @@ def _on_board(device: Device, work: Callable[[Any, str], T]) -> T:
 
 
 def _finish(
-    outcomes: Sequence[Outcome[T]],
+    outcomes: Sequence[BoardOutcome[T]],
     as_json: bool,
     to_json: Callable[[T], dict[str, Any]],
     show: Callable[[Device, T], None],

@@ -16,7 +16,7 @@ import click
 from edge.base.errors import EdgeError, ExitCode
 from edge.device.board import INVENTORY_ENV, list_profiles
 from edge.host.process import edge_command
-from edge.start.quickstart import PLANS, WAYS, Answers, Step, boards_for, check, default_board, steps
+from edge.start.quickstart import PLANS, WAYS, Choices, Command, boards_for, check, default_board, steps
 from edge.terminal.commandline import command
 from edge.terminal.options import examples, inventory_option, json_option
 
@@ -45,28 +45,28 @@ def quickstart(yes: bool, dry_run: bool, as_json: bool, inventory: Path | None, 
 
     Every step is a command of the kit and is shown as one. After a failure the same answers go on from there.
     """
-    answers = read_answers(given, ask=not yes and sys.stdin.isatty())
-    way = steps(answers, inventory)
+    choices = read_choices(given, ask=not yes and sys.stdin.isatty())
+    way = steps(choices, inventory)
     if dry_run:
         lines = [_shown(step.argv) for step in way]
-        click.echo(json.dumps({"device": answers.device, "steps": lines}) if as_json else "\n".join(lines))
+        click.echo(json.dumps({"device": choices.device, "steps": lines}) if as_json else "\n".join(lines))
         return
     began = time.time()
-    again = _shown((*answers.command, *(("--inventory", str(inventory)) if inventory else ())))
+    again = _shown((*choices.command, *(("--inventory", str(inventory)) if inventory else ())))
     environment = {**os.environ, **({INVENTORY_ENV: str(inventory.resolve())} if inventory else {})}
     for number, step in enumerate(way, 1):
         _run(step, f"{number}/{len(way)}", again, environment, quiet=as_json)
-    report = _report_since(answers.device, began)
+    report = _report_since(choices.device, began)
     if as_json:
-        done = {"device": answers.device, "steps": [_shown(step.argv) for step in way]}
+        done = {"device": choices.device, "steps": [_shown(step.argv) for step in way]}
         click.echo(json.dumps({**done, "report": str(report) if report else None}))
         return
     if report:
         click.echo(f"\nYour first report: {report}")
-    click.echo(f"next: bench run --device {answers.device} --plan default; edge run --device {answers.device} PHOTO")
+    click.echo(f"next: bench run --device {choices.device} --plan default; edge run --device {choices.device} PHOTO")
 
 
-def read_answers(given: dict[str, Any], *, ask: bool) -> Answers:
+def read_choices(given: dict[str, Any], *, ask: bool) -> Choices:
     """Completes the options by asking, or by the defaults.
 
     Args:
@@ -86,9 +86,9 @@ def read_answers(given: dict[str, Any], *, ask: bool) -> Answers:
         asked["board"] = _ask_board(way) if ask and way != "laptop" else default_board(way)
     if asked["plan"] is None:
         asked["plan"] = _ask_plan() if ask else PLANS[0]
-    answers = Answers(**asked)
-    check(answers)
-    return answers
+    choices = Choices(**asked)
+    check(choices)
+    return choices
 
 
 def _ask_way() -> str:
@@ -124,7 +124,7 @@ def _shown(argv: tuple[str, ...]) -> str:
     return shlex.join(argv if argv[0] == "bench" else ("edge", *argv))
 
 
-def _run(step: Step, number: str, again: str, environment: dict[str, str], *, quiet: bool) -> None:
+def _run(step: Command, number: str, again: str, environment: dict[str, str], *, quiet: bool) -> None:
     """Runs a step; `quiet` sends what it prints to standard error, where it is not in the way of a document."""
     click.secho(f"[{number}] {step.why}", bold=True, err=True)
     click.secho(f"      {_shown(step.argv)}", dim=True, err=True)

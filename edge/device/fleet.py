@@ -19,7 +19,7 @@ WORKERS = 16
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[T]):
+class BoardOutcome(Generic[T]):
     """What became of the work on one board.
 
     Attributes:
@@ -60,7 +60,7 @@ def select_devices(names: Sequence[str], groups: Sequence[str], inventory: Path 
     return [device for device in devices.values() if set(groups) & set(device.groups)]
 
 
-def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers: int = WORKERS) -> list[Outcome[T]]:
+def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers: int = WORKERS) -> list[BoardOutcome[T]]:
     """Does `work` on every device, in parallel.
 
     Args:
@@ -73,7 +73,7 @@ def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers
         One outcome a device, in the order of `devices`.
     """
     waiting: queue.SimpleQueue[tuple[int, Device]] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, Outcome[T]]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, BoardOutcome[T]]] = queue.SimpleQueue()
     for item in enumerate(devices):
         waiting.put(item)
 
@@ -88,25 +88,25 @@ def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers
     # Daemon threads: Ctrl-C ends the command at once, and the links with it, which ends what runs on the boards.
     for _ in range(min(workers, len(devices))):
         threading.Thread(target=loop, daemon=True).start()
-    outcomes: dict[int, Outcome[T]] = {}
+    outcomes: dict[int, BoardOutcome[T]] = {}
     while len(outcomes) < len(devices):
         index, outcome = done.get()
         outcomes[index] = outcome
     return [outcomes[index] for index in range(len(devices))]
 
 
-def _try(device: Device, work: Callable[[Device], T]) -> Outcome[T]:
+def _try(device: Device, work: Callable[[Device], T]) -> BoardOutcome[T]:
     started = time.monotonic()
     try:
-        return Outcome(device, work(device), None, time.monotonic() - started)
+        return BoardOutcome(device, work(device), None, time.monotonic() - started)
     except EdgeError as error:
-        return Outcome(device, None, error, time.monotonic() - started)
+        return BoardOutcome(device, None, error, time.monotonic() - started)
     except Exception as error:
         wrapped = EdgeError(f"internal error: {type(error).__name__}: {error}", "This is a bug of the kit; report it.")
-        return Outcome(device, None, wrapped, time.monotonic() - started)
+        return BoardOutcome(device, None, wrapped, time.monotonic() - started)
 
 
-def fleet_exit(outcomes: Sequence[Outcome[T]]) -> ExitCode:
+def fleet_exit(outcomes: Sequence[BoardOutcome[T]]) -> ExitCode:
     """Returns the exit code: OK, PARTIAL when some failed, and the kind of failure when all failed alike."""
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if not failed:
@@ -115,7 +115,7 @@ def fleet_exit(outcomes: Sequence[Outcome[T]]) -> ExitCode:
     return codes.pop() if len(failed) == len(outcomes) and len(codes) == 1 else ExitCode.PARTIAL
 
 
-def fleet_lines(outcomes: Sequence[Outcome[T]], describe: Callable[[T], str]) -> list[str]:
+def fleet_lines(outcomes: Sequence[BoardOutcome[T]], describe: Callable[[T], str]) -> list[str]:
     """Returns the summary table, a line a device: name, ok or failed, seconds, what `describe` or the error says."""
     width = max(len(outcome.device.name) for outcome in outcomes)
     lines = []

@@ -30,7 +30,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Backend:
+class Networks:
     """The two networks of a pipeline, on whatever runtime, and the recogniser's characters.
 
     Attributes:
@@ -104,12 +104,12 @@ class Reader:
 
     Args:
         config: Settings.
-        backend: Networks that fit them.
+        networks: Networks that fit them.
     """
 
-    def __init__(self, config: PipelineConfig, backend: Backend) -> None:
+    def __init__(self, config: PipelineConfig, networks: Networks) -> None:
         self.config = config
-        self.backend = backend
+        self.networks = networks
 
     def read(self, bgr: npt.NDArray[np.uint8]) -> Reading:
         """Reads the plates in a photo.
@@ -150,7 +150,7 @@ class Reader:
         height, width = photo.size
         tensor = det_pre(photo.bgr, self.config, photo.size)
         clock.mark("det_pre")
-        probability = self.backend.det.run(tensor)
+        probability = self.networks.det.run(tensor)
         clock.mark("det_infer")
         boxes = det_post(probability, width, height, self.config)
         clock.mark("det_post")
@@ -160,9 +160,9 @@ class Reader:
             clock.mark("crop")
             tensor = rec_pre(crop, self.config)
             clock.mark("rec_pre")
-            probabilities = self.backend.rec.run(tensor)
+            probabilities = self.networks.rec.run(tensor)
             clock.mark("rec_infer")
-            text, score = rec_post(probabilities, self.backend.characters, self.config)
+            text, score = rec_post(probabilities, self.networks.characters, self.config)
             if keep_text(text, score, self.config):
                 plates.append(Plate(box, text, score))
             clock.mark("rec_post")

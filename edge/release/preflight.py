@@ -70,7 +70,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Check:
+class BoardCheck:
     """One check.
 
     Attributes:
@@ -358,22 +358,22 @@ def _date(facts: Facts) -> list[Finding]:
 
 
 CHECKS = (
-    Check("abi", _always, _abi),
-    Check("libc", _always, _libc),
-    Check("versions", _has_manifest, _versions),
-    Check("libraries", _has_manifest, _needed),
-    Check("disk", _always, _disk),
-    Check("memory", _always, _memory),
-    Check("cores", _has_clusters, _cores),
-    Check("features", _has_clusters, _features),
-    Check("clock", _has_clusters, _clock),
-    Check("online", _always, _online),
-    Check("counted", _always, _counted),
-    Check("threads", _always, _threads),
-    Check("heat", _always, _heat),
-    Check("dot", _always, _dot),
-    Check("parts", _always, _parts),
-    Check("governor", _always, _governor),
-    Check("load", _always, _load),
-    Check("date", _always, _date),
+    BoardCheck("abi", _always, _abi),
+    BoardCheck("libc", _always, _libc),
+    BoardCheck("versions", _has_manifest, _versions),
+    BoardCheck("libraries", _has_manifest, _needed),
+    BoardCheck("disk", _always, _disk),
+    BoardCheck("memory", _always, _memory),
+    BoardCheck("cores", _has_clusters, _cores),
+    BoardCheck("features", _has_clusters, _features),
+    BoardCheck("clock", _has_clusters, _clock),
+    BoardCheck("online", _always, _online),
+    BoardCheck("counted", _always, _counted),
+    BoardCheck("threads", _always, _threads),
+    BoardCheck("heat", _always, _heat),
+    BoardCheck("dot", _always, _dot),
+    BoardCheck("parts", _always, _parts),
+    BoardCheck("governor", _always, _governor),
+    BoardCheck("load", _always, _load),
+    BoardCheck("date", _always, _date),
 )

@@ -19,7 +19,7 @@ from edge.model.card import Model, load_model
 from edge.model.dictionary import read_dictionary
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import Tensor
-from edge.ocr.reader import Backend, Network
+from edge.ocr.reader import Network, Networks
 
 # Passes of Paddle 2.6.2 that execute AVX-512 without asking whether the processor has it (PaddleOCR #11597, mended by
 # Paddle #64132 after 2.6): on one that has not, every network with attention ends by SIGILL.
@@ -171,7 +171,7 @@ def open_network(model: Model, threads: int = 1) -> Network:
     return InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams"), threads)
 
 
-def open_backend(det: Path, rec: Path, threads: int = 1) -> Backend:
+def open_networks(det: Path, rec: Path, threads: int = 1) -> Networks:
     """Loads a detector and a recogniser from their model folders.
 
     Args:
@@ -189,12 +189,12 @@ def open_backend(det: Path, rec: Path, threads: int = 1) -> Backend:
             raise ModelError(f"{model.folder} is a {model.card.task} model, a {task} model is needed here.")
     dictionary = models["rec"].dictionary
     assert dictionary is not None
-    return Backend(
+    return Networks(
         open_network(models["det"], threads), open_network(models["rec"], threads), read_dictionary(dictionary)
     )
 
 
-def open_config_backend(config: PipelineConfig, folder: Path) -> Backend:
+def open_config_networks(config: PipelineConfig, folder: Path) -> Networks:
     """Loads the `.nb` files and the dictionary that a `plate.conf` names, as the C++ program does.
 
     Args:
@@ -202,4 +202,4 @@ def open_config_backend(config: PipelineConfig, folder: Path) -> Backend:
         folder: To which they are relative.
     """
     det, rec = LiteNetwork(folder / config.det_model), LiteNetwork(folder / config.rec_model)
-    return Backend(det, rec, read_dictionary(folder / config.dict))
+    return Networks(det, rec, read_dictionary(folder / config.dict))

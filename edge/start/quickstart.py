@@ -26,7 +26,7 @@ VIRTUAL_PROFILES = {"arm64": "virtual", "armhf": "virtual-armhf"}
 
 
 @dataclass(frozen=True)
-class Answers:
+class Choices:
     """What was asked for.
 
     Attributes:
@@ -70,7 +70,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Step:
+class Command:
     """One command of the way.
 
     Attributes:
@@ -95,109 +95,109 @@ def boards_for(way: str) -> list[str]:
     return [name for name in list_profiles() if load_profile(name).transport == way and name not in virtual]
 
 
-def check(answers: Answers) -> None:
+def check(choices: Choices) -> None:
     """Refuses answers that do not belong together.
 
     Raises:
         UsageError: Says which option is missing or does not fit.
         InputError: The address is none.
     """
-    if answers.way in ("ssh", "adb") and not answers.address:
-        shown = "USER@HOST" if answers.way == "ssh" else "SERIAL"
+    if choices.way in ("ssh", "adb") and not choices.address:
+        shown = "USER@HOST" if choices.way == "ssh" else "SERIAL"
         raise UsageError(
-            f"A device reached by {answers.way} needs its address.",
-            f"edge quickstart --on {answers.way} --address {shown}",
+            f"A device reached by {choices.way} needs its address.",
+            f"edge quickstart --on {choices.way} --address {shown}",
         )
-    if answers.way == "ssh":
-        parse_ssh_address(answers.address)
+    if choices.way == "ssh":
+        parse_ssh_address(choices.address)
     # Said now, and not by the last step after all the others.
-    if answers.plan not in PLANS and not Path(answers.plan).is_file():
+    if choices.plan not in PLANS and not Path(choices.plan).is_file():
         raise UsageError(
-            f"{answers.plan!r} is no plan.{did_you_mean(answers.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
+            f"{choices.plan!r} is no plan.{did_you_mean(choices.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
         )
-    if answers.way in ("laptop", "virtual") and answers.address:
-        raise UsageError(f"--address does not belong to --on {answers.way}.", "Leave --address out, or name another way.")
-    if answers.way != "ssh" and (answers.key or answers.fingerprint):
+    if choices.way in ("laptop", "virtual") and choices.address:
+        raise UsageError(f"--address does not belong to --on {choices.way}.", "Leave --address out, or name another way.")
+    if choices.way != "ssh" and (choices.key or choices.fingerprint):
         raise UsageError("--key and --fingerprint belong to --on ssh.", "Leave them out.")
-    if answers.way == "laptop" and (answers.board or answers.library or answers.name):
+    if choices.way == "laptop" and (choices.board or choices.library or choices.name):
         raise UsageError("--board, --runtime and --name belong to boards.", "Leave them out, or say which with --on.")
-    known = boards_for(answers.way)
+    known = boards_for(choices.way)
     # Any board may have an ssh server or adb's daemon: a phone the one, a Linux board the other.
-    allowed = known if answers.way == "virtual" else list_profiles()
-    if answers.board and answers.board not in allowed:
-        guess = did_you_mean(answers.board, allowed)
+    allowed = known if choices.way == "virtual" else list_profiles()
+    if choices.board and choices.board not in allowed:
+        guess = did_you_mean(choices.board, allowed)
         raise UsageError(
-            f"{answers.board!r} is no board for --on {answers.way}.{guess}", f"Boards: {', '.join(known)}."
+            f"{choices.board!r} is no board for --on {choices.way}.{guess}", f"Boards: {', '.join(known)}."
         )
 
 
-def steps(answers: Answers, inventory: Path | None = None) -> list[Step]:
+def steps(choices: Choices, inventory: Path | None = None) -> list[Command]:
     """Returns the commands that lead to the first report; what is there already is left out.
 
     Args:
-        answers: What was asked for; see `check`.
+        choices: What was asked for; see `check`.
         inventory: The user's devices; None for the usual file.
 
     Raises:
-        UsageError: Answers that do not fit, or another device of that name is known.
+        UsageError: Choices that do not fit, or another device of that name is known.
         InputError: The inventory is malformed.
     """
-    check(answers)
-    name = answers.device
+    check(choices)
+    name = choices.device
     device = ("--device", name)
-    board = _board(answers)
-    way = [Step("what this computer lacks", ("doctor", "--no-devices", "--brief", *_purposes(answers, board)))]
-    if answers.way == "virtual":
-        way.append(Step("switch the virtual board on", ("virtual", "up", name, "--arch", answers.board or "arm64")))
-    elif answers.way != "laptop":
+    board = _board(choices)
+    way = [Command("what this computer lacks", ("doctor", "--no-devices", "--brief", *_purposes(choices, board)))]
+    if choices.way == "virtual":
+        way.append(Command("switch the virtual board on", ("virtual", "up", name, "--arch", choices.board or "arm64")))
+    elif choices.way != "laptop":
         # A file that is not there yet is made by the first step.
         known = load_inventory(inventory) if inventory_path(inventory).exists() else {}
-        way += _introduce(answers, known.get(name))
+        way += _introduce(choices, known.get(name))
     if board is not None and board.runtime.source == "archive":
-        if answers.library is not None:
-            words = ("runtime", "add", str(answers.library), "--build", board.runtime.build)
-            way.append(Step("take Paddle Lite's library", words))
+        if choices.library is not None:
+            words = ("runtime", "add", str(choices.library), "--build", board.runtime.build)
+            way.append(Command("take Paddle Lite's library", words))
         elif board.runtime.build not in read_lock():
-            way.append(Step("fetch Paddle Lite's library for the board", ("runtime", "get", board.name)))
-    if answers.way != "laptop":
-        way.append(Step("install program and models, verified", ("flash", *device)))
-    way.append(Step("read the sample photos", ("run", *device)))
-    way.append(Step("measure, and write the report", ("bench", "run", *device, "--plan", answers.plan)))
+            way.append(Command("fetch Paddle Lite's library for the board", ("runtime", "get", board.name)))
+    if choices.way != "laptop":
+        way.append(Command("install program and models, verified", ("flash", *device)))
+    way.append(Command("read the sample photos", ("run", *device)))
+    way.append(Command("measure, and write the report", ("bench", "run", *device, "--plan", choices.plan)))
     return way
 
 
-def _board(answers: Answers) -> Board | None:
-    if answers.way == "laptop":
+def _board(choices: Choices) -> Board | None:
+    if choices.way == "laptop":
         return None
-    name = answers.board or default_board(answers.way)
-    return load_profile(VIRTUAL_PROFILES[name] if answers.way == "virtual" else name)
+    name = choices.board or default_board(choices.way)
+    return load_profile(VIRTUAL_PROFILES[name] if choices.way == "virtual" else name)
 
 
-def _purposes(answers: Answers, board: Board | None) -> list[str]:
+def _purposes(choices: Choices, board: Board | None) -> list[str]:
     """Options of the doctor for what this way needs."""
-    wanted = [] if answers.way == "laptop" else [answers.way]
+    wanted = [] if choices.way == "laptop" else [choices.way]
     if board is not None and board.abi != "host":
         wanted.append("android" if board.system == "android" else board.abi)
     return ["--for", ",".join(wanted)] if wanted else []
 
 
-def _introduce(answers: Answers, known: Device | None) -> list[Step]:
+def _introduce(choices: Choices, known: Device | None) -> list[Command]:
     """Adds the device unless the very same one is known, lets its host key be trusted, and looks at it."""
-    name, board = answers.device, answers.board or default_board(answers.way)
-    way: list[Step] = []
+    name, board = choices.device, choices.board or default_board(choices.way)
+    way: list[Command] = []
     if known is None:
-        words = ["device", "add", name, "--board", board, f"--{answers.way}", answers.address]
-        words += ["--key", answers.key] if answers.key else []
-        way.append(Step("remember the device", tuple(words)))
-    elif known.board.name != board or known.transport != answers.way or not _same_address(known, answers.address):
+        words = ["device", "add", name, "--board", board, f"--{choices.way}", choices.address]
+        words += ["--key", choices.key] if choices.key else []
+        way.append(Command("remember the device", tuple(words)))
+    elif known.board.name != board or known.transport != choices.way or not _same_address(known, choices.address):
         raise UsageError(
             f"{known.where} already has a device {name!r}: {known.board.name}, {known.address}.",
             f"Give this one another name with --name, or remove that one: edge device remove {name}",
         )
-    if answers.way == "ssh":
-        trusted = ("--fingerprint", answers.fingerprint) if answers.fingerprint else ()
-        way.append(Step("trust its host key", ("device", "trust", name, *trusted)))
-    return [*way, Step("look at the board", ("probe", "--device", name))]
+    if choices.way == "ssh":
+        trusted = ("--fingerprint", choices.fingerprint) if choices.fingerprint else ()
+        way.append(Command("trust its host key", ("device", "trust", name, *trusted)))
+    return [*way, Command("look at the board", ("probe", "--device", name))]
 
 
 def _same_address(known: Device, address: str) -> bool:

@@ -12,7 +12,7 @@ from cpp_program import FAST, SAMPLES, lines, refused, run
 
 from edge.ocr.config import load_config
 from edge.ocr.reader import Reader
-from edge.runtime.engines import open_config_backend
+from edge.runtime.engines import open_config_networks
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 OURS = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")
@@ -81,8 +81,8 @@ def test_own_stages_take_half_of_the_references_time(program: Path, conf: Path, 
     """At the note's size, one thread each, in the same minute; `test_cpp_instructions.py` has what they cost."""
     photos = sorted((real_data / "full" / "test").glob("*.jpg"))[:4]
     config = load_config(conf)
-    backend = open_config_backend(config, conf.parent)
-    reader = Reader(config, backend)
+    networks = open_config_networks(config, conf.parent)
+    reader = Reader(config, networks)
     for photo in photos:
         reader.read_file(photo)
     ratios = []

@@ -11,7 +11,7 @@ from cpp_program import config_for, lines, run
 from edge.bundle.zoo import ModelPair
 from edge.model.dictionary import read_dictionary
 from edge.ocr.config import PipelineConfig
-from edge.ocr.reader import Backend, Reader
+from edge.ocr.reader import Networks, Reader
 from edge.plate.polygon import overlap
 from edge.runtime.engines import LiteNetwork
 
@@ -48,7 +48,7 @@ def test_other_settings_agree_too(program: Path, ocr_models: ModelPair, real_dat
         "text_lengths": (),
     }
     config = config_for(tmp_path / "plate.conf", ocr_models, **settings)
-    reader = Reader(PipelineConfig(**settings), Backend(*networks, read_dictionary(dictionary)))  # type: ignore[arg-type]
+    reader = Reader(PipelineConfig(**settings), Networks(*networks, read_dictionary(dictionary)))  # type: ignore[arg-type]
     answers = lines(run(program, "run", "--config", config, *photos))
     for photo, answer in zip(photos, answers, strict=True):
         expected = reader.read_file(photo).plates

@@ -16,7 +16,7 @@ import edge.bundle.zoo
 import edge.ocr.reader
 from edge.ocr.image import load_image
 from edge.ocr.settings import fit_cards
-from edge.runtime.engines import open_backend
+from edge.runtime.engines import open_networks
 
 REPO = Path(__file__).resolve().parents[2]
 SAMPLES = REPO / "edge" / "samples"
@@ -41,7 +41,7 @@ def test_a_model_set_is_there_when_its_folders_are(tmp_path: Path, monkeypatch: 
     pair = edge.bundle.zoo.ensure_models("small-v1", ["fp32"], "x86")["fp32"]
     config = fit_cards(edge.ocr.reader.PipelineConfig(), pair.det.card, pair.rec.card)
     assert config.det_limit_side == 448
-    reader = edge.ocr.reader.Reader(config, open_backend(pair.det.folder, pair.rec.folder))
+    reader = edge.ocr.reader.Reader(config, open_networks(pair.det.folder, pair.rec.folder))
     reading = reader.read_file(SAMPLES / "blue-day.jpg")
     assert [plate.text.replace("·", "") for plate in reading.plates] == ["皖A7K392"]
 
@@ -50,8 +50,8 @@ def test_a_stage_is_tried_in_the_reference() -> None:
     """The stage of the page changes the crop, and the plates of the samples are still read."""
     pair = edge.bundle.zoo.ensure_models("plate-v1", ["fp32"], "x86")["fp32"]
     config = fit_cards(edge.ocr.reader.PipelineConfig(), pair.det.card, pair.rec.card)
-    backend = open_backend(pair.det.folder, pair.rec.folder)
-    plain, tried = edge.ocr.reader.Reader(config, backend), example(1).EvenLight(config, backend)
+    networks = open_networks(pair.det.folder, pair.rec.folder)
+    plain, tried = edge.ocr.reader.Reader(config, networks), example(1).EvenLight(config, networks)
     photo = load_image(SAMPLES / "blue-night.jpg")
     before, after = plain.read(photo), tried.read(photo)
     assert [plate.text for plate in after.plates] == [plate.text for plate in before.plates]

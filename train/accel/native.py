@@ -17,7 +17,7 @@ from edge.base.paths import cache_dir
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("depthwise.cc", "norm.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
-def prepare_process(threads: int = 0) -> None:
+def prepare_fit(threads: int = 0) -> None:
     """Makes the settings of `edge.host.process`, and Paddle's own.
 
     * `import zlib` first, or Python's zlib binds to Paddle's own and breaks.

@@ -54,9 +54,9 @@ def export(
     recipe's data is read before and after the export; both figures go into the card.
     """
     from edge.release.install import parse_settings
-    from train.accel.native import prepare_process
+    from train.accel.native import prepare_fit
 
-    prepare_process()
+    prepare_fit()
     from edge.plate.label_notes import tell
     from train.commands.evaluate import load_samples
     from train.evaluate.delivery import deliver

@@ -30,9 +30,9 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
     """
     from edge.base.paths import write_atomic
     from edge.model.card import check_free, new_folder
-    from train.accel.native import prepare_process
+    from train.accel.native import prepare_fit
 
-    prepare_process()
+    prepare_fit()
     from train.recipes.recipe import recipe_document
     from train.weights.checkpoint import save_best
     from train.weights.prune_filters import prune_recognizer

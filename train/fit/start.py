@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.base.errors import UsageError
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
-from train.accel.native import prepare_process
+from train.accel.native import prepare_fit
 from train.fit.loop import Fit, Report
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.checkpoint import begin_run
@@ -30,7 +30,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
         InputError: A run of other settings lies in `out`.
         EdgeError: Of data, recipe or weights; see `train.data.dataset` and `train.fit.start_network`.
     """
-    prepare_process(recipe.threads)
+    prepare_fit(recipe.threads)
     import cv2
     import paddle
 

@@ -101,9 +101,9 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
         ModelError: They are of another architecture.
         UsageError: They are of the other task.
     """
-    from train.accel.native import prepare_process
+    from train.accel.native import prepare_fit
 
-    prepare_process(recipe.threads)
+    prepare_fit(recipe.threads)
     import cv2
     import paddle
 

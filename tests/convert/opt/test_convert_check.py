@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from convert.commands.check import check
 from convert.graph.edit import Graph, arguments
-from convert.opt.check import Finding, check_model
+from convert.opt.check import Finding, check_convertible
 from convert.opt.run import parse_operators
 from edge.base.errors import InputError, ModelError
 
@@ -44,7 +44,7 @@ def _codes(findings: list[Finding]) -> set[str]:
 
 
 def test_clean_model_has_no_errors_and_names_what_nb_repairs(recogniser: Path) -> None:
-    findings = check_model(recogniser, "arm")
+    findings = check_convertible(recogniser, "arm")
     assert {"missing-attribute", "dynamic-shape"} <= _codes(findings)
     assert not [finding for finding in findings if finding.severity == "error"]
     assert all(finding.fix for finding in findings)
@@ -55,7 +55,7 @@ def test_operator_without_kernel_stops(recogniser: Path, tmp_path: Path) -> None
         graph.of_type("swish")[0].type = "mish_of_tomorrow"
 
     folder = _edited(recogniser, tmp_path / "m", unknown)
-    findings = check_model(folder, "arm")
+    findings = check_convertible(folder, "arm")
     assert findings[0].severity == "error" and "mish_of_tomorrow" in findings[0].message
     result = CliRunner().invoke(check, [str(folder), "--target", "arm"])
     assert result.exit_code == 4 and "would not convert" in result.output
@@ -80,20 +80,20 @@ def test_decomposed_hard_swish_is_found(recogniser: Path, tmp_path: Path) -> Non
         operator.inputs.add(parameter="Y", arguments=["gate"])
         del operator.attrs[:]
 
-    findings = check_model(_edited(recogniser, tmp_path / "m", apart), "arm")
+    findings = check_convertible(_edited(recogniser, tmp_path / "m", apart), "arm")
     decomposed = next(finding for finding in findings if finding.code == "decomposed")
     assert "1 hard_swish" in decomposed.message
 
 
 def test_folders_that_hold_no_inference_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no inference model"):
-        check_model(tmp_path, "arm")
+        check_convertible(tmp_path, "arm")
     (tmp_path / "x.pdparams").write_bytes(b"")
     with pytest.raises(InputError, match="holds a checkpoint"):
-        check_model(tmp_path, "arm")
+        check_convertible(tmp_path, "arm")
     (tmp_path / "inference.json").write_text("{}")
     with pytest.raises(ModelError, match="Paddle 3"):
-        check_model(tmp_path / "inference.json", "arm")
+        check_convertible(tmp_path / "inference.json", "arm")
 
 
 def test_opts_sentence_decides_and_not_its_table() -> None:

@@ -15,7 +15,7 @@ from edge.commands.device import probe as probe_command
 from edge.device.board import find_device, load_profile
 from edge.device.probe import Probe, parse_probe, probe
 from edge.link.connect import connect
-from edge.release.preflight import CHECKS, Facts, Finding, check_board, examine, run_checks
+from edge.release.preflight import CHECKS, BoardFacts, Finding, check_board, examine, run_checks
 from edge.release.releases import parse_look
 
 NOW = 1_700_000_000.0
@@ -85,11 +85,11 @@ def test_rk3399_as_it_is() -> None:
     assert truth.libraries == ("libstdc++.so.6",), "the library of another architecture does not count"
     assert truth.disk_writable and not truth.disk_noexec and not truth.is_root
     assert json.loads(json.dumps(truth.to_json()))["clusters"][0]["count"] == 2
-    assert levels(run_checks(Facts(truth, load_profile("rk3399"), threads=2))) == {"governor": "advice"}
+    assert levels(run_checks(BoardFacts(truth, load_profile("rk3399"), threads=2))) == {"governor": "advice"}
 
 
 def test_wrong_profile_is_noticed() -> None:
-    findings = run_checks(Facts(rk3399(), load_profile("rk3588"), threads=4))
+    findings = run_checks(BoardFacts(rk3399(), load_profile("rk3588"), threads=4))
     assert levels(findings)["cores"] == "warning" and levels(findings)["features"] == "warning"
     assert levels(findings)["threads"] == "warning"
     text = " ".join(str(finding) for finding in findings)
@@ -101,19 +101,19 @@ def test_dot_product_that_the_runtime_does_not_use_is_said() -> None:
     features = "crc32 asimdhp asimddp"
     truth = parse_probe(sections(RPI5, features, soc=["raspberrypi,5", "brcm,bcm2712"]), NOW)
     assert truth.features == ("asimd", "asimddp", "asimdhp")
-    findings = {finding.check: finding for finding in run_checks(Facts(truth, load_profile("rpi5"), threads=4))}
+    findings = {finding.check: finding for finding in run_checks(BoardFacts(truth, load_profile("rpi5"), threads=4))}
     assert "brcm,bcm2712" in findings["dot"].message and "--soc-alias" in findings["dot"].hint
     assert "0xd0b" in findings["parts"].message
     info = [*sections(RPI5, features)["cpuinfo"], "Hardware\t: Qualcomm Technologies, Inc SM8150"]
     known = parse_probe(sections(RPI5, features, cpuinfo=info), NOW)
-    assert "dot" not in levels(run_checks(Facts(known, load_profile("rpi5"))))
-    assert "dot" not in levels(run_checks(Facts(rk3399(), load_profile("rk3399"))))
+    assert "dot" not in levels(run_checks(BoardFacts(known, load_profile("rpi5"))))
+    assert "dot" not in levels(run_checks(BoardFacts(rk3399(), load_profile("rk3399"))))
 
 
 def test_32_bit_system_on_a_64_bit_kernel() -> None:
     truth = rk3399(elf=ARMHF.split("  "))
     assert truth.abi == "armhf"
-    (finding, *_) = run_checks(Facts(truth, load_profile("rk3399")))
+    (finding, *_) = run_checks(BoardFacts(truth, load_profile("rk3399")))
     assert finding.level == "error" and "kernel is aarch64" in finding.message and "generic-armhf" in finding.hint
 
 
@@ -131,7 +131,7 @@ def test_phone() -> None:
     truth = parse_probe(sections(parts, "asimddp asimdhp", android=android, libc=[], power=["Battery|Charging"]), NOW)
     assert (truth.system, truth.abi, truth.libc, truth.model) == ("android", "android-arm64", "bionic", "Xiaomi MI 9")
     assert truth.battery == "Charging" and truth.android["build.version.sdk"] == "33"
-    found = levels(run_checks(Facts(truth, load_profile("android-arm64"), threads=1)))
+    found = levels(run_checks(BoardFacts(truth, load_profile("android-arm64"), threads=1)))
     assert "dot" not in found and "abi" not in found and "libc" not in found
 
 
@@ -144,7 +144,7 @@ def test_core_that_is_off_or_held_back() -> None:
     cpus = sections(RK3399)["cpus"]
     cpus[0] = "0|0|||||"
     cpus[4] = "4|1|powersave|1800000|1200000|600000|powersave"
-    found = {finding.check: finding for finding in run_checks(Facts(rk3399(cpus=cpus), load_profile("rk3399")))}
+    found = {finding.check: finding for finding in run_checks(BoardFacts(rk3399(cpus=cpus), load_profile("rk3399")))}
     assert "Cores 0 are switched off" in found["online"].message
     assert "1200 of 1800 MHz" in found["clock"].message
     assert found["governor"].level == "advice"
@@ -165,7 +165,7 @@ def test_core_that_is_off_or_held_back() -> None:
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, list[str]], check: str, level: str, words: str) -> None:
-    findings = run_checks(Facts(rk3399(**change), load_profile("rk3399"), threads=2))
+    findings = run_checks(BoardFacts(rk3399(**change), load_profile("rk3399"), threads=2))
     matching = [finding for finding in findings if finding.check == check]
     assert matching and matching[0].level == level and words in str(matching[0])
 
@@ -184,7 +184,7 @@ def test_odd_answers_are_not_known_rather_than_a_crash() -> None:
     assert (truth.memory_mb, truth.load, truth.clock_offset, truth.counted, truth.temperatures) == (0, 0, 0, -1, {})
     assert [(core.index, core.max_mhz, core.limit_mhz) for core in truth.cores] == [(0, 0, 0)]
     assert truth.disk_free_mb == -1
-    run_checks(Facts(truth, load_profile("rk3399")))
+    run_checks(BoardFacts(truth, load_profile("rk3399")))
 
 
 def test_free_room_of_a_share_with_blanks_in_its_name() -> None:
@@ -200,7 +200,7 @@ def bundle(**change: object) -> Manifest:
 
 
 def test_bundle_that_the_board_cannot_run() -> None:
-    findings = run_checks(Facts(rk3399(), None, bundle()))
+    findings = run_checks(BoardFacts(rk3399(), None, bundle()))
     errors = {finding.check: str(finding) for finding in findings if finding.level == "error"}
     assert "GLIBC_2.34" in errors["versions"] and "GLIBC_2.31" in errors["versions"]
     assert "libgomp.so.1" in errors["libraries"] and "apt install libgomp1" in errors["libraries"]
@@ -208,15 +208,15 @@ def test_bundle_that_the_board_cannot_run() -> None:
         ("libpaddle.so", {"libraries": {"lib/libpaddle.so": {"versions": {"GLIBC": "2.34"}}}}),
         ("plate_ocr", {"program": {"versions": {"GLIBC": "2.34"}}}),
     ):
-        versions = [f for f in run_checks(Facts(rk3399(), None, bundle(**change))) if f.check == "versions"]
+        versions = [f for f in run_checks(BoardFacts(rk3399(), None, bundle(**change))) if f.check == "versions"]
         assert versions[0].message.startswith(f"{who} needs GLIBC_2.34")
-    findings = run_checks(Facts(rk3399(), None, bundle(abi="armhf", requires={})))
+    findings = run_checks(BoardFacts(rk3399(), None, bundle(abi="armhf", requires={})))
     assert findings[0].check == "abi" and "bundle is armhf" in findings[0].message
-    assert not [f for f in run_checks(Facts(rk3399(), None, bundle(requires={}))) if f.level == "error"]
+    assert not [f for f in run_checks(BoardFacts(rk3399(), None, bundle(requires={}))) if f.level == "error"]
 
 
 def test_every_check_says_whether_it_applies() -> None:
-    nothing_known = Facts(parse_probe({"uname": ["Linux"], "date": ["0"], "disk": ["/", "", "writable"]}, 0.0))
+    nothing_known = BoardFacts(parse_probe({"uname": ["Linux"], "date": ["0"], "disk": ["/", "", "writable"]}, 0.0))
     for check in CHECKS:
         if check.available(nothing_known):
             assert check.check(nothing_known) == []

@@ -16,9 +16,9 @@ from edge.model.card import load_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.draw import COLOUR, can_label, draw_plates
 from edge.ocr.image import image_size, load_image
-from edge.ocr.reader import STAGES, Backend, Plate, Reader
+from edge.ocr.reader import STAGES, Networks, Plate, Reader
 from edge.photo.decode import MAX_PIXELS
-from edge.runtime.engines import LiteNetwork, open_backend, open_config_backend, open_network
+from edge.runtime.engines import LiteNetwork, open_config_networks, open_network, open_networks
 
 SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 CHARACTERS = tuple("皖A12345·")
@@ -58,7 +58,7 @@ def photo_with(boxes: list[tuple[int, int, int, int]], shape: tuple[int, int] = 
 
 def test_plates_are_read_where_they_are() -> None:
     speller = Speller("皖A·12345")
-    reader = Reader(replace(CONFIG, det_unclip_ratio=0.0, box_grow=0.0, det_dilation=False), Backend(
+    reader = Reader(replace(CONFIG, det_unclip_ratio=0.0, box_grow=0.0, det_dilation=False), Networks(
         WhiteFinder(), speller, CHARACTERS))
     reading = reader.read(photo_with([(300, 200, 121, 41), (100, 50, 141, 41)]))
     assert [plate.text for plate in reading.plates] == ["皖A12345", "皖A12345"]
@@ -71,7 +71,7 @@ def test_plates_are_read_where_they_are() -> None:
 
 
 def test_boxes_are_told_even_when_their_text_is_dropped() -> None:
-    reader = Reader(CONFIG, Backend(WhiteFinder(), Speller("皖A1"), CHARACTERS))
+    reader = Reader(CONFIG, Networks(WhiteFinder(), Speller("皖A1"), CHARACTERS))
     reading = reader.read(photo_with([(100, 50, 141, 41)]))
     assert reading.plates == () and len(reading.boxes) == 1
 
@@ -79,7 +79,7 @@ def test_boxes_are_told_even_when_their_text_is_dropped() -> None:
 def test_both_decoders_read_a_plate() -> None:
     for decode in ("greedy", "plate"):
         config = replace(CONFIG, decode=decode)
-        reading = Reader(config, Backend(WhiteFinder(), Speller("皖A·12345"), CHARACTERS)).read(
+        reading = Reader(config, Networks(WhiteFinder(), Speller("皖A·12345"), CHARACTERS)).read(
             photo_with([(100, 50, 141, 41)])
         )
         assert [plate.text for plate in reading.plates] == ["皖A12345"]
@@ -126,7 +126,7 @@ def test_sizes_come_from_headers(suffix: str) -> None:
 
 
 def test_one_pixel_photos_and_grey_ones_have_no_plates(tmp_path: Path) -> None:
-    reader = Reader(CONFIG, Backend(WhiteFinder(), Speller("皖A12345"), CHARACTERS))
+    reader = Reader(CONFIG, Networks(WhiteFinder(), Speller("皖A12345"), CHARACTERS))
     for name, pixels in (("one.png", np.zeros((1, 1, 3), np.uint8)), ("grey.png", np.zeros((30, 50), np.uint16))):
         cv2.imwrite(str(tmp_path / name), pixels)
         reading = reader.read_file(tmp_path / name)
@@ -165,7 +165,7 @@ def test_paddle_lite_reads_the_samples(ocr_models: ModelPair) -> None:
     import json
 
     labels = json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8"))
-    reader = Reader(CONFIG, open_backend(ocr_models.det.folder, ocr_models.rec.folder))
+    reader = Reader(CONFIG, open_networks(ocr_models.det.folder, ocr_models.rec.folder))
     read = {name: [plate.text for plate in reader.read_file(SAMPLES / name).plates] for name in labels}
     right = sum(read[name] == [item["text"] for item in labels[name]] for name in labels)
     assert right >= len(labels) - 2, read
@@ -174,9 +174,9 @@ def test_paddle_lite_reads_the_samples(ocr_models: ModelPair) -> None:
 def test_a_config_names_its_models(ocr_models: ModelPair, tmp_path: Path) -> None:
     det, rec = ocr_models.det.file(".nb"), ocr_models.rec.file(".nb")
     config = replace(CONFIG, det_model=str(det), rec_model=str(rec), dict=str(ocr_models.rec.dictionary))
-    backend = open_config_backend(config, tmp_path)
-    assert backend.det.run(np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 1, 64, 96)
-    assert backend.rec.run(np.zeros((1, 3, 48, 320), np.float32)).shape == (1, 40, len(backend.characters) + 1)
+    networks = open_config_networks(config, tmp_path)
+    assert networks.det.run(np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 1, 64, 96)
+    assert networks.rec.run(np.zeros((1, 3, 48, 320), np.float32)).shape == (1, 40, len(networks.characters) + 1)
 
 
 def test_truncated_and_foreign_models_are_refused(ocr_models: ModelPair, tmp_path: Path) -> None:
@@ -191,4 +191,4 @@ def test_truncated_and_foreign_models_are_refused(ocr_models: ModelPair, tmp_pat
     with pytest.raises(ModelError, match="for arm"):
         open_network(foreign)
     with pytest.raises(ModelError, match="a det model is needed"):
-        open_backend(ocr_models.rec.folder, ocr_models.det.folder)
+        open_networks(ocr_models.rec.folder, ocr_models.det.folder)

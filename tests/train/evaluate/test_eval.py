@@ -24,7 +24,7 @@ from edge.model.card import save_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
 from edge.ocr.reader import Plate, Reader
-from edge.runtime.engines import open_backend
+from edge.runtime.engines import open_networks
 from train.commands.evaluate import chosen_models, evaluate
 from train.data.dataset import Plate as TruePlate
 from train.data.dataset import Sample
@@ -110,12 +110,12 @@ def same_plates(ours: Sequence[Plate], theirs: Sequence[Plate]) -> None:
 
 
 def test_sharing_changes_nothing_and_saves_runs(ocr_models: ModelPair) -> None:
-    backend = open_backend(ocr_models.det.folder, ocr_models.rec.folder)
-    det, rec = Counter(backend.det), Counter(backend.rec)
+    networks = open_networks(ocr_models.det.folder, ocr_models.rec.folder)
+    det, rec = Counter(networks.det), Counter(networks.rec)
     photo = load_image(SAMPLES / "green-day.jpg")
-    shared = SharedReader(det, rec, backend.characters).read(photo, VARIANTS)
+    shared = SharedReader(det, rec, networks.characters).read(photo, VARIANTS)
     assert det.runs == 2  # two input sizes
-    alone = [Reader(config, backend).read(photo) for config in VARIANTS]
+    alone = [Reader(config, networks).read(photo) for config in VARIANTS]
     assert rec.runs < sum(len(reading.boxes) for reading in alone)
     for output, reading in zip(shared, alone, strict=True):
         same_plates(output.plates, reading.plates)
