@@ -53,7 +53,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Facts:
+class BoardFacts:
     """What the checks look at.
 
     Attributes:
@@ -80,11 +80,11 @@ class BoardCheck:
     """
 
     name: str
-    available: Callable[[Facts], bool]
-    check: Callable[[Facts], list[Finding]]
+    available: Callable[[BoardFacts], bool]
+    check: Callable[[BoardFacts], list[Finding]]
 
 
-def run_checks(facts: Facts) -> list[Finding]:
+def run_checks(facts: BoardFacts) -> list[Finding]:
     """Runs all checks that apply; errors first, advice last."""
     found = [finding for check in CHECKS if check.available(facts) for finding in check.check(facts)]
     return sorted(found, key=lambda finding: -LEVELS.index(finding.level))
@@ -93,7 +93,7 @@ def run_checks(facts: Facts) -> list[Finding]:
 def examine(transport: Transport, device: Device, root: str) -> tuple[Probe, list[Finding]]:
     """Probes a device and compares it with its profile; see `edge.device.probe.probe`."""
     truth = probe(transport, root)
-    return truth, run_checks(Facts(truth, device.board, threads=device.board.threads))
+    return truth, run_checks(BoardFacts(truth, device.board, threads=device.board.threads))
 
 
 def check_board(transport: Transport, manifest: Manifest, root: str = "/", board: Board | None = None) -> list[str]:
@@ -112,7 +112,7 @@ def check_board(transport: Transport, manifest: Manifest, root: str = "/", board
         DeviceError: It cannot; with every reason.
     """
     wanted = {*LIBRARIES, *(str(name) for name in manifest.requires.get("libraries", []))}
-    facts = Facts(probe(transport, root, sorted(wanted)), board, manifest)
+    facts = BoardFacts(probe(transport, root, sorted(wanted)), board, manifest)
     findings = run_checks(facts)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
@@ -121,19 +121,19 @@ def check_board(transport: Transport, manifest: Manifest, root: str = "/", board
     return [str(finding) for finding in findings]
 
 
-def _always(facts: Facts) -> bool:
+def _always(facts: BoardFacts) -> bool:
     return True
 
 
-def _has_manifest(facts: Facts) -> bool:
+def _has_manifest(facts: BoardFacts) -> bool:
     return facts.manifest is not None
 
 
-def _has_clusters(facts: Facts) -> bool:
+def _has_clusters(facts: BoardFacts) -> bool:
     return facts.board is not None and bool(facts.board.clusters) and bool(facts.probe.cores)
 
 
-def _abi(facts: Facts) -> list[Finding]:
+def _abi(facts: BoardFacts) -> list[Finding]:
     have = facts.probe.abi
     want = facts.manifest.abi if facts.manifest is not None else facts.board.abi if facts.board is not None else ""
     if not have or not want or want == "host" or have == want:
@@ -148,7 +148,7 @@ def _abi(facts: Facts) -> list[Finding]:
 FIT = ("arm64", "armhf", "android-arm64", "android-armv7")
 
 
-def _cores(facts: Facts) -> list[Finding]:
+def _cores(facts: BoardFacts) -> list[Finding]:
     assert facts.board is not None
     real, said = _count(facts.probe.clusters), _count(facts.board.clusters)
     if real == said:
@@ -170,7 +170,7 @@ def _words(counts: dict[str, int]) -> str:
     return " + ".join(f"{count}x {name}" for name, count in sorted(counts.items())) or "no cores"
 
 
-def _features(facts: Facts) -> list[Finding]:
+def _features(facts: BoardFacts) -> list[Finding]:
     assert facts.board is not None
     want, have = set(facts.board.features), set(facts.probe.features)
     lost, won = want - have, {"asimddp", "asimdhp"} & have - want
@@ -186,7 +186,7 @@ def _features(facts: Facts) -> list[Finding]:
     return found
 
 
-def _clock(facts: Facts) -> list[Finding]:
+def _clock(facts: BoardFacts) -> list[Finding]:
     assert facts.board is not None
     real = {cluster.core: cluster.max_mhz for cluster in facts.probe.clusters if cluster.max_mhz}
     found = []
@@ -203,7 +203,7 @@ def _clock(facts: Facts) -> list[Finding]:
     return found
 
 
-def _online(facts: Facts) -> list[Finding]:
+def _online(facts: BoardFacts) -> list[Finding]:
     off = [str(core.index) for core in facts.probe.cores if not core.online]
     if not off:
         return []
@@ -211,7 +211,7 @@ def _online(facts: Facts) -> list[Finding]:
     return [Finding("warning", "online", text, "echo 1 > /sys/devices/system/cpu/cpuN/online (as root)")]
 
 
-def _counted(facts: Facts) -> list[Finding]:
+def _counted(facts: BoardFacts) -> list[Finding]:
     # lite/core/device_info.cc sizes its tables by /sys and fills them by the "CPU part" lines of /proc/cpuinfo.
     named = sum(1 for core in facts.probe.cores if core.part)
     counted = facts.probe.counted
@@ -224,7 +224,7 @@ def _counted(facts: Facts) -> list[Finding]:
     return [Finding("error", "counted", text, "In a container: let it see the host's /sys (read-only is enough).")]
 
 
-def _threads(facts: Facts) -> list[Finding]:
+def _threads(facts: BoardFacts) -> list[Finding]:
     clusters = facts.probe.clusters
     big = clusters[0].count if clusters else 0
     if not facts.threads or not big or facts.threads <= big:
@@ -233,7 +233,7 @@ def _threads(facts: Facts) -> list[Finding]:
     return [Finding("warning", "threads", text, f"Use --threads {big}.")]
 
 
-def _governor(facts: Facts) -> list[Finding]:
+def _governor(facts: BoardFacts) -> list[Finding]:
     slow = sorted({core.governor for core in facts.probe.cores if core.governor not in ("", "performance")})
     if not slow:
         return []
@@ -242,7 +242,7 @@ def _governor(facts: Facts) -> list[Finding]:
     return [Finding("advice", "governor", f"The governor is {', '.join(slow)}.", hint if can else "")]
 
 
-def _heat(facts: Facts) -> list[Finding]:
+def _heat(facts: BoardFacts) -> list[Finding]:
     hot = {name: value for name, value in facts.probe.temperatures.items() if HOT <= value < 150}
     if not hot:
         return []
@@ -250,7 +250,7 @@ def _heat(facts: Facts) -> list[Finding]:
     return [Finding("warning", "heat", text, "Let it cool; it will slow itself down.")]
 
 
-def _load(facts: Facts) -> list[Finding]:
+def _load(facts: BoardFacts) -> list[Finding]:
     if facts.probe.load < 0.5:
         return []
     return [
@@ -260,7 +260,7 @@ def _load(facts: Facts) -> list[Finding]:
     ]
 
 
-def _dot(facts: Facts) -> list[Finding]:
+def _dot(facts: BoardFacts) -> list[Finding]:
     truth = facts.probe
     if "asimddp" not in truth.features or any(name in truth.soc_text for name in DOT_CHIPS):
         return []
@@ -272,7 +272,7 @@ def _dot(facts: Facts) -> list[Finding]:
     return [Finding("advice", "dot", text, "`bench run --soc-alias` shows what it would bring.")]
 
 
-def _parts(facts: Facts) -> list[Finding]:
+def _parts(facts: BoardFacts) -> list[Finding]:
     unknown = sorted({core.part for core in facts.probe.cores if core.part.startswith("0xd")} - KNOWN_PARTS)
     if not unknown:
         return []
@@ -280,13 +280,13 @@ def _parts(facts: Facts) -> list[Finding]:
     return [Finding("advice", "parts", text, "Harmless; its general kernels are used.")]
 
 
-def _libc(facts: Facts) -> list[Finding]:
+def _libc(facts: BoardFacts) -> list[Finding]:
     if facts.probe.system != "linux" or facts.probe.libc != "musl":
         return []
     return [Finding("error", "libc", "The system uses musl; Paddle Lite's builds need glibc.", "Use a glibc system.")]
 
 
-def _versions(facts: Facts) -> list[Finding]:
+def _versions(facts: BoardFacts) -> list[Finding]:
     assert facts.manifest is not None
     found = []
     for family, want in sorted(facts.manifest.requires.get("versions", {}).items()):
@@ -310,7 +310,7 @@ def _who_needs(manifest: Manifest, family: str, version: str) -> str:
     return "plate_ocr" if manifest.program.get("versions", {}).get(family) == version else "The bundle"
 
 
-def _needed(facts: Facts) -> list[Finding]:
+def _needed(facts: BoardFacts) -> list[Finding]:
     assert facts.manifest is not None
     system = SYSTEM_ANDROID if facts.manifest.abi.startswith("android") else SYSTEM_LINUX
     names = facts.manifest.requires.get("libraries", [])
@@ -323,7 +323,7 @@ def _needed(facts: Facts) -> list[Finding]:
     return [Finding("error", "libraries", f"The board lacks {', '.join(lost)}.", hint)]
 
 
-def _disk(facts: Facts) -> list[Finding]:
+def _disk(facts: BoardFacts) -> list[Finding]:
     truth = facts.probe
     found = []
     if not truth.disk_writable:
@@ -341,7 +341,7 @@ def _disk(facts: Facts) -> list[Finding]:
     return found
 
 
-def _memory(facts: Facts) -> list[Finding]:
+def _memory(facts: BoardFacts) -> list[Finding]:
     if not 0 < facts.probe.memory_free_mb < 200:
         return []
     return [
@@ -349,7 +349,7 @@ def _memory(facts: Facts) -> list[Finding]:
     ]
 
 
-def _date(facts: Facts) -> list[Finding]:
+def _date(facts: BoardFacts) -> list[Finding]:
     offset = facts.probe.clock_offset
     if abs(offset) < 86400:
         return []
