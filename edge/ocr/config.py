@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from edge.base.errors import InputError
+from edge.host.cpuinfo import POWER_MODES
 
-POWER_MODES = ("high", "low", "full", "none")
 JPEG_SCALES = ("auto", "1", "2", "4")
 
 
