@@ -20,7 +20,8 @@ from convert.size.shrink import Step, shrink
 from edge.base.errors import EdgeError, InputError, ModelError, UsageError
 from edge.base.paths import sha256_file
 from edge.device.board import Board, load_profile
-from edge.model.card import CARD_NAME, Card, Model, load_model, new_folder, save_model
+from edge.model.card import CARD_NAME, Card, Model, load_model, save_model
+from edge.model.folder import new_folder
 from edge.runtime.store import RELEASE, runtime_for
 
 

@@ -16,8 +16,9 @@ from convert.graph.edit import Graph, all_arguments, arguments
 from convert.rewrite.apply import drop_identities
 from edge.base.errors import InputError, ModelError
 from edge.base.paths import sha256_file
-from edge.model.card import Charset, Model, new_folder, save_model
+from edge.model.card import Charset, Model, save_model
 from edge.model.dictionary import read_dictionary
+from edge.model.folder import new_folder
 from edge.plate.country import load_country
 
 _PATH = ("softmax", "scale", "elementwise_add", "assign", "cast", "mul", "matmul", "matmul_v2", "fc")

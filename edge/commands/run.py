@@ -19,7 +19,7 @@ from edge.device.board import Device, find_device
 from edge.device.soc_alias import ALIAS, accept_answers, open_alias
 from edge.host.streams import printable
 from edge.link.connect import connect, device_root
-from edge.ocr.hints import hints, with_scale
+from edge.ocr.hints import card_limits, hints, with_scale
 from edge.photo.listing import SAMPLES, converted_note, distinct_names, list_photos
 from edge.release.read_photos import Answer, check_settings, read_on_board
 from edge.release.releases import Release, current_release
@@ -115,8 +115,10 @@ def run(
                 answers = accept_answers(answers, read(alias), found.name)
     finally:
         transport.close()
-    answers = [with_scale(answer) for answer in answers]
-    notes = [*hints(answers, variant.rpartition("-")[0]), *file_warnings(answers), *draw_copies(answers, copies)]
+    least_width, not_covered = card_limits(release.manifest.variants[variant])
+    answers = [with_scale(answer, least_width) for answer in answers]
+    notes = hints(answers, variant.rpartition("-")[0], least_width, not_covered)
+    notes += [*file_warnings(answers), *draw_copies(answers, copies)]
     if converted := converted_note(answer["converted"] for answer in answers if "converted" in answer):
         notes.append(converted)
     if precision == "int8" and local:

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edge.base.errors import EdgeError, InputError, ModelError, VerifyError
+from edge.base.errors import InputError, ModelError, VerifyError
 from edge.base.paths import sha256_file, write_atomic
 from edge.model.dictionary import read_dictionary as read_dictionary
 from edge.model.json_types import mistyped
 
-SCHEMA = "plate-edge/model-card/1"
+SCHEMA = "plate-edge/model-card/2"
+SCHEMAS = (SCHEMA, "plate-edge/model-card/1")
+"""What is read; a card of the first (the kit's 0.1) lacks `country`, `grammar` and `limits`."""
 CARD_NAME = "card.json"
 TASKS = ("det", "rec")
 FORMATS = ("inference", "nb")
@@ -83,6 +81,19 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a model is known not to do.
+
+    Attributes:
+        least_width: Of a detector: pixels of its input from which it sees a plate; 0 where nobody measured it.
+        not_covered: Of a recogniser: the plates that it was not trained to read, in words; may be empty.
+    """
+
+    least_width: int = 0
+    not_covered: str = ""
+
+
+@dataclass(frozen=True)
 class Card:
     """A model card; see the module's text.
 
@@ -103,6 +114,9 @@ class Card:
         metrics: Accuracy figures with the data they were measured on.
         pipeline: Settings of `plate.conf` (key to its text) with which the model was chosen and measured, such as
             `det_limit_side`; a user's own go before them.
+        country: Of a recogniser: code of the country whose plates it reads; empty: `cn`.
+        grammar: The lines of that country's `grammar.txt`, so that a bundle needs no more than the model; empty: `cn`'s.
+        limits: What it is known not to do; None where nobody looked.
     """
 
     name: str
@@ -120,6 +134,9 @@ class Card:
     checks: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
     pipeline: dict[str, str] = field(default_factory=dict)
+    country: str = ""
+    grammar: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     @property
     def bytes(self) -> int:
@@ -192,62 +209,6 @@ def save_model(folder: Path, card: Card, files: list[str]) -> Model:
     return Model(folder, complete)
 
 
-def check_free(out: Path, force: bool) -> None:
-    """Checks that a model folder can be made, before long work starts.
-
-    Raises:
-        InputError: `out` exists, is not empty, and `force` is off (says so when the model there is damaged, and why);
-            or it is not a model folder at all.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / CARD_NAME).is_file():
-        raise InputError(
-            f"{out} is not empty and not a model folder ({CARD_NAME} is missing), so it is not replaced.",
-            "Give another --out, or remove it.",
-        )
-    if force:
-        return
-    try:
-        load_model(out)
-    except EdgeError as error:
-        raise InputError(
-            f"{out} exists already, and the model there is damaged: {error.message}",
-            "The same command with --force makes it anew; or give another --out.",
-        ) from error
-    raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
-
-
-@contextmanager
-def new_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Yields a temporary folder that takes the place of `out` when the block ends well, and vanishes when not.
-
-    Whenever it is interrupted, `out` is what it was, or the new folder, or (killed between two renames) not there.
-
-    Args:
-        out: The model folder to make.
-        force: Replace one that is there.
-
-    Raises:
-        InputError: See `check_free`.
-    """
-    check_free(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    old = temporary.with_name(f"{temporary.name}.old")
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if out.exists():
-            out.rename(old)
-        temporary.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def load_model(folder: Path, *, verify: bool = True) -> Model:
     """Loads a model folder.
 
@@ -285,7 +246,7 @@ def card_from_json(document: Any, where: str) -> Card:
     Raises:
         ModelError: With `where` and the key.
     """
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") not in SCHEMAS:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ModelError(f"{where}: schema {found!r} is not {SCHEMA!r}.", "Another version of the kit wrote it.")
     fields = {key: value for key, value in document.items() if key != "schema"}
@@ -297,6 +258,8 @@ def card_from_json(document: Any, where: str) -> Card:
         fields["charset"] = Charset(**fields["charset"]) if fields.get("charset") else None
         fields["files"] = tuple(ModelFile(**item) for item in fields["files"])
         fields["checks"] = tuple(fields.get("checks", ()))
+        fields["grammar"] = tuple(fields.get("grammar", ()))
+        fields["limits"] = Limits(**fields["limits"]) if fields.get("limits") else None
         card = Card(**fields)
     except (KeyError, TypeError) as error:
         raise ModelError(f"{where}: {error}.", "The card has a missing, unknown or mistyped key.") from error

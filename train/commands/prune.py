@@ -29,7 +29,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
     Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
     """
     from edge.base.paths import write_atomic
-    from edge.model.card import check_free, new_folder
+    from edge.model.folder import check_free, new_folder
     from train.accel.native import prepare_fit
 
     prepare_fit()

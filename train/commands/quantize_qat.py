@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.base.errors import UsageError
-from edge.model.card import check_free
+from edge.model.folder import check_free
 from train.commands.export import show_delivered
 
 

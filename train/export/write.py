@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge.base.errors import InputError
 from edge.base.paths import sha256_file, write_atomic
-from edge.model.card import Card, Charset, Input, Model, new_folder, save_model
+from edge.model.card import Card, Charset, Input, Model, save_model
+from edge.model.folder import new_folder
 from train.arch import load_paddle
 
 if TYPE_CHECKING:

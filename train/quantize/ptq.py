@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from edge.base.errors import InputError, ModelError, VerifyError
 from edge.base.progress import Say
 from edge.host.ending import ended_here, signal_number
-from edge.model.card import Model, check_free, load_model
+from edge.model.card import Model, load_model
 from edge.model.dictionary import read_dictionary
+from edge.model.folder import check_free
 from train.arch import load_paddle
 from train.export.write import PREFIX, Facts, write_model
 from train.quantize.calibration import Samples, Tensor, make_samples
@@ -180,7 +181,7 @@ def _run_slim(model: Model, folder: Path, samples: Samples, skip: list[str]) -> 
 
 
 def _compare(model: Model, folder: Path, samples: Samples) -> dict[str, Any]:
-    from edge.runtime.paddle_inference import InferenceNetwork
+    from edge.runtime.engines import InferenceNetwork
 
     exact = InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams"))
     rounded = InferenceNetwork(folder / f"{PREFIX}.pdmodel", folder / f"{PREFIX}.pdiparams")
@@ -271,8 +272,7 @@ def _write(model: Model, folder: Path, out: Path, facts: Facts, force: bool) -> 
 
 def _converts(model: Model, target: str) -> dict[str, Any]:
     """Converts a model in a child process, and on this host's target runs it: finite and like the inference model."""
-    from edge.runtime.paddle_inference import InferenceNetwork
-    from edge.runtime.paddle_lite import LiteNetwork
+    from edge.runtime.engines import InferenceNetwork, LiteNetwork
 
     folder = model.folder.with_name(f"{model.folder.name}-{target}")
     options = ["--target", target, "--out", str(folder)]

@@ -21,7 +21,7 @@ from convert.rewrite.apply import rewrite
 from convert.rewrite.fuse import fuse_pieces
 from edge.base.errors import EdgeError, InputError
 from edge.cli import main
-from edge.model.card import new_folder
+from edge.model.folder import new_folder
 
 FILES = Path(__file__).parents[1] / "opt-files"
 SHIPPED = Path(edge.__file__).resolve().parent / "zoo" / "plate-v1"
