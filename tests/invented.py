@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 CODE = "invented"
-PLATES = {"car": "IOA042", "van": "QRS1234XYZ", "state": "Q77777"}
+PLATES = {"car": "IOA042", "van": "QRS1234XYZ", "state": "Q77777", "taxi": "IA7K392"}
 """A plate of each kind."""
 
 PLATE_YML = '''\
@@ -29,6 +29,16 @@ layouts:
       - [20, 108, 50, 80]
       - [85, 108, 50, 80]
       - [150, 108, 50, 80]
+  three-and-four:
+    size_mm: [220, 200]
+    boxes:
+      - [35, 12, 40, 80]
+      - [90, 12, 40, 80]
+      - [145, 12, 40, 80]
+      - [10, 108, 40, 80]
+      - [63, 108, 40, 80]
+      - [117, 108, 40, 80]
+      - [170, 108, 40, 80]
   long:
     size_mm: [520, 110]
     screws_mm: [30, 12]
@@ -70,6 +80,13 @@ kinds:
     ink: "#F0F0F0"
     red: "Q"
     red_ink: "#E01010"
+  - name: taxi
+    share: 0.2
+    layout: three-and-four
+    forms:
+      - {template: AASSSSS}
+    ground: ["#F0D020", "#E0C010"]
+    ink: "#101010"
 
 fonts: [truetype/dejavu/DejaVuSans-Bold.ttf]
 font_package: fonts-dejavu-core

@@ -18,13 +18,12 @@ from typing import Any
 from edge.base.errors import InputError, UsageError
 from edge.base.suggest import did_you_mean
 from edge.bundle.zoo import detector_limit, model_sets
-from edge.host.cpuinfo import POWER_MODES
-from edge.ocr.config import PipelineConfig
+from edge.ocr.config import POWER_MODES, PipelineConfig
 
 _HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
 PRECISIONS = ("fp32", "int8", "fp16")
 # Keys of plate.conf that belong to a cell or to its files: as a setting of all cells they would belie its name.
-OWN_KEYS = ("threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict")
+OWN_KEYS = ("threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict", "grammar")
 
 
 @dataclass(frozen=True, order=True)

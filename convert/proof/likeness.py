@@ -14,6 +14,7 @@ from edge.model.card import Model
 from edge.model.dictionary import read_dictionary
 from edge.ocr.detect import det_post
 from edge.ocr.recognise import rec_post
+from edge.plate.country import card_grammar
 from edge.plate.metrics import DetMetric, RecMetric
 from edge.plate.polygon import overlap
 
@@ -43,7 +44,8 @@ def texts(model: Model, outputs: Sequence[Tensor]) -> list[str]:
     """Reads a recogniser's outputs with its own dictionary and settings."""
     assert model.dictionary is not None
     characters, config = read_dictionary(model.dictionary), settings(model.card)
-    return [rec_post(output, characters, config)[0] for output in outputs]
+    grammar = card_grammar(model.card.grammar, model.card.name)
+    return [rec_post(output, characters, config, grammar)[0] for output in outputs]
 
 
 def boxes(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> list[Quad | None]:

@@ -25,6 +25,7 @@ void visit_keys(ConfigT& c, Visit visit) {
     visit("det_model", c.det_model);
     visit("rec_model", c.rec_model);
     visit("dict", c.dict);
+    visit("grammar", c.grammar);
     visit("threads", c.threads);
     visit("power_mode", c.power_mode);
     visit("jpeg_scale", c.jpeg_scale);
@@ -234,7 +235,8 @@ bool is_config_key(const std::string& key) {
 Config load_config(const std::string& path, const std::vector<Override>& overrides) {
     Config config;
     parse_file(path, config);
-    for (std::string* file : {&config.det_model, &config.rec_model, &config.dict}) *file = beside(path, *file);
+    for (std::string* file : {&config.det_model, &config.rec_model, &config.dict, &config.grammar})
+        *file = beside(path, *file);
     check_ranges(config, path);
     for (const auto& [key, value] : overrides) {
         try {

@@ -2,54 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "plate/error.h"
 #include "plate/text.h"
 
 namespace plate {
 namespace {
 
-constexpr const char* kLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ";
-constexpr const char* kDigits = "0123456789";
-constexpr const char* kProvinces = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新";
-constexpr const char* kNewEnergy = "ABCDEFGHJK";
-constexpr const char* kEndings = "警学挂试超领港澳使";
-
-// P province, L letter of the issuing office, S serial letter or digit, D digit, N letter of a new-energy plate; other
-// characters stand for themselves.
-constexpr const char* kTemplates[] = {"PLSSSSS",   "PLNSDDDD", "PLDDDDDN", "PLSSSS警", "PLSSSS学",
-                                      "PLSSSS挂",  "PLSSSS试", "PLSSSS超", "PLSSSS领", "粤ZSSSS港",
-                                      "粤ZSSSS澳", "DDDDDD使", "使DDDDDD"};
-constexpr int kSerialLetters = 2;
+constexpr const char* kFormat = "plate-edge/grammar/1";
+constexpr const char* kSerial = "S";  // the class whose letters are counted
 constexpr std::size_t kBeam = 16;
 constexpr int kBranches = 6;
 constexpr double kFloor = 1e-6;
-constexpr unsigned kKeyBits = 7;
-constexpr std::size_t kLongest = 8;
+constexpr std::size_t kMostTemplates = 64;
+constexpr std::size_t kMostStates = 4096;
 
-std::size_t index_of(const std::vector<std::string>& list, const std::string& item) {
-    return static_cast<std::size_t>(std::find(list.begin(), list.end(), item) - list.begin());
+bool contains(const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-bool contains(const std::string& text, const std::string& character) {
-    return text.find(character) != std::string::npos;
+bool is_digit(const std::string& character) {
+    return character.size() == 1 && character[0] >= '0' && character[0] <= '9';
 }
 
-bool fits(const std::string& mark, const std::string& character) {
-    if (mark == "P") return contains(kProvinces, character);
-    if (mark == "L") return contains(kLetters, character);
-    if (mark == "S") return contains(kLetters, character) || contains(kDigits, character);
-    if (mark == "D") return contains(kDigits, character);
-    if (mark == "N") return contains(kNewEnergy, character);
-    return mark == character;
-}
-
-// The character of the grammar for which one of the recogniser's counts.
-std::string fold(const std::string& character) {
-    std::string folded = character;
-    if (folded.size() == 1 && folded[0] >= 'a' && folded[0] <= 'z')
-        folded[0] = static_cast<char>(folded[0] - 'a' + 'A');
-    if (folded == "O") return "0";
-    return folded == "I" ? "1" : folded;
+bool is_blank_or_lower(const std::string& character) {
+    return character.size() == 1 && (character[0] <= ' ' || (character[0] >= 'a' && character[0] <= 'z'));
 }
 
 // A state is a length and the templates that still fit, each with the letters that its serial has so far.
@@ -59,74 +37,156 @@ struct Key {
     bool operator==(const Key& other) const { return length == other.length && alive == other.alive; }
 };
 
-std::vector<PlateState> build_automaton() {
-    std::vector<std::vector<std::string>> templates;
-    std::vector<Key> keys(1);
-    for (const char* text : kTemplates) {
-        keys[0].alive.emplace_back(templates.size(), 0);
-        templates.push_back(characters(text));
-    }
-    const std::vector<std::string>& symbols = plate_symbols();
-    std::vector<PlateState> states;
-    while (states.size() < keys.size()) {
-        const Key key = keys[states.size()];
-        PlateState state;
-        state.following.assign(symbols.size(), -1);
-        for (const auto& [form, letters] : key.alive) {
-            state.complete = state.complete || templates[form].size() == key.length;
-        }
-        for (std::size_t symbol = 0; symbol < symbols.size(); ++symbol) {
-            Key after{key.length + 1, {}};
-            for (const auto& [form, letters] : key.alive) {
-                if (templates[form].size() <= key.length) continue;
-                const std::string& mark = templates[form][key.length];
-                if (!fits(mark, symbols[symbol])) continue;
-                const int more = letters + (mark == "S" && contains(kLetters, symbols[symbol]) ? 1 : 0);
-                if (more <= kSerialLetters) after.alive.emplace_back(form, more);
-            }
-            if (after.alive.empty()) continue;
-            const auto known = static_cast<std::size_t>(std::find(keys.begin(), keys.end(), after) - keys.begin());
-            if (known == keys.size()) keys.push_back(after);
-            state.following[symbol] = static_cast<std::int16_t>(known);
-        }
-        states.push_back(std::move(state));
-    }
-    return states;
-}
-
 double sum_of(const float* row, const std::vector<std::size_t>& classes) {
     double sum = 0;
     for (const std::size_t i : classes) sum += static_cast<double>(row[i]);
     return sum;
 }
 
+Error malformed(const std::string& where, const std::string& why) {
+    return {ExitCode::kConfig, where + ": " + why};
+}
+
 }  // namespace
 
-const std::vector<std::string>& plate_symbols() {
-    static const std::vector<std::string> symbols = characters(std::string(kLetters) + kDigits + kProvinces + kEndings);
-    return symbols;
+Grammar Grammar::read(const std::string& path) {
+    Grammar grammar;
+    const std::vector<std::string> lines = utf8_lines(path, "grammar");
+    if (lines.empty() || lines[0] != kFormat) {
+        const std::string found = lines.empty() ? "" : lines[0].substr(0, 40);
+        throw malformed("grammar " + path, "its first line is `" + found + "`, not `" + kFormat + "`");
+    }
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        if (!lines[i].empty()) grammar.take_line(lines[i], "grammar " + path + ", line " + std::to_string(i + 1));
+    }
+    grammar.check("grammar " + path);
+    grammar.build_automaton("grammar " + path);
+    return grammar;
 }
 
-const std::vector<PlateState>& plate_automaton() {
-    static const std::vector<PlateState> automaton = build_automaton();
-    return automaton;
+void Grammar::take_line(const std::string& line, const std::string& where) {
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at <= line.size();) {
+        const std::size_t end = std::min(line.find(' ', at), line.size());
+        words.push_back(line.substr(at, end - at));
+        at = end + 1;
+    }
+    const Error unknown = malformed(where, "`" + line.substr(0, 40) + "` is not known there, or there twice");
+    const std::string key = words[0];
+    if (words.size() == 3 && (key == "class" || key == "fold")) {
+        const bool fresh = key == "class" ? classes_.emplace(words[1], characters(words[2])).second
+                                          : fold_.emplace(words[1], words[2]).second;
+        if (!fresh || count_characters(words[1]) != 1) throw unknown;
+    } else if (words.size() != 2) {
+        throw unknown;
+    } else if (key == "template") {
+        templates_.push_back(characters(words[1]));
+    } else if (key == "country" && country_.empty()) {
+        country_ = words[1];
+    } else if (key == "symbols" && symbols_.empty()) {
+        symbols_ = characters(words[1]);
+    } else if (key == "serial_letters" && serial_letters_ < 0 && words[1].size() <= 3 && !words[1].empty() &&
+               std::all_of(words[1].begin(), words[1].end(), [](char c) { return c >= '0' && c <= '9'; })) {
+        serial_letters_ = std::stoi(words[1]);
+    } else {
+        throw unknown;
+    }
 }
 
-PlateDecoder::PlateDecoder(const std::vector<std::string>& dictionary, const std::vector<std::string>& strip)
-    : blanks_(1, 0), classes_(plate_symbols().size()) {
-    const std::vector<std::string>& symbols = plate_symbols();
+void Grammar::check(const std::string& path) const {
+    if (country_.empty() || symbols_.empty() || serial_letters_ < 0 || templates_.empty() ||
+        templates_.size() > kMostTemplates) {
+        throw malformed(path, "it needs country, symbols, serial_letters and 1 to 64 templates");
+    }
+    std::vector<std::string> sorted = symbols_;
+    std::sort(sorted.begin(), sorted.end());
+    if (symbols_.size() > kMostSymbols || std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end() ||
+        std::any_of(symbols_.begin(), symbols_.end(), is_blank_or_lower)) {
+        throw malformed(path, "symbols must be at most 254 characters, each once, no blanks and no a to z");
+    }
+    for (const auto& [name, members] : classes_) {
+        if (members.empty() || !std::all_of(members.begin(), members.end(),
+                                            [this](const std::string& c) { return contains(symbols_, c); })) {
+            throw malformed(path, "class " + name + " must stand for some of the symbols");
+        }
+    }
+    for (const auto& [from, to] : fold_) {
+        if (contains(symbols_, from) || !contains(symbols_, to)) {
+            throw malformed(path, "fold " + from + " must lead from a character that is no symbol to one that is");
+        }
+    }
+    for (std::size_t i = 0; i < templates_.size(); ++i)
+        check_template(templates_[i], path + ", template " + std::to_string(i + 1));
+}
+
+void Grammar::check_template(const Characters& marks, const std::string& where) const {
+    if (marks.empty() || marks.size() > kLongestPlate) throw malformed(where, "it must have 1 to 16 characters");
+    for (const std::string& mark : marks) {
+        if (classes_.count(mark) == 0 && !contains(symbols_, mark)) {
+            throw malformed(where, "`" + mark + "` is neither a class nor one of the symbols");
+        }
+    }
+}
+
+bool Grammar::fits(const std::string& mark, const std::string& character) const {
+    const auto found = classes_.find(mark);
+    return found == classes_.end() ? mark == character : contains(found->second, character);
+}
+
+std::size_t Grammar::symbol_of(const std::string& character) const {
+    std::string folded = character;
+    if (folded.size() == 1 && folded[0] >= 'a' && folded[0] <= 'z') {
+        folded[0] = static_cast<char>(folded[0] - 'a' + 'A');
+    }
+    const auto other = fold_.find(folded);
+    if (other != fold_.end()) folded = other->second;
+    return static_cast<std::size_t>(std::find(symbols_.begin(), symbols_.end(), folded) - symbols_.begin());
+}
+
+void Grammar::build_automaton(const std::string& path) {
+    std::vector<Key> keys(1);
+    for (std::size_t form = 0; form < templates_.size(); ++form) keys[0].alive.emplace_back(form, 0);
+    while (automaton_.size() < keys.size()) {
+        const Key key = keys[automaton_.size()];
+        State state;
+        state.following.assign(symbols_.size(), -1);
+        for (const auto& [form, letters] : key.alive) {
+            state.complete = state.complete || templates_[form].size() == key.length;
+        }
+        for (std::size_t symbol = 0; symbol < symbols_.size(); ++symbol) {
+            Key after{key.length + 1, {}};
+            for (const auto& [form, letters] : key.alive) {
+                if (templates_[form].size() <= key.length) continue;
+                const std::string& mark = templates_[form][key.length];
+                if (!fits(mark, symbols_[symbol])) continue;
+                const int more = letters + (mark == kSerial && !is_digit(symbols_[symbol]) ? 1 : 0);
+                if (more <= serial_letters_) after.alive.emplace_back(form, more);
+            }
+            if (after.alive.empty()) continue;
+            const auto known = static_cast<std::size_t>(std::find(keys.begin(), keys.end(), after) - keys.begin());
+            if (known == keys.size()) keys.push_back(after);
+            if (keys.size() > kMostStates) throw malformed(path, "its templates are too many, or too unlike");
+            state.following[symbol] = static_cast<std::int16_t>(known);
+        }
+        automaton_.push_back(std::move(state));
+    }
+}
+
+PlateDecoder::PlateDecoder(Grammar grammar, const std::vector<std::string>& dictionary,
+                           const std::vector<std::string>& strip)
+    : grammar_(std::move(grammar)), blanks_(1, 0), classes_(grammar_.symbols().size()) {
     for (std::size_t i = 0; i < dictionary.size(); ++i) {
-        if (std::find(strip.begin(), strip.end(), dictionary[i]) != strip.end()) {
+        if (contains(strip, dictionary[i])) {
             blanks_.push_back(i + 1);
             continue;
         }
-        const std::size_t symbol = index_of(symbols, fold(dictionary[i]));
-        if (symbol < symbols.size()) classes_[symbol].push_back(i + 1);
+        const std::size_t symbol = grammar_.symbol_of(dictionary[i]);
+        if (symbol < classes_.size()) classes_[symbol].push_back(i + 1);
     }
 }
 
 PlateDecoder::Prefix& PlateDecoder::find_or_add(const Prefix& prefix) {
-    // Prefixes of equal symbols have equal keys: no symbol has the bits of "nothing here".
+    // Prefixes of equal symbols have equal keys: no symbol is the zero of "nothing here".
     for (Prefix& known : next_) {
         if (known.key == prefix.key) return known;
     }
@@ -134,7 +194,7 @@ PlateDecoder::Prefix& PlateDecoder::find_or_add(const Prefix& prefix) {
 }
 
 void PlateDecoder::step(const double* likely) {
-    const std::vector<PlateState>& automaton = plate_automaton();
+    const std::vector<Grammar::State>& automaton = grammar_.automaton();
     next_.clear();
     for (const Prefix& prefix : beam_) {
         Prefix same = prefix;
@@ -147,13 +207,8 @@ void PlateDecoder::step(const double* likely) {
             const std::int16_t state = automaton[prefix.state].following[symbol];
             if (state < 0) continue;
             const bool repeat = prefix.length > 0 && symbol == prefix.last;
-            const unsigned shift = static_cast<unsigned>(kLongest - 1 - prefix.length) * kKeyBits;
-            const Prefix longer{prefix.key | static_cast<std::uint64_t>(symbol + 1) << shift,
-                                prefix.length + 1,
-                                symbol,
-                                static_cast<std::size_t>(state),
-                                0,
-                                0};
+            Prefix longer{prefix.key, prefix.length + 1, symbol, static_cast<std::size_t>(state), 0, 0};
+            longer.key[prefix.length] = static_cast<std::uint8_t>(symbol + 1);
             find_or_add(longer).open += (repeat ? prefix.ended : prefix.total()) * likely[symbol];
             if (++branches == kBranches) break;
         }
@@ -186,11 +241,8 @@ void PlateDecoder::decode(const float* probabilities, std::size_t steps, std::si
         step(likely.data());
     }
     for (const Prefix& prefix : beam_) {
-        if (!plate_automaton()[prefix.state].complete) continue;
-        for (std::size_t i = 0; i < prefix.length; ++i) {
-            const std::uint64_t bits = prefix.key >> (static_cast<unsigned>(kLongest - 1 - i) * kKeyBits) & 0x7FU;
-            out.text += plate_symbols()[static_cast<std::size_t>(bits) - 1];
-        }
+        if (!grammar_.automaton()[prefix.state].complete) continue;
+        for (std::size_t i = 0; i < prefix.length; ++i) out.text += grammar_.symbols()[prefix.key[i] - std::size_t{1}];
         out.score = std::pow(prefix.total(), 1.0 / static_cast<double>(prefix.length));
         return;
     }

@@ -130,8 +130,8 @@ Pipeline::Pipeline(const Config& config)
       rec_norm_(Normalisation::from(config.rec_mean, config.rec_std)),
       dictionary_(read_dictionary(config.dict)),
       strip_(characters(config.text_strip)),
-      plate_decoder_(dictionary_, strip_),
       scale_rule_([this](int width, int height) { return jpeg_scale(height, width, config_); }) {
+    if (config.decode == "plate") plate_decoder_.emplace(Grammar::read(config.grammar), dictionary_, strip_);
     const Time start = now();
     detector_ = std::make_unique<Predictor>(config.det_model, config.threads, config.power_mode);
     const Time middle = now();
@@ -198,8 +198,8 @@ void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock,
     }
     const auto steps = static_cast<std::size_t>(out.shape[1]);
     if (!all_finite(out.data, steps * classes)) throw not_finite(recogniser_->path(), path);
-    if (config_.decode == "plate") {
-        plate_decoder_.decode(out.data, steps, classes, reading);
+    if (plate_decoder_) {
+        plate_decoder_->decode(out.data, steps, classes, reading);
     } else {
         decode_greedy(out.data, steps, classes, dictionary_, reading);
     }

@@ -166,14 +166,22 @@ std::string read_text(const std::string& path, const char* what) {
     return text;
 }
 
-std::vector<std::string> read_dictionary(const std::string& path) {
+std::vector<std::string> utf8_lines(const std::string& path, const char* what) {
     std::vector<std::string> out;
-    for_each_line(read_text(path, "dictionary"), [&](std::size_t number, std::string line) {
-        const std::string where = path + ", line " + std::to_string(number);
-        if (!is_utf8(line)) throw Error(ExitCode::kConfig, where + ": not UTF-8");
-        if (line.empty() || count_characters(line) > 8) throw Error(ExitCode::kConfig, where + ": not one character");
+    for_each_line(read_text(path, what), [&](std::size_t number, std::string line) {
+        if (!is_utf8(line)) throw Error(ExitCode::kConfig, path + ", line " + std::to_string(number) + ": not UTF-8");
         out.push_back(std::move(line));
     });
+    return out;
+}
+
+std::vector<std::string> read_dictionary(const std::string& path) {
+    const std::vector<std::string> out = utf8_lines(path, "dictionary");
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const std::string& line = out[i];
+        const std::string where = path + ", line " + std::to_string(i + 1);
+        if (line.empty() || count_characters(line) > 8) throw Error(ExitCode::kConfig, where + ": not one character");
+    }
     if (out.empty()) throw Error(ExitCode::kConfig, "dictionary " + path + " is empty");
     return out;
 }

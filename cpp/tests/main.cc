@@ -3,6 +3,7 @@
 // plate_tests --decode FOLDER [--scale N] FILE...   see modes.h
 // plate_tests --decode-stb FOLDER FILE...
 // plate_tests --parse KIND FILE...
+// plate_tests --read GRAMMAR DICTIONARY PROBABILITIES STEPS
 // plate_tests --stage NAME REPEATS WIDTH HEIGHT
 #include <cstring>
 #include <exception>
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
     if (wanted == "--decode" && argc > 3) return decode_files(argv[2], {argv + 3, argv + argc}, 1);
     if (wanted == "--decode-stb" && argc > 3) return decode_by_stb(argv[2], {argv + 3, argv + argc});
     if (wanted == "--parse" && argc > 3) return parse_files(argv[2], {argv + 3, argv + argc});
+    if (wanted == "--read" && argc == 6) return read_probabilities({argv + 2, argv + argc});
     if (wanted == "--stage" && argc == 6) {
         return repeat_stage(argv[2], std::stoi(argv[3]), std::stoi(argv[4]), std::stoi(argv[5]));
     }

@@ -74,7 +74,9 @@ int parse_files(const std::string& kind, const std::vector<std::string>& files) 
             if (kind == "config") {
                 load_config(file, {});
             } else if (kind == "dictionary") {
-                const PlateDecoder decoder(read_dictionary(file), {});
+                read_dictionary(file);
+            } else if (kind == "grammar") {
+                Grammar::read(file);
             } else if (kind == "list") {
                 read_list(file);
             } else if (kind == "nb") {
@@ -86,6 +88,24 @@ int parse_files(const std::string& kind, const std::vector<std::string>& files) 
         } catch (const Error& error) {
             std::printf("error %d: %s\n", static_cast<int>(error.code()), one_line(error.what()).c_str());
         }
+    }
+    return 0;
+}
+
+int read_probabilities(const std::vector<std::string>& files) {
+    const std::vector<std::string> dictionary = read_dictionary(files[1]);
+    PlateDecoder decoder(Grammar::read(files[0]), dictionary, {});
+    std::ifstream file(files[2], std::ios::binary);
+    std::vector<float> row(dictionary.size() + 1);
+    std::vector<float> all;
+    while (file.read(reinterpret_cast<char*>(row.data()), static_cast<std::streamsize>(row.size() * sizeof(float)))) {
+        all.insert(all.end(), row.begin(), row.end());
+    }
+    const std::size_t steps = std::stoul(files[3]);
+    Reading reading;
+    for (std::size_t at = 0; at + steps * row.size() <= all.size(); at += steps * row.size()) {
+        decoder.decode(all.data() + at, steps, row.size(), reading);
+        std::printf("%s %.17g\n", reading.text.c_str(), reading.score);
     }
     return 0;
 }

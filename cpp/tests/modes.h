@@ -13,9 +13,13 @@ int decode_files(const std::string& folder, const std::vector<std::string>& file
 // The same for JPEGs by what a program decodes with where libjpeg-turbo cannot be had.
 int decode_by_stb(const std::string& folder, const std::vector<std::string>& files);
 
-// Reads each file as a `kind` (config, dictionary, list or nb); prints `ok`, or the exit code and what is wrong with
-// it.
+// Reads each file as a `kind` (config, dictionary, grammar, list or nb); prints `ok`, or the exit code and what is
+// wrong with it.
 int parse_files(const std::string& kind, const std::vector<std::string>& files);
+
+// Decodes what a recogniser might answer: GRAMMAR DICTIONARY PROBABILITIES STEPS, the third raw float32, some matrices
+// of STEPS rows; prints text and score of each.
+int read_probabilities(const std::vector<std::string>& files);
 
 // Runs one stage on a 720x1160 photo some times, for instructions to be counted: the difference of two counts is free
 // of start and preparation.

@@ -10,7 +10,8 @@ namespace {
 
 const std::string kGood =
     "# a comment\n"
-    "det_model = det.nb\nrec_model = /abs/rec.nb\ndict = \"my \\\"dict\\\".txt\" # quoted\nthreads = 2\n"
+    "det_model = det.nb\nrec_model = /abs/rec.nb\ndict = \"my \\\"dict\\\".txt\" # quoted\ngrammar = "
+    "grammar.txt\nthreads = 2\n"
     "power_mode = high # big cores\njpeg_scale = auto\ndet_mean = 0.485, 0.456,0.406\n"
     "det_std = 0.229,0.224,0.225\ndet_limit_type = max\ndet_limit_side = 640\ndet_thresh = 0.3\ndet_box_thresh = "
     "0.6\ndet_unclip_ratio = 1.5\n"
@@ -61,11 +62,11 @@ TEST("config: options override, and are blamed when they are wrong") {
 }
 
 TEST("config: unknown, missing, repeated and malformed keys are named with their line") {
-    CHECK_CONTAINS(config_refused(with("threads = 2", "thread = 2")), "line 5: unknown key `thread`");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "thread = 2")), "line 6: unknown key `thread`");
     CHECK_CONTAINS(config_refused(with("threads = 2\n", "")), "missing keys: threads");
     CHECK_CONTAINS(config_refused(kGood + "threads = 1\n"), "threads is given twice");
-    CHECK_CONTAINS(config_refused(with("threads = 2", "threads 2")), "line 5: `threads 2` is not `key = value`");
-    CHECK_CONTAINS(config_refused(with("threads = 2", "threads = 2x")), "line 5: threads: not a whole number");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "threads 2")), "line 6: `threads 2` is not `key = value`");
+    CHECK_CONTAINS(config_refused(with("threads = 2", "threads = 2x")), "line 6: threads: not a whole number");
     CHECK_CONTAINS(config_refused(with("det_thresh = 0.3", "det_thresh = nan")), "det_thresh: not a number");
     CHECK_CONTAINS(config_refused(with("0.229,0.224,0.225", "0.229,0.224")), "det_std: not three numbers");
     CHECK_CONTAINS(config_refused(with("0.229,0.224,0.225", "0,1,1")), "det_std is out of range");

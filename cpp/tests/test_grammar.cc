@@ -1,5 +1,6 @@
+#include "grammar_text.h"
 #include "harness.h"
-#include "plate/grammar.h"
+#include "plate/error.h"
 #include "plate/text.h"
 
 using namespace plate;
@@ -28,22 +29,29 @@ std::vector<float> matrix(const std::string& text, float p, std::size_t& steps) 
 Reading decode(const std::string& text, float p = 0.95F) {
     std::size_t steps = 0;
     const std::vector<float> m = matrix(text, p, steps);
-    PlateDecoder decoder(kDictionary, {"·"});
+    PlateDecoder decoder(test::grammar_of(test::kGrammarText), kDictionary, {"·"});
     Reading reading;
     decoder.decode(m.data(), steps, kDictionary.size() + 1, reading);
     return reading;
 }
 
-bool accepted(const std::string& text) {
+bool accepted(const std::string& text, const std::string& grammar_text = test::kGrammarText) {
+    const Grammar grammar = test::grammar_of(grammar_text);
+    const std::vector<std::string>& symbols = grammar.symbols();
     std::size_t state = 0;
     for (const std::string& character : characters(text)) {
-        const std::vector<std::string>& symbols = plate_symbols();
         std::size_t symbol = 0;
         while (symbol < symbols.size() && symbols[symbol] != character) ++symbol;
-        if (symbol == symbols.size() || plate_automaton()[state].following[symbol] < 0) return false;
-        state = static_cast<std::size_t>(plate_automaton()[state].following[symbol]);
+        if (symbol == symbols.size() || grammar.automaton()[state].following[symbol] < 0) return false;
+        state = static_cast<std::size_t>(grammar.automaton()[state].following[symbol]);
     }
-    return plate_automaton()[state].complete;
+    return grammar.automaton()[state].complete;
+}
+
+std::string refused(const std::string& from, const std::string& to) {
+    std::string text = test::kGrammarText;
+    text.replace(text.find(from), from.size(), to);
+    return test::message_of<Error>([&] { test::grammar_of(text); });
 }
 
 }  // namespace
@@ -70,10 +78,35 @@ TEST("grammar: what is no plate is read as the nearest one, with a low score, or
     const Reading odd = decode("AA12345", 0.9F);
     CHECK(odd.text.empty() || accepted(odd.text));
     CHECK(odd.score < 0.5);
-    PlateDecoder decoder(kDictionary, {"·"});
+    PlateDecoder decoder(test::grammar_of(test::kGrammarText), kDictionary, {"·"});
     std::vector<float> blanks(3 * (kDictionary.size() + 1), 0.0F);
     for (std::size_t t = 0; t < 3; ++t) blanks[t * (kDictionary.size() + 1)] = 1.0F;
     Reading none;
     decoder.decode(blanks.data(), 3, kDictionary.size() + 1, none);
     CHECK(none.text.empty() && none.score == 0);
+}
+
+TEST("grammar: another country's plates, longer ones, with letters without a limit") {
+    const std::string text =
+        "plate-edge/grammar/1\r\ncountry zz\r\nsymbols IO01\r\nclass S IO01\r\nserial_letters 16\r\ntemplate "
+        "SSSSSSSSSSSSSSSS\r\n"
+        "template IO\r\n\r\n";
+    CHECK(accepted("IOIOIOIOIOIOIOI0", text) && accepted("IO", text));
+    CHECK(!accepted("OI", text) && !accepted("IOIOIOIOIOIOIOI", text));
+}
+
+TEST("grammar: what is malformed is named with its line") {
+    CHECK_CONTAINS(test::message_of<Error>([] { Grammar::read("/none/grammar.txt"); }), "cannot open grammar /none");
+    CHECK_CONTAINS(refused("grammar/1", "grammar/2"),
+                   "its first line is `plate-edge/grammar/2`, not `plate-edge/grammar/1`");
+    CHECK_CONTAINS(refused("country cn", "county cn"), "line 2: `county cn` is not known there, or there twice");
+    CHECK_CONTAINS(refused("class P", "class L"), "line 5: `class L ABC");
+    CHECK_CONTAINS(refused("serial_letters 2", "serial_letters x"), "line 9: `serial_letters x` is not known there");
+    CHECK_CONTAINS(refused("serial_letters 2\n", ""), "it needs country, symbols, serial_letters");
+    CHECK_CONTAINS(refused("class D 0123456789", "class D 0123456789!"), "class D must stand for some of the symbols");
+    CHECK_CONTAINS(refused("fold O 0", "fold A 0"), "fold A must lead from a character that is no symbol");
+    CHECK_CONTAINS(refused("symbols A", "symbols AA"), "symbols must be");
+    CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSS?\n"), "template 1: `?` is neither a class nor one of the symbols");
+    CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSSSSSSSSSSSSS\n"), "template 1: it must have 1 to 16 characters");
+    CHECK_CONTAINS(refused("京沪皖粤警", "京沪皖粤\xff"), "line 3: not UTF-8");
 }

@@ -31,11 +31,13 @@ from edge.model.nb_header import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.ocr.settings import fit_cards, override
 from edge.photo.listing import SAMPLES
+from edge.plate.country import card_grammar
 from edge.runtime.elf import ElfFacts, check_abi, merge_versions, missing_needed, read_elf
 from edge.runtime.store import Runtime
 
 # What every GNU userland that runs C++ programs has; preflight looks on the board whether it is so.
 USERLAND = ("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1")
+_TEXTS = {"dict": "dict.txt", "grammar": "grammar.txt", "config": "plate.conf"}
 MODES = {"program": 0o755, "library": 0o755}
 
 
@@ -190,12 +192,21 @@ def _add_variant(
     if pair.rec.dictionary is None:
         raise ModelError(f"{pair.rec.card.name} has no dictionary.")
     sources[f"{folder}/dict.txt"] = (pair.rec.dictionary, "dictionary")
-    text = dump_config(variant_config(board, pair, settings))
-    conf = cache_dir("bundle") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.conf"
-    if not conf.is_file():
-        write_atomic(conf, text)
-    sources[f"{folder}/plate.conf"] = (conf, "config")
-    return {**facts, "dict": f"{folder}/dict.txt", "config": f"{folder}/plate.conf"}
+    grammar = card_grammar(pair.rec.card.grammar, pair.rec.card.name)
+    config = variant_config(board, pair, settings)
+    if pair.rec.card.grammar and config.decode == "plate":
+        grammar.check_dictionary(read_dictionary(pair.rec.dictionary), pair.rec.card.name)
+    sources[f"{folder}/grammar.txt"] = (_kept("\n".join(grammar.lines()) + "\n"), "grammar")
+    sources[f"{folder}/plate.conf"] = (_kept(dump_config(config)), "config")
+    return {**facts, **{part: f"{folder}/{name}" for part, name in _TEXTS.items()}}
+
+
+def _kept(text: str) -> Path:
+    """Writes a text of a bundle where it stays."""
+    path = cache_dir("bundle") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt"
+    if not path.is_file():
+        write_atomic(path, text)
+    return path
 
 
 def check_bundle_model(board: Board, runtime: Runtime, model: Model, task: str, *, force: bool = False) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class BundleFile:
         sha256: Of its content.
         size: Bytes.
         mode: Permission bits, 0o755 or 0o644.
-        kind: `program`, `library`, `model`, `dictionary`, `config`, `sample` or `licence`.
+        kind: `program`, `library`, `model`, `dictionary`, `grammar`, `config`, `sample` or `licence`.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Manifest:
         libraries: ELF facts per library path.
         requires: What the board must bring: `libraries` (names) and `versions` (symbol version per family).
         runtime: Build, version, source and SHA-256 of Paddle Lite's library; `replay` for the tests' stand-in.
-        variants: Per variant the paths of `det`, `rec`, `dict`, `config`, with both models' cards and `.nb` facts.
+        variants: Per variant the paths of `det`, `rec`, `dict`, `grammar`, `config`, both models' cards and `.nb` facts.
         licences: Component, licence and file.
     """
 

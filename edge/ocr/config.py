@@ -7,12 +7,13 @@ Relative paths are relative to the file's folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from edge.base.errors import InputError
-from edge.host.cpuinfo import POWER_MODES
+from edge.plate.country import load_country
 
+POWER_MODES = ("high", "low", "full", "none")
 JPEG_SCALES = ("auto", "1", "2", "4")
 
 
@@ -24,6 +25,7 @@ class PipelineConfig:
         det_model: Detector, `.nb`.
         rec_model: Recogniser, `.nb`.
         dict: Dictionary, one character a line; class i is line i, class 0 the CTC blank.
+        grammar: What may stand on plates, for `decode = plate`; see docs/formats/bundle.md.
         threads: Threads of the runtime, >= 1.
         power_mode: Paddle Lite's: `high` (big cores), `low`, `full` (all cores), `none` (no binding).
         jpeg_scale: A JPEG is decoded at 1/1, 1/2 or 1/4 of its sides; `auto` takes the smallest picture that is no smaller
@@ -46,14 +48,15 @@ class PipelineConfig:
         rec_width: Input width of the recogniser in pixels.
         rec_resize: `pad` (keep the ratio, pad right with zeros) or `stretch` (fill the width).
         decode: `greedy` (best path), or `plate` (CTC prefix beam search over valid plates).
-        text_strip: Characters removed from every text; the note's '·', and separators.
-        text_lengths: The note's improvement A: lengths kept, such as 7 and 8; empty keeps all.
+        text_strip: Characters removed from every text; the note's '·', and separators. By default the country's.
+        text_lengths: The note's improvement A: lengths kept, by default those of the country's plates; empty keeps all.
         score_thresh: Plates whose score is lower are dropped.
     """
 
     det_model: str = "det.nb"
     rec_model: str = "rec.nb"
     dict: str = "dict.txt"
+    grammar: str = "grammar.txt"
     threads: int = 1
     power_mode: str = "high"
     jpeg_scale: str = "auto"
@@ -75,8 +78,8 @@ class PipelineConfig:
     rec_width: int = 320
     rec_resize: str = "pad"
     decode: str = "greedy"
-    text_strip: str = "·.- "
-    text_lengths: tuple[int, ...] = (7, 8)
+    text_strip: str = field(default_factory=lambda: load_country().strip)
+    text_lengths: tuple[int, ...] = field(default_factory=lambda: load_country().lengths)
     score_thresh: float = 0.0
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from edge.ocr.detect import Tensor, det_post, det_pre, jpeg_scale
 from edge.ocr.geometry import Points
 from edge.ocr.image import Photo, load_photo
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
+from edge.plate.grammar import Grammar
 
 STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
 
@@ -37,11 +38,13 @@ class Networks:
         det: float32 [1, 3, H, W] to [1, 1, H, W].
         rec: float32 [1, 3, h, w] to [1, T, classes].
         characters: Of classes 1, 2, ... of `rec`.
+        grammar: Of the plates that it reads; None for the kit's own country.
     """
 
     det: Network
     rec: Network
     characters: Sequence[str]
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class Reader:
             clock.mark("rec_pre")
             probabilities = self.networks.rec.run(tensor)
             clock.mark("rec_infer")
-            text, score = rec_post(probabilities, self.networks.characters, self.config)
+            text, score = rec_post(probabilities, self.networks.characters, self.config, self.networks.grammar)
             if keep_text(text, score, self.config):
                 plates.append(Plate(box, text, score))
             clock.mark("rec_post")

@@ -11,7 +11,7 @@ from edge.base.suggest import did_you_mean
 from edge.model.card import Card, Input
 from edge.ocr.config import PipelineConfig, dump_config, parse_config
 
-MODEL_FILES = ("det_model", "rec_model", "dict")
+MODEL_FILES = ("det_model", "rec_model", "dict", "grammar")
 """Keys that name files, which no user setting may change."""
 
 

@@ -50,6 +50,8 @@ FLOOR = 1e-6
 LONGEST = 16
 """Characters of a template; the program on a board holds a prefix in as many bytes."""
 MOST_SYMBOLS = 254
+MOST_TEMPLATES = 64
+MOST_STATES = 4096
 FORMAT = "plate-edge/grammar/1"
 """First line of a `grammar.txt`."""
 SERIAL = "S"
@@ -141,8 +143,8 @@ class Grammar:
         for character, symbol in self.fold.items():
             if len(symbol) != 1 or symbol not in self.symbols or character in self.symbols or character.isspace():
                 return f"fold {character!r} to {symbol!r} must lead from a character that is no symbol to one that is"
-        if not self.templates or len(set(self.templates)) < len(self.templates):
-            return "there must be templates, each once"
+        if not 1 <= len(set(self.templates)) == len(self.templates) <= MOST_TEMPLATES:
+            return f"there must be 1 to {MOST_TEMPLATES} templates, each once"
         for template in self.templates:
             lost = [mark for mark in template if mark not in self.classes and mark not in self.symbols]
             if lost:
@@ -186,7 +188,11 @@ class Grammar:
 
     @cached_property
     def automaton(self) -> tuple[State, ...]:
-        """The deterministic automaton of the templates; state 0 is the empty prefix."""
+        """The deterministic automaton of the templates; state 0 is the empty prefix.
+
+        Raises:
+            InputError: It would have more than `MOST_STATES` states.
+        """
         templates = self.templates
         # A state is a length and the templates that still fit, each with the letters its serial has so far.
         keys: list[tuple[int, tuple[tuple[int, int], ...]]] = [(0, tuple((i, 0) for i in range(len(templates))))]
@@ -205,6 +211,8 @@ class Grammar:
                     key = (length + 1, left)
                     if key not in keys:
                         keys.append(key)
+                        if len(keys) > MOST_STATES:
+                            raise InputError(f"the templates of {self.country} are too many, or too unlike.", _PAGE)
                     following[symbol] = keys.index(key)
             states.append(State(following, any(len(templates[i]) == length for i, _ in alive)))
         return tuple(states)

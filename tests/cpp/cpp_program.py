@@ -14,6 +14,7 @@ import pytest
 from edge.bundle.zoo import ModelPair
 from edge.model.card import Model
 from edge.ocr.config import PipelineConfig, dump_config
+from edge.plate.country import card_grammar
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "edge" / "samples"
@@ -22,6 +23,8 @@ FAST = ("--det-limit-type", "max", "--det-limit-side", "640")
 
 
 def write_config(path: Path, det: Model, rec: Model, **values: Any) -> Path:
+    lines = card_grammar(rec.card.grammar).lines()
+    path.with_name("grammar.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = PipelineConfig(det_model=str(det.file(".nb")), rec_model=str(rec.file(".nb")), dict=str(rec.dictionary))
     path.write_text(dump_config(replace(config, **values)), encoding="utf-8")
     return path

@@ -86,7 +86,7 @@ def test_damaged_heads_of_pictures(sanitized: BuildResult, tmp_path: Path) -> No
     assert 300 < good < 2700, "cases should be neither all harmless nor all hopeless"
 
 
-@pytest.mark.parametrize(("kind", "code"), [("config", 3), ("dictionary", 3), ("list", 3), ("nb", 4)])
+@pytest.mark.parametrize(("kind", "code"), [("config", 3), ("dictionary", 3), ("grammar", 3), ("list", 3), ("nb", 4)])
 def test_damaged_files_of_the_pipeline(kind: str, code: int, sanitized: BuildResult, tmp_path: Path) -> None:
     """Each is read or refused with the exit code of its kind."""
     program = b"conv2d/def/2/1/1\0"
@@ -94,6 +94,8 @@ def test_damaged_files_of_the_pipeline(kind: str, code: int, sanitized: BuildRes
     sources = {
         "config": dump_config(PipelineConfig()).encode(),
         "dictionary": "京\n皖\nA\n8\n \n".encode(),
+        "grammar": "plate-edge/grammar/1\ncountry zz\nsymbols AB01京\nclass S AB01\nserial_letters 2\nfold O 0\n"
+        "template 京SSSS\ntemplate SS京\n".encode(),
         "list": b"a.jpg\n\xff.jpg\n\n",
         "nb": head + program + struct.pack("<HHHHIII", 0, 0, 6, 1, 5, 9, 4) + b"12345",
     }

@@ -21,7 +21,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import det_pre, det_size
 from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
-from edge.runtime.paddle_lite import LiteNetwork
+from edge.runtime.engines import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 
@@ -269,7 +269,7 @@ def test_every_key_of_the_reference_is_an_option(program: Path, conf: Path) -> N
     default = PipelineConfig()
     assert list(start["config"]) == [item.name for item in fields(PipelineConfig)]
     for item in fields(PipelineConfig):
-        if item.name in ("det_model", "rec_model", "dict", "det_limit_type", "det_limit_side"):
+        if item.name in ("det_model", "rec_model", "dict", "grammar", "det_limit_type", "det_limit_side"):
             continue
         value = getattr(default, item.name)
         found = start["config"][item.name]

@@ -15,6 +15,7 @@ struct Config {
     std::string det_model;
     std::string rec_model;
     std::string dict;
+    std::string grammar;
     int threads = 1;
     std::string power_mode;
     std::string jpeg_scale;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,7 +69,7 @@ int jpeg_scale(int height, int width, const Config& config);
 
 class Pipeline {
   public:
-    // Loads both models and the dictionary. Throws Error.
+    // Loads both models, the dictionary and the grammar. Throws Error.
     explicit Pipeline(const Config& config);
 
     // Reads one photo. Throws ImageError when the photo is at fault, Error when a model or the runtime is.
@@ -96,7 +97,7 @@ class Pipeline {
     Normalisation rec_norm_;
     std::vector<std::string> dictionary_;
     std::vector<std::string> strip_;
-    PlateDecoder plate_decoder_;
+    std::optional<PlateDecoder> plate_decoder_;  // only for `decode = plate`
     ScaleRule scale_rule_;
 
     bool memory_wanted_ = false;

@@ -32,6 +32,9 @@ std::string library_reason(std::string_view what);
 // Throws Error(kConfig) with `what` (such as "dictionary") in its message, also for one of more than 64 MiB.
 std::string read_text(const std::string& path, const char* what);
 
+// Its lines, without their ends. Throws Error(kConfig), also for one that is not UTF-8.
+std::vector<std::string> utf8_lines(const std::string& path, const char* what);
+
 // A recogniser's dictionary: element i - 1 is the text of class i (class 0 is the CTC blank).
 // Throws Error(kConfig): not a file, not UTF-8, or a line that is not one character.
 std::vector<std::string> read_dictionary(const std::string& path);

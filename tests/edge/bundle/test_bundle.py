@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invented import write_invented
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "boards"))
 
@@ -24,6 +25,7 @@ from edge.bundle.zoo import ModelPair
 from edge.device.board import Board, load_profile
 from edge.model.card import load_model, save_model
 from edge.ocr.config import parse_config
+from edge.plate.country import load_country
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,27 @@ def test_the_config_follows_cards_profile_and_settings(compiled: tuple[Path, Pat
     assert config.det_mean == (0.485, 0.456, 0.406)
     assert (config.rec_height, config.rec_width) == (48, 320)
     assert (config.det_limit_side, config.text_lengths) == (640, (8,))
+
+
+def test_a_bundle_holds_the_grammar_of_its_recogniser(compiled: tuple[Path, Path], tmp_path: Path) -> None:
+    """Of a card of 0.1, which names no country, the kit's own; of another the one that it carries, kind by kind checked."""
+    pair = make_pair(tmp_path / "m")
+    bundle = bundle_of(compiled, pair)
+    variant = bundle.manifest.variants["test-fp32"]
+    kept = bundle.sources[variant["grammar"]].read_text(encoding="utf-8")
+    assert kept.splitlines() == list(load_country("cn").grammar.lines())
+    invented = load_country(write_invented(tmp_path))
+    card = replace(pair.rec.card, country=invented.code, grammar=invented.grammar.lines(), pipeline=invented.pipeline)
+    pair = replace(pair, rec=replace(pair.rec, card=card))
+    bundle = bundle_of(compiled, pair)
+    assert "country invented" in bundle.sources["models/test-fp32/grammar.txt"].read_text(encoding="utf-8")
+    config = parse_config(bundle.sources["models/test-fp32/plate.conf"].read_text(encoding="utf-8"))
+    assert (config.text_lengths, config.text_strip, config.grammar) == ((6, 7, 10), "-", "grammar.txt")
+    with pytest.raises(ModelError, match="test-rec lacks all characters of class D, so that plates 'RRADDD'"):
+        bundle_of(compiled, pair, settings={"decode": "plate"})
+    damaged = replace(card, grammar=card.grammar[1:])
+    with pytest.raises(InputError, match="test-rec: its first line is"):
+        bundle_of(compiled, replace(pair, rec=replace(pair.rec, card=damaged)))
 
 
 def test_mean_and_std_are_brought_to_unit_pixels(compiled: tuple[Path, Path], tmp_path: Path) -> None:

@@ -33,12 +33,12 @@ def test_any_values_round_trip(strip: str, side: int, grow: float, lengths: list
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("threads = 1", "threads = many", "line 4: threads = 'many'"),
+        ("threads = 1", "threads = many", "line 5: threads = 'many'"),
         ("threads = 1", "threads = 0", "threads = 0 is out of range"),
         ("threads = 1\n", "", "missing keys: threads"),
-        ("threads = 1", "thread = 1", "line 4: unknown key 'thread'"),
-        ("threads = 1", "threads = 1\nthreads = 2", "line 5: threads is given twice"),
-        ("threads = 1", "threads 1", "line 4: 'threads 1' is not `key = value`"),
+        ("threads = 1", "thread = 1", "line 5: unknown key 'thread'"),
+        ("threads = 1", "threads = 1\nthreads = 2", "line 6: threads is given twice"),
+        ("threads = 1", "threads 1", "line 5: 'threads 1' is not `key = value`"),
         ("det_dilation = true", "det_dilation = yes", "neither true nor false"),
         ('text_strip = "·.- "', 'text_strip = "·', "no closing quote"),
         ("power_mode = high", "power_mode = turbo", "power_mode = 'turbo' is out of range"),

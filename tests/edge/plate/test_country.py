@@ -29,7 +29,7 @@ def test_countries_of_the_kit_say_all_that_a_recogniser_needs(code: str) -> None
 
 def test_a_country_is_one_folder_anywhere(tmp_path: Path) -> None:
     country = load_country(write_invented(tmp_path))
-    assert country.code == "invented" and country.lengths == (6, 10) and not country.samples.exists()
+    assert country.code == "invented" and country.lengths == (6, 7, 10) and not country.samples.exists()
     for name, text in PLATES.items():
         found = country.form_of(text)
         assert found is not None and found[0].name == name == country.kind(name).name
@@ -74,7 +74,7 @@ def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
         ('D: "0123456789"', 'D: "0123456789Ä"', "class 'D' must stand for some of the symbols, and 'Ä' is none"),
         ('symbols: "0', 'symbols: "00', "'0' is none, or there twice"),
         ('strip: "-"', 'strip: "-"\nfold: {A: "B"}', "fold 'A' to 'B' must lead from a character that is no symbol"),
-        ("layout: long", "layout: short", "kinds, van: layout: 'short' is none of two-lines, long"),
+        ("layout: long", "layout: short", "kinds, van: layout: 'short' is none of two-lines, three-and-four, long"),
         ("[465, 18, 40, 74]", "[485, 18, 40, 74]", "does not lie on the plate of 520 x 110 mm"),
         ("[465, 18, 40, 74]", "[465, 18, 40]", r"boxes: \[465, 18, 40\] must be a list of 4 numbers"),
         ('ink: "#101010"', "ink: black", 'ink: \'black\' is no colour such as "#C81E28"'),
