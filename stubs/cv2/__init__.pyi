@@ -16,6 +16,7 @@ _Colour = float | Sequence[float]
 _Rotated = tuple[tuple[float, float], tuple[float, float], float]
 
 BORDER_CONSTANT: int
+BORDER_DEFAULT: int
 BORDER_REPLICATE: int
 CHAIN_APPROX_SIMPLE: int
 COLOR_BGR2GRAY: int

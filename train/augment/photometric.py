@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from train.augment import weather
+
 Image = npt.NDArray[np.uint8]
 Random = np.random.Generator
 
@@ -22,7 +24,7 @@ def exposure(image: Image, rng: Random) -> Image:
     gain = float(np.exp(rng.normal(0, 0.25)))
     shift = float(rng.normal(0, 22))
     table = np.clip(255 * (np.arange(256) / 255) ** gamma * gain + shift, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(image, table))
+    return cv2.LUT(image, table)
 
 
 def colour(image: Image, rng: Random) -> Image:
@@ -35,7 +37,7 @@ def colour(image: Image, rng: Random) -> Image:
     balanced = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
     gains = np.exp(rng.normal(0, 0.12, 3))
     tables = [np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8) for gain in gains]
-    return np.asarray(cv2.LUT(balanced, np.stack(tables, axis=-1)[None]))
+    return cv2.LUT(balanced, np.stack(tables, axis=-1)[None])
 
 
 def gradient(image: Image, rng: Random) -> Image:
@@ -52,19 +54,13 @@ def gradient(image: Image, rng: Random) -> Image:
 
 def defocus(image: Image, rng: Random, plate: int = 0) -> Image:
     """Gaussian blur up to 3 % of the plate's height in sigma (48 lines: 1.4 lines); `plate` 0 is the image's height."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 0.03 * (plate or image.shape[0]) + 0.4)))
+    return weather.defocus(image, rng.uniform(0.2, 0.03 * (plate or image.shape[0]) + 0.4))
 
 
 def motion(image: Image, rng: Random, plate: int = 0) -> Image:
     """Motion blur in a random direction, at most an eighth of the plate's height long; `plate` as in `defocus`."""
     length = int(rng.integers(2, max(3, (plate or image.shape[0]) // 8) + 1))
-    kernel = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    middle = (length - 1) / 2
-    reach = np.array([np.cos(angle), np.sin(angle)]) * middle
-    start, end = (np.array([middle, middle]) - reach).round().astype(int), (middle + reach).round().astype(int)
-    cv2.line(kernel, tuple(int(v) for v in start), tuple(int(v) for v in end), 1.0, 1)
-    return np.asarray(cv2.filter2D(image, -1, kernel / max(kernel.sum(), 1e-6), borderType=cv2.BORDER_REPLICATE))
+    return weather.blur_along(image, length, rng.uniform(0, np.pi), cv2.BORDER_REPLICATE)
 
 
 def low_resolution(image: Image, rng: Random) -> Image:
@@ -74,7 +70,7 @@ def low_resolution(image: Image, rng: Random) -> Image:
     small = (max(4, round(width * ratio)), max(4, round(height * ratio)))
     down = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST)[int(rng.choice(3, p=(0.5, 0.4, 0.1)))]
     up = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]
-    return np.asarray(cv2.resize(cv2.resize(image, small, interpolation=down), (width, height), interpolation=up))
+    return cv2.resize(cv2.resize(image, small, interpolation=down), (width, height), interpolation=up)
 
 
 def noise(image: Image, rng: Random) -> Image:
@@ -86,8 +82,7 @@ def noise(image: Image, rng: Random) -> Image:
 
 def compression(image: Image, rng: Random) -> Image:
     """JPEG of quality 12 to 80."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 81))])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return weather.jpeg(image, int(rng.integers(12, 81)))
 
 
 def specks(image: Image, rng: Random, plate: int = 0) -> Image:

@@ -180,16 +180,17 @@ def _normal_bank() -> Floats:
 
 def motion(rng: np.random.Generator, image: Image, length: int) -> Image:
     """Blurs along a straight line of `length` pixels in a random direction."""
-    if length < 2:
-        return image
-    size = length | 1
-    kernel = np.zeros((size, size), np.float32)
-    angle = rng.uniform(0, np.pi)
-    half = (size - 1) / 2
+    return image if length < 2 else blur_along(image, length | 1, rng.uniform(0, np.pi), cv2.BORDER_DEFAULT)
+
+
+def blur_along(image: Image, length: int, angle: float, border: int) -> Image:
+    """Blurs along a line of `length` pixels at an angle in radians; `border` is OpenCV's."""
+    kernel = np.zeros((length, length), np.float32)
+    half = (length - 1) / 2
     start = (round(half - half * np.cos(angle)), round(half - half * np.sin(angle)))
     end = (round(half + half * np.cos(angle)), round(half + half * np.sin(angle)))
     cv2.line(kernel, start, end, 1.0, 1)
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=border)
 
 
 def defocus(image: Image, sigma: float) -> Image:
