@@ -116,13 +116,13 @@ def real_readings(real_data: Path, ocr_models: ModelPair) -> RealReadings:
     """See `RealReadings`; takes a minute, so everybody shares it."""
     from edge.ocr.config import PipelineConfig
     from train.data.dataset import read_photos
-    from train.evaluate.ladder import make_rows, step_configs
+    from train.evaluate.ladder import make_rows, rung_configs
     from train.evaluate.pipeline import photo_outputs
     from train.evaluate.sources import find_sources
 
     samples = read_photos(real_data / "full" / "test")
     sources = find_sources([ocr_models.det.folder, ocr_models.rec.folder], ("det", "rec"))
-    configs = step_configs("published", sources, ("min", 736))
+    configs = rung_configs("published", sources, ("min", 736))
     outputs = photo_outputs(sources, samples, configs, jobs=os.cpu_count() or 1)
     default = configs.index(PipelineConfig())
     return RealReadings(samples, [output[default] for output in outputs], make_rows("published", samples, outputs))

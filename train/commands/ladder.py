@@ -133,7 +133,7 @@ def show_rows(title: str, rows: Sequence[Any]) -> None:
     for name in COLUMNS:
         table.add_column(name, justify="right")
     for row in rows:
-        note = [f" ({value:.2f})" for value in row.step.note] or [""] * len(COLUMNS)
+        note = [f" ({value:.2f})" for value in row.rung.note] or [""] * len(COLUMNS)
         cells = [f"{row.figures[name].fmeasure * 100:.2f}" for name in COLUMNS]
-        table.add_row(row.step.name, *(f"{cell}{other}" for cell, other in zip(cells, note, strict=True)))
+        table.add_row(row.rung.name, *(f"{cell}{other}" for cell, other in zip(cells, note, strict=True)))
     PlainConsole(width=None if sys.stdout.isatty() else 120).print(table)

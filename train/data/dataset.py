@@ -31,7 +31,7 @@ Random = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Plate:
+class LabelledPlate:
     """A labelled plate on a photo: corners clockwise from top left (float64 [4, 2], pixels) and text."""
 
     quad: Points
@@ -60,12 +60,12 @@ class Sample:
     """
 
     path: Path
-    plates: tuple[Plate, ...] = ()
+    plates: tuple[LabelledPlate, ...] = ()
     text: str = ""
     where: str = ""
 
     @property
-    def legible(self) -> Plate | None:
+    def legible(self) -> LabelledPlate | None:
         """The first plate that can be read, None when there is none."""
         return next((plate for plate in self.plates if not plate.unread), None)
 
@@ -161,7 +161,7 @@ def _from_names(source: Path) -> list[Sample]:
         quad = np.array(name.vertices, np.float64)
         if np.abs(quad).max() > FARTHEST:
             raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
-        samples.append(Sample(path, (Plate(quad, name.text),), where=path.name))
+        samples.append(Sample(path, (LabelledPlate(quad, name.text),), where=path.name))
     if foreign:
         path, first = foreign[0]
         also = f" Nor are {len(foreign) - 1} more names there." if len(foreign) > 1 else ""
@@ -228,7 +228,7 @@ def split(samples: list[Sample], holdout: float, salt: int) -> tuple[list[Sample
     return train, validation
 
 
-def _plates(line: LabelLine, found: LabelNotes) -> tuple[Plate, ...]:
+def _plates(line: LabelLine, found: LabelNotes) -> tuple[LabelledPlate, ...]:
     try:
         items: Any = json.loads(line.label)
         return tuple(_plate(item, line.where, found) for item in items)
@@ -242,14 +242,14 @@ def _plates(line: LabelLine, found: LabelNotes) -> tuple[Plate, ...]:
         raise InputError(f"{line.where}: not a list of points and transcription: {why}: {shown!r}.") from error
 
 
-def _plate(item: Any, where: str, found: LabelNotes) -> Plate:
+def _plate(item: Any, where: str, found: LabelNotes) -> LabelledPlate:
     quad = plate_corners(item["points"])
     if polygon_area(convex_hull(quad)) < 1:
         found.flat(where)
-    return Plate(quad, found.text(item["transcription"], where, item.get("difficult") in (True, "true")))
+    return LabelledPlate(quad, found.text(item["transcription"], where, item.get("difficult") in (True, "true")))
 
 
-def _check_inside(plates: tuple[Plate, ...], line: LabelLine, found: LabelNotes) -> None:
+def _check_inside(plates: tuple[LabelledPlate, ...], line: LabelLine, found: LabelNotes) -> None:
     """Notes plates with a corner outside of their photo."""
     size = _size(line.image) if plates else None
     if size is None or not any(_outside(plate, size) for plate in plates):
@@ -260,7 +260,7 @@ def _check_inside(plates: tuple[Plate, ...], line: LabelLine, found: LabelNotes)
             found.outside(corners[0], (width, height), line.where)
 
 
-def _outside(plate: Plate, size: tuple[int, int]) -> list[tuple[float, float]]:
+def _outside(plate: LabelledPlate, size: tuple[int, int]) -> list[tuple[float, float]]:
     corners = [(float(x), float(y)) for x, y in plate.quad]
     return [(x, y) for x, y in corners if not (-1 <= x <= size[0] + 1 and -1 <= y <= size[1] + 1)]
 

@@ -29,7 +29,7 @@ QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95"
 
 
 @dataclass(frozen=True)
-class Plate:
+class PlateRow:
     """One plate of a data set.
 
     Attributes:
@@ -58,7 +58,7 @@ class Collection:
     """
 
     source: Path
-    plates: list[Plate]
+    plates: list[PlateRow]
     skipped: dict[str, int]
     places: dict[str, list[str]] = field(default_factory=dict)
 
@@ -158,7 +158,7 @@ def _ordered(counts: Counter[str], known: tuple[str, ...]) -> dict[str, int]:
     return {mark: counts[mark] for mark in (*known, *others)}
 
 
-def _from_names(folder: Path, skipped: _Skipped) -> Iterator[Plate]:
+def _from_names(folder: Path, skipped: _Skipped) -> Iterator[PlateRow]:
     for path in sorted(find_photos(folder)):
         try:
             name = parse_name(path)
@@ -171,22 +171,22 @@ def _from_names(folder: Path, skipped: _Skipped) -> Iterator[Plate]:
             "brightness": float(name.brightness),
             "blur": float(name.blur),
         }
-        yield Plate(name.text, path, name.vertices, _sized(name.vertices) | values)
+        yield PlateRow(name.text, path, name.vertices, _sized(name.vertices) | values)
 
 
-def _from_table(table: Path) -> Iterator[Plate]:
+def _from_table(table: Path) -> Iterator[PlateRow]:
     roots = label_roots(table)
     with table.open(encoding="utf-8", newline="") as stream:
         for number, row in enumerate(csv.DictReader(stream), 2):
             try:
                 values = {name: float(row[name]) for name in MEASURES[2:]}
                 values["width"], values["height"] = float(row["crop_width"]), float(row["crop_height"])
-                yield Plate(row["text"], find_image(roots, row["crop"]), None, values)
+                yield PlateRow(row["text"], find_image(roots, row["crop"]), None, values)
             except (KeyError, TypeError, ValueError):
                 raise InputError(f"{table}, line {number}: not a line of `edge train labels`.") from None
 
 
-def _from_file(labels: Path, skipped: _Skipped, note: Say) -> Iterator[Plate]:
+def _from_file(labels: Path, skipped: _Skipped, note: Say) -> Iterator[PlateRow]:
     for sample in read_labels(labels, note, missing=True):
         place = sample.where.removeprefix(f"{labels}, ")
         if not sample.text:
@@ -198,16 +198,16 @@ def _from_file(labels: Path, skipped: _Skipped, note: Say) -> Iterator[Plate]:
         elif (measured := _measure(sample.path)) is None:
             skipped.add("image missing or unreadable", f"{place}: {sample.path.name}")
         else:
-            yield Plate(sample.text, sample.path, None, measured)
+            yield PlateRow(sample.text, sample.path, None, measured)
 
 
-def _from_photo(sample: Sample, place: str, skipped: _Skipped) -> Iterator[Plate]:
+def _from_photo(sample: Sample, place: str, skipped: _Skipped) -> Iterator[PlateRow]:
     for plate in sample.plates:
         if plate.ignored:
             skipped.add("plate to be ignored (### or difficult)", place)
             continue
         box = tuple((float(x), float(y)) for x, y in plate.quad)
-        yield Plate("" if plate.unread else plate.text, sample.path, box, _sized(box))
+        yield PlateRow("" if plate.unread else plate.text, sample.path, box, _sized(box))
 
 
 def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edge.ocr.crop import crop_plate
-from train.data.stats import Collection, Plate
+from train.data.stats import Collection, PlateRow
 from train.synth.glyphs import write_text
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _histogram(title: str, values: list[float]) -> Image:
     return area
 
 
-def _examples(plates: list[Plate], columns: int = 6, rows: int = 6) -> Image:
+def _examples(plates: list[PlateRow], columns: int = 6, rows: int = 6) -> Image:
     cell_width, cell_height = (WIDTH - 2 * _MARGIN) // columns, 96
     area = np.full((rows * cell_height + 50, WIDTH, 3), 255, np.uint8)
     write_text(area, "some of its plates", (_MARGIN, 8), 18, _INK)
@@ -131,7 +131,7 @@ def _examples(plates: list[Plate], columns: int = 6, rows: int = 6) -> Image:
     return area
 
 
-def _picture(plate: Plate) -> Image | None:
+def _picture(plate: PlateRow) -> Image | None:
     image = cv2.imread(str(plate.image), cv2.IMREAD_COLOR)
     if image is None or plate.box is None:
         return image

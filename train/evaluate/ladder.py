@@ -32,14 +32,14 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Step:
+class Rung:
     """A row of the ladder.
 
     Attributes:
         name: For people.
         models: `published`, `fine-tuned` or `quantised`.
         settings: Beside those of the column.
-        note: The note's F in percent by column; empty for steps that the note does not have.
+        note: The note's F in percent by column; empty for rungs that the note does not have.
     """
 
     name: str
@@ -48,31 +48,31 @@ class Step:
     note: tuple[float, ...] = ()
 
 
-STEPS = (
-    Step("published, raw", "published", {"text_strip": ""}, (0.04, 0.08, 0.02, 0.05, 0.00)),
-    Step("'·' removed", "published", {"text_strip": "·"}, (78.27, 90.84, 78.61, 79.43, 91.66)),
-    Step("separators removed", "published", {"text_strip": "·.- "}),
-    Step("plate grammar", "published", {"text_strip": "·.- ", "decode": "plate", "score_thresh": 0.5}),
-    Step("fine-tuned", "fine-tuned", {"text_strip": "·.- "}, (87.14, 90.40, 87.66, 89.98, 92.5)),
-    Step("fine-tuned, plate grammar", "fine-tuned", {"decode": "plate", "score_thresh": 0.5}),
-    Step("quantised", "quantised", {"text_strip": "·.- "}, (88.0, 90.54, 88.5, 89.46, 92.02)),
+RUNGS = (
+    Rung("published, raw", "published", {"text_strip": ""}, (0.04, 0.08, 0.02, 0.05, 0.00)),
+    Rung("'·' removed", "published", {"text_strip": "·"}, (78.27, 90.84, 78.61, 79.43, 91.66)),
+    Rung("separators removed", "published", {"text_strip": "·.- "}),
+    Rung("plate grammar", "published", {"text_strip": "·.- ", "decode": "plate", "score_thresh": 0.5}),
+    Rung("fine-tuned", "fine-tuned", {"text_strip": "·.- "}, (87.14, 90.40, 87.66, 89.98, 92.5)),
+    Rung("fine-tuned, plate grammar", "fine-tuned", {"decode": "plate", "score_thresh": 0.5}),
+    Rung("quantised", "quantised", {"text_strip": "·.- "}, (88.0, 90.54, 88.5, 89.46, 92.02)),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A step with its figures: one for each of `COLUMNS`."""
+    """A rung with its figures: one for each of `COLUMNS`."""
 
-    step: Step
+    rung: Rung
     figures: dict[str, EndToEndFigures]
 
     def as_json(self) -> dict[str, Any]:
         """The row as JSON; `note` is the note's F in percent, where it has one."""
-        note = dict(zip(COLUMNS, self.step.note, strict=False))
+        note = dict(zip(COLUMNS, self.rung.note, strict=False))
         return {
-            "name": self.step.name,
-            "models": self.step.models,
-            "settings": self.step.settings,
+            "name": self.rung.name,
+            "models": self.rung.models,
+            "settings": self.rung.settings,
             "columns": {name: {**asdict(value), "note": note.get(name)} for name, value in self.figures.items()},
         }
 
@@ -88,14 +88,14 @@ def climb(
     """Measures every row for which there are models.
 
     Args:
-        models: By `Step.models`: detector and recogniser.
+        models: By `Rung.models`: detector and recogniser.
         samples: Photos.
         limit: `det_limit_type` and `det_limit_side`.
         jobs: Processes.
         progress: Called with the models' name, photos done and photos in all.
 
     Returns:
-        Rows in the order of `STEPS`.
+        Rows in the order of `RUNGS`.
     """
     rows = []
     for name, sources in models.items():
@@ -103,38 +103,38 @@ def climb(
         def shown(done: int, total: int, name: str = name) -> None:
             progress(name, done, total)
 
-        outputs = photo_outputs(sources, samples, step_configs(name, sources, limit), jobs=jobs, progress=shown)
+        outputs = photo_outputs(sources, samples, rung_configs(name, sources, limit), jobs=jobs, progress=shown)
         rows += make_rows(name, samples, outputs)
-    return sorted(rows, key=lambda row: STEPS.index(row.step))
+    return sorted(rows, key=lambda row: RUNGS.index(row.rung))
 
 
-def step_configs(name: str, sources: Mapping[str, Source], limit: tuple[str, int]) -> list[PipelineConfig]:
-    """Returns the settings of every step of some models, column by column.
+def rung_configs(name: str, sources: Mapping[str, Source], limit: tuple[str, int]) -> list[PipelineConfig]:
+    """Returns the settings of every rung of some models, column by column.
 
     Args:
-        name: As in `Step.models`.
+        name: As in `Rung.models`.
         sources: Detector and recogniser.
         limit: `det_limit_type` and `det_limit_side`, for models whose cards ask for none.
     """
     start = PipelineConfig(det_limit_type=limit[0], det_limit_side=limit[1])
     base = replace(source_settings(start, sources), decode="greedy", score_thresh=0.0)
-    steps = [step for step in STEPS if step.models == name]
-    return [replace(base, **column, **step.settings) for step in steps for column in COLUMNS.values()]
+    rungs = [rung for rung in RUNGS if rung.models == name]
+    return [replace(base, **column, **rung.settings) for rung in rungs for column in COLUMNS.values()]
 
 
 def make_rows(name: str, samples: Sequence[Sample], outputs: Sequence[Sequence[PhotoOutput]]) -> list[Row]:
-    """Counts what the settings of `step_configs` gave.
+    """Counts what the settings of `rung_configs` gave.
 
     Args:
-        name: As in `Step.models`.
+        name: As in `Rung.models`.
         samples: Photos.
         outputs: For each photo one output for each setting.
     """
     rows = []
-    for i, step in enumerate(step for step in STEPS if step.models == name):
+    for i, rung in enumerate(rung for rung in RUNGS if rung.models == name):
         figures = {}
         for j, column in enumerate(COLUMNS):
             chosen = [output[i * len(COLUMNS) + j] for output in outputs]
             figures[column] = e2e_figures(samples, chosen)["all"]
-        rows.append(Row(step, figures))
+        rows.append(Row(rung, figures))
     return rows

@@ -33,7 +33,7 @@ from edge.plate.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndM
 from train.arch.border import Array
 from train.data.dataset import Sample
 from train.evaluate.kinds import PLATES, plate_kinds
-from train.evaluate.sources import Source, open_source
+from train.evaluate.sources import Source, open_evaluated
 
 Kinds = Callable[[Sample], Sequence[str]]
 DECODINGS: dict[str, dict[str, Any]] = {
@@ -235,7 +235,7 @@ def _counted(answers: Iterable[Any], total: int, progress: Progress) -> Iterator
 
 def open_reader(sources: Mapping[str, Source]) -> SharedReader:
     """Opens the models of a reader; without a detector it reads crops only."""
-    opened = {task: open_source(source) for task, source in sources.items()}
+    opened = {task: open_evaluated(source) for task, source in sources.items()}
     rec = opened.get("rec")
     det = opened["det"].network if "det" in opened else _NoDetector()
     return SharedReader(det, rec.network if rec else None, (rec.characters or ()) if rec else ())

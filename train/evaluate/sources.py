@@ -1,6 +1,6 @@
 """Opening what is to be evaluated: a checkpoint, an inference model or an `.nb`, told apart by what lies there.
 
-A source is found first (`find_sources`, cheap and picklable) and opened later (`open_source`), perhaps in several
+A source is found first (`find_sources`, cheap and picklable) and opened later (`open_evaluated`), perhaps in several
 processes: the runtimes' networks belong to the process that made them.
 """
 
@@ -167,7 +167,7 @@ def source_characters(source: Source) -> list[str]:
     return read_dictionary(dictionary) if dictionary else []
 
 
-def open_source(source: Source, threads: int = 1) -> Opened:
+def open_evaluated(source: Source, threads: int = 1) -> Opened:
     """Opens a model on the runtime that fits it.
 
     Args:

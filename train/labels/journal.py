@@ -28,7 +28,7 @@ _CROP = re.compile(r"[0-9]+(_[0-9]+){7,8}\.jpg")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LabelOutcome:
     """What became of one photo: its row and label points, or why it was skipped.
 
     Attributes:
@@ -106,7 +106,7 @@ class Journal:
         os.truncate(self._path, end)
         return done
 
-    def append(self, outcomes: list[Outcome]) -> None:
+    def append(self, outcomes: list[LabelOutcome]) -> None:
         """Adds finished photos, and waits until they are on the disk."""
         lines = "".join(_format(outcome) + "\n" for outcome in outcomes)
         with self._path.open("ab") as stream:
@@ -114,7 +114,7 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[LabelOutcome]:
         """Reads the journal photo by photo."""
         with self._path.open("rb") as stream:
             stream.readline()
@@ -175,7 +175,7 @@ class Journal:
             return None
         return header if isinstance(header, dict) else None
 
-    def _crop_is_there(self, outcome: Outcome) -> bool:
+    def _crop_is_there(self, outcome: LabelOutcome) -> bool:
         if outcome.row is None:
             return True
         try:
@@ -244,7 +244,7 @@ def _whole(path: Path) -> Iterator[Callable[[str], object]]:
         temporary.unlink(missing_ok=True)
 
 
-def _format(outcome: Outcome) -> str:
+def _format(outcome: LabelOutcome) -> str:
     if outcome.row is None:
         record: list[object] = [outcome.photo, outcome.reason, outcome.message]
     else:
@@ -253,14 +253,14 @@ def _format(outcome: Outcome) -> str:
     return json.dumps(record)
 
 
-def _parse(line: bytes) -> Outcome | None:
+def _parse(line: bytes) -> LabelOutcome | None:
     if not line.endswith(b"\n"):
         return None
     try:
         record = json.loads(line)
         if len(record) == 3:
-            return Outcome(record[0], reason=record[1], message=record[2])
+            return LabelOutcome(record[0], reason=record[1], message=record[2])
         photo, points, size, values = record
-        return Outcome(photo, PhotoRow(photo, *values), tuple((x, y) for x, y in points), size)
+        return LabelOutcome(photo, PhotoRow(photo, *values), tuple((x, y) for x, y in points), size)
     except (ValueError, TypeError, IndexError):
         return None

@@ -18,7 +18,7 @@ from edge.base.alone import alone_in
 from edge.base.errors import HostError, InputError, UsageError
 from edge.base.progress import PhaseProgress
 from edge.plate.ccpd import CcpdName
-from train.labels.journal import Journal, Outcome
+from train.labels.journal import Journal, LabelOutcome
 from train.labels.photo import BadPhoto, crop_name, label_photo, read_name
 from train.labels.plan import Phase, find_phases
 
@@ -152,7 +152,7 @@ def _name(photo: str) -> CcpdName | None:
         return None
 
 
-def _parallel(tasks: list[Any], jobs: int, backend: str) -> Iterator[list[Outcome]]:
+def _parallel(tasks: list[Any], jobs: int, backend: str) -> Iterator[list[LabelOutcome]]:
     """Runs the tasks of a chunk and yields their results in order; as they come where the backend can."""
     from joblib import Parallel, delayed
 
@@ -160,7 +160,7 @@ def _parallel(tasks: list[Any], jobs: int, backend: str) -> Iterator[list[Outcom
     yield from Parallel(n_jobs=jobs, return_as=way)(delayed(label_batch)(*task) for task in tasks)
 
 
-def label_batch(root: Path, out: Path, batch: list[tuple[str, str]], strict: bool) -> list[Outcome]:
+def label_batch(root: Path, out: Path, batch: list[tuple[str, str]], strict: bool) -> list[LabelOutcome]:
     """Labels a few photos one after the other; the unit of work that a backend is given.
 
     Args:
@@ -181,11 +181,11 @@ def label_batch(root: Path, out: Path, batch: list[tuple[str, str]], strict: boo
     for photo, crop in batch:
         try:
             row, name = label_photo(root, photo, out, crop)
-            outcomes.append(Outcome(photo, row, name.vertices, (out / crop).stat().st_size))
+            outcomes.append(LabelOutcome(photo, row, name.vertices, (out / crop).stat().st_size))
         except BadPhoto as error:
             if strict:
                 raise
-            outcomes.append(Outcome(_printable(photo), reason=error.reason, message=_printable(error.message)))
+            outcomes.append(LabelOutcome(_printable(photo), reason=error.reason, message=_printable(error.message)))
     return outcomes
 
 

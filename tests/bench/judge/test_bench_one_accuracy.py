@@ -17,8 +17,7 @@ from bench.judge.accuracy import accuracy
 from bench.record.result import ResultPhoto
 from edge.ocr.reader import Plate
 from edge.plate.metrics import EndToEndMetric, PhotoCounts
-from train.data.dataset import Plate as TruePlate
-from train.data.dataset import Sample
+from train.data.dataset import LabelledPlate, Sample
 from train.evaluate.pipeline import PhotoOutput, e2e_figures
 
 RECORDED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("recorded_answers.json").read_text(encoding="utf-8"))
@@ -45,7 +44,7 @@ def test_bench_counts_as_the_metric_does() -> None:
 
 def test_training_counts_as_the_metric_does() -> None:
     samples = [
-        Sample(Path(item["name"]), tuple(TruePlate(np.array(plate["box"], float), plate["text"]) for plate in item["truth"]))
+        Sample(Path(item["name"]), tuple(LabelledPlate(np.array(one["box"], float), one["text"]) for one in item["truth"]))
         for item in RECORDED
     ]
     outputs = [

@@ -15,7 +15,7 @@ from edge.base.errors import InputError
 from edge.ocr.config import PipelineConfig
 from edge.plate.text import ILLEGIBLE, PENDING, normal_text
 from train.commands.evaluate import load_samples
-from train.data.dataset import Plate, Sample, read_crops, read_photos
+from train.data.dataset import LabelledPlate, Sample, read_crops, read_photos
 from train.data.det_batches import DetData
 from train.data.rec_batches import RecData
 from train.data.stats import collect, summarise
@@ -225,7 +225,8 @@ def test_what_does_not_count_is_neither_right_nor_wrong(folder: Path) -> None:
     from edge.ocr.reader import Plate as Read
 
     quad = np.array(BOX, np.float64)
-    samples = [Sample(Path(f"{i}.jpg"), (Plate(quad, text),)) for i, text in enumerate(("皖A12345", ILLEGIBLE, PENDING))]
+    texts = ("皖A12345", ILLEGIBLE, PENDING)
+    samples = [Sample(Path(f"{text}.jpg"), (LabelledPlate(quad, text),)) for text in texts]
     outputs = [PhotoOutput((quad,), (Read(quad, "皖A12345", 1.0),))] * 3
     end = e2e_figures(samples, outputs)["all"]
     assert (end.hits, end.found, end.truth) == (1, 1, 1)
@@ -236,13 +237,13 @@ def test_what_does_not_count_is_neither_right_nor_wrong(folder: Path) -> None:
 def test_nothing_to_measure_is_no_figure(folder: Path) -> None:
     notes: list[str] = []
     quad = np.array(BOX, np.float64)
-    ignored, bare = Sample(Path("a.jpg"), (Plate(quad, ILLEGIBLE),)), Sample(Path("b.jpg"))
+    ignored, bare = Sample(Path("a.jpg"), (LabelledPlate(quad, ILLEGIBLE),)), Sample(Path("b.jpg"))
     for task in ("det", "e2e", "rec"):
         with pytest.raises(InputError, match="nothing to measure"):
             check_measurable(task, [ignored], Path("x.txt"), notes.append)
     check_measurable("det", [ignored, bare], Path("x.txt"), notes.append)
     assert "there is nothing to find" in notes.pop()
-    check_measurable("det", [replace(ignored, plates=(Plate(quad, PENDING),))], Path("x.txt"), notes.append)
+    check_measurable("det", [replace(ignored, plates=(LabelledPlate(quad, PENDING),))], Path("x.txt"), notes.append)
     assert not notes
 
 

@@ -26,8 +26,7 @@ from edge.ocr.image import load_image
 from edge.ocr.reader import Plate, Reader
 from edge.runtime.engines import open_networks
 from train.commands.evaluate import chosen_models, evaluate
-from train.data.dataset import Plate as TruePlate
-from train.data.dataset import Sample
+from train.data.dataset import LabelledPlate, Sample
 from train.evaluate import pipeline as pooled
 from train.evaluate.pipeline import (
     PhotoOutput,
@@ -39,7 +38,7 @@ from train.evaluate.pipeline import (
     photo_outputs,
     rec_figures,
 )
-from train.evaluate.sources import find_sources, open_source, source_settings
+from train.evaluate.sources import find_sources, open_evaluated, source_settings
 
 SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 SMALL = PipelineConfig(det_limit_type="max", det_limit_side=640)
@@ -221,11 +220,11 @@ def test_checkpoints_inference_models_and_nb_agree(ocr_models: ModelPair, tmp_pa
     assert [source.kind for source in sources] == ["checkpoint", "inference", "nb"]
     assert [source.input.width for source in sources] == [160, 0, 0]
     tensor = np.random.default_rng(1).uniform(-1, 1, (1, 3, 48, 160)).astype(np.float32)
-    outputs = [open_source(source).network.run(tensor) for source in sources]
+    outputs = [open_evaluated(source).network.run(tensor) for source in sources]
     assert outputs[0].shape == (1, 20, 6625)
     for output in outputs[1:]:
         assert np.abs(output - outputs[0]).max() < 1e-4
-    assert open_source(sources[0]).characters == published.characters
+    assert open_evaluated(sources[0]).characters == published.characters
     (tmp_path / "recipe.yml").unlink()
     assert find_sources([tmp_path / "rec.pdparams"], ("rec",))["rec"].task == "rec"
     reader = open_reader({"rec": sources[0]})
@@ -237,7 +236,7 @@ BOX = np.array([[10.0, 10], [50, 10], [50, 22], [10, 22]])
 
 
 def photo(text: str) -> Sample:
-    return Sample(Path(f"{text}.jpg"), (TruePlate(BOX, text),))
+    return Sample(Path(f"{text}.jpg"), (LabelledPlate(BOX, text),))
 
 
 def test_figures_by_kind_of_plate() -> None:
@@ -280,11 +279,11 @@ def test_figures_of_hard_kinds(tmp_path: Path) -> None:
     turned = np.array([[0.0, 0], [100, 20], [96, 52], [0, 32]])
     assert tilt(turned) == pytest.approx(np.degrees(np.arctan2(20, 96)))
     assert all_kinds(photo("皖A12345")) == ["blue", "small"]
-    large = Sample(Path("x.jpg"), (TruePlate(BOX * 5, "皖AD12345"),))
+    large = Sample(Path("x.jpg"), (LabelledPlate(BOX * 5, "皖AD12345"),))
     assert all_kinds(large) == ["green", "plain"]
     named = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
     quad = np.array([[154.0, 383], [363, 402], [386, 473], [177, 454]])
-    assert all_kinds(Sample(Path(named), (TruePlate(quad, "皖AY339S"),))) == ["blue", "tilted", "blurred", "dark"]
+    assert all_kinds(Sample(Path(named), (LabelledPlate(quad, "皖AY339S"),))) == ["blue", "tilted", "blurred", "dark"]
     assert all_kinds(photo("###")) == [] and crop_kinds([photo("###"), large], all_kinds) == [["green", "plain"]]
     (tmp_path / "kinds.tsv").write_text("a.jpg\tsnow\na.jpg\tnight\n", encoding="utf-8")
     assert read_kinds(tmp_path / "kinds.tsv") == {"a.jpg": ["snow", "night"]}

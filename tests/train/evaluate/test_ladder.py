@@ -13,13 +13,13 @@ import pytest
 from edge.base.errors import UsageError
 from edge.bundle.zoo import ModelPair
 from train.commands.ladder import parse_side, show_rows
-from train.evaluate.ladder import COLUMNS, STEPS
+from train.evaluate.ladder import COLUMNS, RUNGS
 
 SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
 def test_the_notes_figures_are_those_of_the_note() -> None:
-    note = {step.name: step.note for step in STEPS if step.note}
+    note = {rung.name: rung.note for rung in RUNGS if rung.note}
     assert note["'·' removed"] == (78.27, 90.84, 78.61, 79.43, 91.66)
     assert note["quantised"][0] == 88.0 and note["fine-tuned"][-1] == 92.5
     assert all(len(figures) == len(COLUMNS) for figures in note.values())
@@ -57,7 +57,7 @@ def test_the_ladder_on_real_photos(real_readings: Any, capsys: pytest.CaptureFix
         print()
         title = "full/test, published fp32 on Paddle Lite, min side 736, F in %; in brackets the note's"
         show_rows(title, real_readings.rows)
-    figures = {row.step.name: {name: f.fmeasure for name, f in row.figures.items()} for row in real_readings.rows}
+    figures = {row.rung.name: {name: f.fmeasure for name, f in row.figures.items()} for row in real_readings.rows}
     assert len(real_readings.samples) >= 50
     assert figures["separators removed"]["A+B+C"] >= 0.92
     assert max(figures["published, raw"].values()) <= 0.02
