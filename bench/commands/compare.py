@@ -93,7 +93,7 @@ def parse_limit(text: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
     limit = float(match[1]) / (100 if match[2] else 1) if match else -1.0
     if not 0 <= limit <= 1:
-        raise UsageError(f"--fail-if {text!r} is no limit.", "Write 5% or 0.05.")
+        raise UsageError(f"--fail-if {text!r} is not a limit.", "Write 5% or 0.05.")
     return limit
 
 

@@ -122,7 +122,7 @@ def parse_count(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text.strip())
     if not match:
-        raise UsageError(f"--fail-above {text!r} is no count.", "Write 60M or 60000000.")
+        raise UsageError(f"--fail-above {text!r} is not a count.", "Write 60M or 60000000.")
     return float(match[1]) * {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
 
 

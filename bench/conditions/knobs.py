@@ -88,7 +88,7 @@ def cpu_list(text: str) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
-            raise UsageError(f"--knob cpus={text!r} is no list of CPUs.", "Write 4-5 or 0,2,4-7.")
+            raise UsageError(f"--knob cpus={text!r} is not a list of CPUs.", "Write 4-5 or 0,2,4-7.")
         cpus |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
     return sorted(cpus)
 

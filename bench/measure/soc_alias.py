@@ -65,4 +65,4 @@ def _read(target: SystemUnderTest, transport: Transport, variant: str) -> list[d
     except CommandError as error:
         raise DeviceError(f"{variant} on {transport.name}: {error.message}", error.hint) from error
     except ValueError as error:
-        raise DeviceError(f"{variant} on {transport.name} printed something that is no answer: {error}.") from error
+        raise DeviceError(f"{variant} on {transport.name} printed something that is not an answer: {error}.") from error

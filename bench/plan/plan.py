@@ -290,7 +290,7 @@ def load_plan(name: str) -> Plan:
     path = Path(name)
     if not path.is_file():
         guess = did_you_mean(name, PRESETS)
-        raise UsageError(f"{name!r} is no plan.{guess}", f"Use {', '.join(PRESETS)}, or a YAML file (docs/measuring.md).")
+        raise UsageError(f"{name!r} is not a plan.{guess}", f"Use {', '.join(PRESETS)}, or a YAML file (docs/measuring.md).")
     import yaml
 
     try:

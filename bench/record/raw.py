@@ -131,7 +131,7 @@ def read_session(out: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise InputError(f"{path} is no session of this version of the kit.", "Start a new one in another folder.")
+        raise InputError(f"{path} is not a session of this version of the kit.", "Start a new one in another folder.")
     return document
 
 

@@ -249,7 +249,7 @@ def result_from_json(document: Any, where: str) -> Result:
         newer = isinstance(schema, str) and schema.startswith("plate-edge/result/")
         raise InputError(
             f"{where}: schema {schema!r} is not {SCHEMA!r}.",
-            "Another version of the kit wrote it; use that one." if newer else "This is no result of `bench run`.",
+            "Another version of the kit wrote it; use that one." if newer else "This is not a result of `bench run`.",
         )
     body = {key: value for key, value in document.items() if key not in ("schema", "summary")}
     try:
@@ -267,7 +267,7 @@ _T = TypeVar("_T")
 
 
 def _refuse(name: str) -> float:
-    raise InputError(f"it holds {name}, which is no figure.", "A result is written without any; was it edited?")
+    raise InputError(f"it holds {name}, which is not a number.", "A result is written without any; was it edited?")
 
 
 def _list(body: Mapping[str, Any], key: str) -> list[Any]:
@@ -279,7 +279,7 @@ def _list(body: Mapping[str, Any], key: str) -> list[Any]:
 
 def _build(kind: type[_T], item: Any, where: str) -> _T:
     if not isinstance(item, dict):
-        raise InputError(f"{where or 'the document'} is no object.")
+        raise InputError(f"{where or 'the document'} is not an object.")
     known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(item) - set(known))
     needed = {name for name, entry in known.items() if entry.default is MISSING and entry.default_factory is MISSING}
@@ -293,7 +293,7 @@ def _build(kind: type[_T], item: Any, where: str) -> _T:
         expected = str(known[name].type)
         values[name] = tuple(value) if expected.startswith("tuple") and isinstance(value, list) else value
         if not _fits(values[name], expected):
-            raise InputError(f"{prefix}{name} is {str(value)[:40]!r}, which is no {expected}.")
+            raise InputError(f"{prefix}{name} is {str(value)[:40]!r}, which is not of type {expected}.")
     return kind(**values)
 
 

@@ -84,7 +84,7 @@ def _tensor(param: FlatTable, buffer: Buffer, record: int) -> Tensor:
     name = param.string(1)
     variable = param.table(3)
     if variable is None or param.number(2, "B") != 1:
-        raise buffer.fail(f"weight {name!r} is no tensor", param.position)
+        raise buffer.fail(f"weight {name!r} is not a tensor", param.position)
     shape = variable.numbers(2, "q")
     dtype = DTYPES.get(variable.number(3, "i"))
     start, length = variable.extent(4)

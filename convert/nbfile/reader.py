@@ -40,7 +40,7 @@ def read_nb(path: Path) -> NbFile:
 def parse_nb(content: bytes, path: Path) -> NbFile:
     """Reads the content of a `.nb` file; `path` is for messages. See `read_nb`."""
     if len(content) < HEADER:
-        raise NbError(f"{path} is no .nb file: {len(content)} bytes are fewer than its header", len(content))
+        raise NbError(f"{path} is not a .nb file: {len(content)} bytes are fewer than its header", len(content))
     try:
         return _read(path, memoryview(content))
     except NbError as error:
@@ -51,7 +51,7 @@ def _read(path: Path, data: memoryview) -> NbFile:
     written = parse_nb_header(data)
     meta = written.meta_version
     if meta > 2:
-        raise NbError(f"{path} is no .nb file, or of an unknown meta version {meta}", 0, "Known versions: 0, 1, 2.")
+        raise NbError(f"{path} is not a .nb file, or of an unknown meta version {meta}", 0, "Known versions: 0, 1, 2.")
     topology = int.from_bytes(data[LENGTH:HEADER], "little")
     if topology > len(data) - HEADER:
         raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", LENGTH)

@@ -179,15 +179,15 @@ def _judge_values(card: Card, output: Tensor) -> None:
     if low < -_SLACK or high > 1 + _SLACK:
         last = "a sigmoid" if card.task == "det" else "a softmax over classes"
         raise ModelError(
-            f"{told}, which are no probabilities (0 to 1): scores and thresholds would mean nothing.",
+            f"{told}, which are not probabilities (0 to 1): scores and thresholds would mean nothing.",
             f"End the network in {last} before the export (PaddleOCR's export in evaluation mode does).",
         )
     if card.task == "rec":
         sums = output.reshape(-1, output.shape[-1]).sum(axis=1)
         if float(np.abs(sums - 1).max()) > _SUM_SLACK:
             raise ModelError(
-                f"{told}, whose sum over the classes of a step is {sums.min():.3g} to {sums.max():.3g}, not 1: they are "
-                "no probabilities.",
+                f"{told}, whose sum over the classes of a step is {sums.min():.3g} to {sums.max():.3g}, not 1: they are not "
+                "probabilities.",
                 "End the network in a softmax over classes before the export.",
             )
 

@@ -117,7 +117,7 @@ def verify(
     if source is not None:
         _belong(nb, source)
     if against is not None and (against.card.task != nb.card.task or against.card.format != "inference"):
-        raise InputError(f"{against.folder} is no inference model of a {nb.card.task} network.")
+        raise InputError(f"{against.folder} is not an inference model of a {nb.card.task} network.")
     with tempfile.TemporaryDirectory(prefix="plate-verify-") as name:
         report("comparing card, dictionary and weights")
         checks = static_checks(nb, source)
@@ -139,7 +139,7 @@ def record(nb: Model, checks: list[Check]) -> Model:
 
 def _belong(nb: Model, source: Model) -> None:
     if nb.card.task != source.card.task or source.card.format != "inference":
-        raise InputError(f"{source.folder} is no inference model of a {nb.card.task} network.")
+        raise InputError(f"{source.folder} is not an inference model of a {nb.card.task} network.")
     parent = nb.card.source.get("parent", {}).get("files", {})
     made_of = {key: value for key, value in parent.items() if key.startswith("inference.")}
     there = {item.path: item.sha256 for item in source.card.files if item.path.startswith("inference.")}

@@ -169,7 +169,7 @@ def _opened(archive: Path, limits: Limits) -> Iterator[tuple[list[_Member], Read
         raw.seek(0)
         if kind is None:
             raise InputError(
-                f"{archive} is no archive that can be unpacked here (tar, tar.gz, tar.bz2, tar.xz, zip).",
+                f"{archive} is not an archive that can be unpacked here (tar, tar.gz, tar.bz2, tar.xz, zip).",
                 "Was an HTML page saved in its place?",
             )
         if kind == "zip":
@@ -284,7 +284,7 @@ def _safe_path(archive: Path, name: str) -> PurePosixPath | None:
 
 
 def _check_tree(archive: Path, members: list[_Member]) -> None:
-    """Refuses names that meet: twice, differing in case or normal form only, or below something that is no folder."""
+    """Refuses names that meet: twice, differing in case or normal form only, or below what is not a folder."""
     kinds: dict[str, str] = {}
     files: set[PurePosixPath] = set()
     for member in members:
@@ -295,7 +295,7 @@ def _check_tree(archive: Path, members: list[_Member]) -> None:
         if member.kind == "hardlink":
             target = _safe_path(archive, member.target)
             if target not in files:
-                _refuse(archive, str(member.path), "is a hard link to something that is no file of the archive")
+                _refuse(archive, str(member.path), "is a hard link to something that is not a file of the archive")
         if member.kind in ("file", "hardlink"):
             files.add(member.path)
         if member.kind == "symlink" and (member.target.startswith("/") or not member.target):
@@ -304,7 +304,7 @@ def _check_tree(archive: Path, members: list[_Member]) -> None:
         for parent in list(member.path.parents)[:-1]:
             key = unicodedata.normalize("NFC", str(parent)).casefold()
             if kinds.get(key, "folder") != "folder":
-                _refuse(archive, str(member.path), "lies below something that is no folder")
+                _refuse(archive, str(member.path), "lies below something that is not a folder")
 
 
 def _write(

@@ -355,7 +355,7 @@ def _colour(entry: _Entry, key: str, default: str | None = None) -> Colour:
 
 def _bgr(entry: _Entry, key: str, text: str) -> Colour:
     if not re.fullmatch("#[0-9A-Fa-f]{6}", text):
-        raise entry.error(key, f"{text!r} is no colour such as \"#C81E28\"")
+        raise entry.error(key, f"{text!r} is not a colour such as \"#C81E28\"")
     return int(text[5:7], 16), int(text[3:5], 16), int(text[1:3], 16)
 
 
@@ -369,5 +369,5 @@ def _ornament(entry: _Entry, text: str) -> Ornament:
 def _font(entry: _Entry, text: str) -> Font:
     path, _, index = text.partition("#")
     if not (index or "0").isdecimal() or Path(path).is_absolute():
-        raise entry.error("fonts", f"{text!r} is no path below {FONT_ROOT}, with #1, #2, ... for others of a collection")
+        raise entry.error("fonts", f"{text!r} is not a path below {FONT_ROOT}, with #1, #2, ... for others of a collection")
     return Font(FONT_ROOT / path, int(index or 0))

@@ -113,7 +113,7 @@ def check(choices: Choices) -> None:
     # Said now, and not by the last step after all the others.
     if choices.plan not in PLANS and not Path(choices.plan).is_file():
         raise UsageError(
-            f"{choices.plan!r} is no plan.{did_you_mean(choices.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
+            f"{choices.plan!r} is not a plan.{did_you_mean(choices.plan, PLANS)}", f"Use {', '.join(PLANS)}, or a YAML file."
         )
     if choices.way in ("laptop", "virtual") and choices.address:
         raise UsageError(f"--address does not belong to --on {choices.way}.", "Leave --address out, or name another way.")
@@ -127,7 +127,7 @@ def check(choices: Choices) -> None:
     if choices.board and choices.board not in allowed:
         guess = did_you_mean(choices.board, allowed)
         raise UsageError(
-            f"{choices.board!r} is no board for --on {choices.way}.{guess}", f"Boards: {', '.join(known)}."
+            f"{choices.board!r} is not a board for --on {choices.way}.{guess}", f"Boards: {', '.join(known)}."
         )
 
 

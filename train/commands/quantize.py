@@ -54,7 +54,7 @@ def quantize(
 ) -> None:
     """Quantise a detector or recogniser to int8 and prove it against the float model."""
     if limit is not None and not math.isfinite(limit):
-        raise UsageError(f"--limit {limit:g} is no number of decibels.", "16 for det and 20 for rec are the defaults.")
+        raise UsageError(f"--limit {limit:g} is not a number of decibels.", "16 for det and 20 for rec are the defaults.")
     if out is None and not sensitivity:
         raise UsageError("--out is missing.", "Give a folder for the int8 model.")
     if out is not None and sensitivity:

@@ -106,7 +106,7 @@ def _read_one(path: Path, last: bool) -> tuple[Arrays, dict[str, Any], Path, dic
     try:
         best = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
     except ValueError as error:
-        raise InputError(f"{facts} is no JSON: {error}.", "Delete it; it only says how good the weights were.") from error
+        raise InputError(f"{facts} is not JSON: {error}.", "Delete it; it only says how good the weights were.") from error
     return load_checkpoint(file), document, file.parent, best
 
 

@@ -28,7 +28,7 @@ def change(document: dict[str, Any], path: str, value: Any) -> None:
     ("path", "value", "message"),
     [
         ("schema", "plate-edge/result/2", "Another version of the kit wrote it"),
-        ("schema", "something", "no result of `bench run`"),
+        ("schema", "something", "not a result of `bench run`"),
         ("surprise", 1, "unknown key 'surprise'"),
         ("photos", KeyError, "photos is missing"),
         ("plan", KeyError, "'plan' is missing"),
@@ -38,7 +38,7 @@ def change(document: dict[str, Any], path: str, value: Any) -> None:
         ("processes.0.times.3", 0.5, "its clock cannot be believed"),
         ("processes.0.images.0", 9, "names a photo that is not in the list"),
         ("processes.0.cell", "nobody", "not among the cells"),
-        ("processes.0.seconds", "long", "which is no float"),
+        ("processes.0.seconds", "long", "which is not of type float"),
         ("device.kind", "toaster", "device.kind"),
     ],
 )
@@ -67,5 +67,5 @@ def test_figure_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
     save_result(tmp_path / "result.json", run(tmp_path, processes=1))
     text = (tmp_path / "result.json").read_text()
     (tmp_path / "result.json").write_text(text.replace('"load_ms":{"det":30.0', f'"load_ms":{{"det":{value}', 1))
-    with pytest.raises(InputError, match="no figure"):
+    with pytest.raises(InputError, match="not a number"):
         load_result(tmp_path)

@@ -135,12 +135,12 @@ def _rows(*values: float) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("task", "output", "said", "hint"),
     [
-        ("rec", _rows(3.5, -2.0, *[0.0] * 68), "no probabilities", "softmax"),
+        ("rec", _rows(3.5, -2.0, *[0.0] * 68), "not probabilities", "softmax"),
         ("rec", _rows(*[0.5] * 70), "is 35 to 35, not 1", "softmax"),
-        ("rec", _rows(*[-4.2] * 70), "no probabilities", "softmax"),
+        ("rec", _rows(*[-4.2] * 70), "not probabilities", "softmax"),
         ("rec", _rows(*[1 / 70] * 70).transpose(1, 0, 2), "answers [20, 1, 70]", "transpose"),
         ("rec", _rows(*[1 / 60] * 60), "answers [1, 20, 60]", "dictionary"),
-        ("det", np.full((1, 1, 160, 224), 7.0, np.float32), "no probabilities", "sigmoid"),
+        ("det", np.full((1, 1, 160, 224), 7.0, np.float32), "not probabilities", "sigmoid"),
         ("det", np.full((1, 1, 40, 56), 0.5, np.float32), "answers [1, 1, 40, 56]", "head"),
         ("det", np.full((1, 2, 160, 224), 0.5, np.float32), "answers [1, 2, 160, 224]", "head"),
     ],

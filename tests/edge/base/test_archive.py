@@ -246,7 +246,7 @@ def test_no_archive_and_an_existing_folder_are_refused(tmp_path: Path) -> None:
     page = tmp_path / "lib.tar.gz"
     page.write_text("<html>404</html>" * 40)
     assert not is_archive(page)
-    with pytest.raises(InputError, match="no archive"):
+    with pytest.raises(InputError, match="not an archive"):
         extract(page, tmp_path / "out")
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="exists already"):

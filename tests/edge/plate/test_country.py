@@ -77,7 +77,7 @@ def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
         ("layout: long", "layout: short", "kinds, van: layout: 'short' is none of two-lines, three-and-four, long"),
         ("[465, 18, 40, 74]", "[485, 18, 40, 74]", "does not lie on the plate of 520 x 110 mm"),
         ("[465, 18, 40, 74]", "[465, 18, 40]", r"boxes: \[465, 18, 40\] must be a list of 4 numbers"),
-        ('ink: "#101010"', "ink: black", 'ink: \'black\' is no colour such as "#C81E28"'),
+        ('ink: "#101010"', "ink: black", 'ink: \'black\' is not a colour such as "#C81E28"'),
         ("dot 260 10", "star 260 10", "'star 260 10' is neither 'frame' nor 'dot X Y'"),
         ("name: van", "name: car", "kinds: two have the same name"),
         ("share: 0.5", "share: -1", "kinds, car: share: -1 must be a number, 0 or more"),
