@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What programs of one's own may rely on: files in and out, boards, the reference pipeline, statistics.
 MODULES = (
     "edge.base.errors", "edge.model.card", "edge.ocr.config", "edge.ocr.reader", "edge.runtime.engines",
+    "edge.runtime.paddle_inference", "edge.runtime.paddle_lite",
     "edge.ocr.detect", "edge.ocr.crop", "edge.ocr.recognise", "edge.plate.grammar", "edge.device.board",
     "edge.device.inventory", "edge.transport.base", "edge.runtime.store", "edge.bundle.bundle", "edge.release.flash",
     "edge.release.releases", "edge.device.probe", "edge.bundle.zoo", "convert.nbfile.reader", "convert.nbfile.contents",

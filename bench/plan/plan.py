@@ -18,7 +18,8 @@ from typing import Any
 from edge.base.errors import InputError, UsageError
 from edge.base.suggest import did_you_mean
 from edge.bundle.zoo import detector_limit, model_sets
-from edge.ocr.config import POWER_MODES, PipelineConfig
+from edge.host.cpuinfo import POWER_MODES
+from edge.ocr.config import PipelineConfig
 
 _HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
 PRECISIONS = ("fp32", "int8", "fp16")

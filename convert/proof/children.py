@@ -145,12 +145,12 @@ def main(folder: Path) -> None:
 def _open(job: dict[str, Any]) -> Any:
     files = [Path(name) for name in job["files"]]
     if job["kind"] == "lite":
-        from edge.runtime.engines import LiteNetwork
+        from edge.runtime.paddle_lite import LiteNetwork
 
         lite = LiteNetwork(files[0], trusted=True)
         return lambda tensor: [lite.run(tensor)]
     if not job["every"]:
-        from edge.runtime.engines import InferenceNetwork
+        from edge.runtime.paddle_inference import InferenceNetwork
 
         exact = InferenceNetwork(files[0], files[1], job["threads"])
         return lambda tensor: [exact.run(tensor)]
@@ -158,7 +158,7 @@ def _open(job: dict[str, Any]) -> Any:
 
 
 def _open_all_outputs(program: Path, parameters: Path) -> Any:
-    from edge.runtime.engines import open_predictor
+    from edge.runtime.paddle_inference import open_predictor
 
     predictor = open_predictor(program, parameters, optimised=False)
     source = predictor.get_input_handle(predictor.get_input_names()[0])

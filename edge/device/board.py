@@ -17,7 +17,7 @@ from edge.base.errors import InputError, UsageError
 from edge.base.paths import cache_dir, config_dir
 from edge.base.suggest import did_you_mean
 from edge.device.yaml_table import Table, read_yaml
-from edge.ocr.config import POWER_MODES
+from edge.host.cpuinfo import POWER_MODES
 
 INVENTORY_SCHEMA = "plate-edge/devices/1"
 INVENTORY_ENV = "PLATE_EDGE_INVENTORY"
@@ -76,7 +76,7 @@ class Board:
         clusters: Fastest first; empty where it depends on the machine (`local`, the generic profiles).
         runtime: The library that fits.
         threads: Recommended threads, never more than the big cores.
-        power_mode: Recommended power mode of the runtime, one of `edge.ocr.config.POWER_MODES`.
+        power_mode: Recommended power mode of the runtime, one of `edge.host.cpuinfo.POWER_MODES`.
         transport: How it is reached unless a device says otherwise: `local`, `ssh` or `adb`.
         root: Folder of the kit's releases on the board; `~/` is the home of the user who logs in.
         notes: True sentences that a user should know.

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+POWER_MODES = ("high", "low", "full", "none")
+"""The cores to which Paddle Lite binds its threads: the big ones, the small ones, all, or as the system likes."""
 # `CPU part` of Arm's own cores (implementer 0x41), from their technical reference manuals' MIDR_EL1.
 CORES = {
     "0xc05": "cortex-a5",

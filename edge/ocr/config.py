@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from edge.base.errors import InputError
+from edge.host.cpuinfo import POWER_MODES
 from edge.plate.country import load_country
 
-POWER_MODES = ("high", "low", "full", "none")
 JPEG_SCALES = ("auto", "1", "2", "4")
 
 

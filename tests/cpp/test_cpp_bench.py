@@ -10,9 +10,10 @@ import cv2
 import pytest
 from cpp_program import FAST, SAMPLES, lines, refused, run
 
+from edge.model.dictionary import read_dictionary
 from edge.ocr.config import load_config
-from edge.ocr.reader import Reader
-from edge.runtime.engines import open_config_networks
+from edge.ocr.reader import Networks, Reader
+from edge.runtime.paddle_lite import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 OURS = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")
@@ -81,8 +82,8 @@ def test_own_stages_take_half_of_the_references_time(program: Path, conf: Path, 
     """At the note's size, one thread each, in the same minute; `test_cpp_instructions.py` has what they cost."""
     photos = sorted((real_data / "full" / "test").glob("*.jpg"))[:4]
     config = load_config(conf)
-    networks = open_config_networks(config, conf.parent)
-    reader = Reader(config, networks)
+    det, rec = (LiteNetwork(conf.parent / name) for name in (config.det_model, config.rec_model))
+    reader = Reader(config, Networks(det, rec, read_dictionary(conf.parent / config.dict)))
     for photo in photos:
         reader.read_file(photo)
     ratios = []

@@ -23,7 +23,7 @@ from edge.ocr.config import load_config
 from edge.ocr.reader import Reader
 from edge.plate.country import Country, card_grammar, load_country
 from edge.plate.grammar import PlateDecoder
-from edge.runtime.engines import open_config_networks
+from edge.runtime.engines import open_networks
 from edge.runtime.store import runtime_for
 
 STEPS = 36
@@ -98,7 +98,7 @@ def test_an_invented_country_is_read_through_a_bundle(foreign: ModelPair, progra
     conf = tmp_path / variant["config"]
     photos = sorted(SAMPLES.glob("*.jpg"))[:2]
     answers = lines(run(program, "run", "--config", conf, *photos))
-    reader = Reader(load_config(conf), open_config_networks(load_config(conf), conf.parent))
+    reader = Reader(load_config(conf), open_networks(foreign.det.folder, foreign.rec.folder))
     grammar = card_grammar(tuple(variant["rec_card"]["grammar"]))
     read = 0
     for photo, answer in zip(photos, answers, strict=True):

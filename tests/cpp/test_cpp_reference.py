@@ -13,7 +13,7 @@ from edge.model.dictionary import read_dictionary
 from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Networks, Reader
 from edge.plate.polygon import overlap
-from edge.runtime.engines import LiteNetwork
+from edge.runtime.paddle_lite import LiteNetwork
 
 pytestmark = pytest.mark.real
 

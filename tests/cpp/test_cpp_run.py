@@ -21,7 +21,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import det_pre, det_size
 from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
-from edge.runtime.engines import LiteNetwork
+from edge.runtime.paddle_lite import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))
 

@@ -125,7 +125,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
-    from edge.runtime.engines import InferenceNetwork
+    from edge.runtime.paddle_inference import InferenceNetwork
     from train.weights.published import load_published
 
     printed = edge_here("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")

@@ -81,7 +81,7 @@ def _measure(model: Model, net: Any, recipe: Recipe, characters: list[str] | Non
     sources = [Path(data.root) / item for item in (*data.crops, *data.photos)]
     if not sources or not all(source.exists() for source in sources):
         return model
-    from edge.runtime.engines import InferenceNetwork
+    from edge.runtime.paddle_inference import InferenceNetwork
     from train.fit.tasks import RecTask, Task
 
     task: Task

@@ -181,7 +181,7 @@ def _run_slim(model: Model, folder: Path, samples: Samples, skip: list[str]) -> 
 
 
 def _compare(model: Model, folder: Path, samples: Samples) -> dict[str, Any]:
-    from edge.runtime.engines import InferenceNetwork
+    from edge.runtime.paddle_inference import InferenceNetwork
 
     exact = InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams"))
     rounded = InferenceNetwork(folder / f"{PREFIX}.pdmodel", folder / f"{PREFIX}.pdiparams")
@@ -272,7 +272,8 @@ def _write(model: Model, folder: Path, out: Path, facts: Facts, force: bool) -> 
 
 def _converts(model: Model, target: str) -> dict[str, Any]:
     """Converts a model in a child process, and on this host's target runs it: finite and like the inference model."""
-    from edge.runtime.engines import InferenceNetwork, LiteNetwork
+    from edge.runtime.paddle_inference import InferenceNetwork
+    from edge.runtime.paddle_lite import LiteNetwork
 
     folder = model.folder.with_name(f"{model.folder.name}-{target}")
     options = ["--target", target, "--out", str(folder)]

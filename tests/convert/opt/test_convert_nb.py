@@ -77,7 +77,8 @@ def test_x86_answers_right_after_a_change_of_shape(
     task: str, sizes: list[tuple[int, int]], inference: dict[str, Model], tmp_path: Path
 ) -> None:
     """Pain 8: without the rewrite Paddle Lite's x86 kernels keep the first input's sizes."""
-    from edge.runtime.engines import LiteNetwork, open_network
+    from edge.runtime.engines import open_network
+    from edge.runtime.paddle_lite import LiteNetwork
 
     made = convert_model(inference[task], tmp_path / "x86", Options("x86"))
     network, exact = LiteNetwork(made.file(".nb"), trusted=True), open_network(inference[task])
@@ -243,7 +244,8 @@ def test_decomposed_activations_and_norms_become_one_operator(
     assert Counter(o.type for o in pieces.block.ops) == Counter(o.type for o in clean.block.ops)
     assert changes["fuse-hard_swish"] == {"det": 20, "rec": 27}[task]
 
-    from edge.runtime.engines import LiteNetwork, open_network
+    from edge.runtime.engines import open_network
+    from edge.runtime.paddle_lite import LiteNetwork
 
     made = convert_model(decomposed, tmp_path / "nb", Options("x86"))
     x = np.random.default_rng(0).uniform(-1.5, 1.5, (1, 3, 48 if task == "rec" else 64, 96)).astype(np.float32)

@@ -20,7 +20,7 @@ from convert.size.shrink import quantise, shrink
 from edge.base.errors import UsageError
 from edge.bundle.zoo import SHIPPED
 from edge.model.card import Model, load_model
-from edge.runtime.engines import LiteNetwork
+from edge.runtime.paddle_lite import LiteNetwork
 
 KERNEL = "__@kernel_type_attr@__"
 NAMES = {"x": ["x"], "w": ["depthwise_weight"], "long": ["a", "bcd", "a"]}

@@ -16,7 +16,7 @@ from edge.base.errors import EdgeError, HostError, ModelError
 from edge.bundle.zoo import run_edge
 from edge.host import ending, processor
 from edge.host.processor import Processor, check_processor, parse_processor
-from edge.runtime import engines as backends
+from edge.runtime import paddle_inference, paddle_lite
 from edge.start.doctor import examine_processor
 
 ATOM = "pni ssse3 sse4_2"
@@ -60,11 +60,11 @@ def test_doctor_prints_the_processor_as_json(own_cache: Path) -> None:
 
 def test_a_library_is_not_started_where_it_would_be_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(processor, "host_processor", lambda: cpu(ATOM))
-    monkeypatch.setattr(backends, "prepare_process", lambda: None)
+    monkeypatch.setattr(paddle_lite, "prepare_process", lambda: None)
     with pytest.raises(HostError, match=r"Paddle Lite needs .* avx, avx2, fma.* \(Test 1\) lacks"):
-        backends.LiteNetwork(tmp_path / "a.nb")
+        paddle_lite.LiteNetwork(tmp_path / "a.nb")
     with pytest.raises(HostError, match="Paddle Inference needs a processor with avx"):
-        backends.open_predictor(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
+        paddle_inference.open_predictor(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
     monkeypatch.setattr(processor, "host_processor", lambda: cpu(IVY))
     check_processor("Paddle")
 
@@ -88,7 +88,7 @@ def failures(tmp_path: Path) -> list[EdgeError]:
     (tmp_path / "det.nb").write_bytes(b"nb")
     calls = (
         lambda: run_network(Job("lite", (tmp_path / "det.nb",)), []),
-        lambda: backends._try_loading(tmp_path / "det.nb"),
+        lambda: paddle_lite._try_loading(tmp_path / "det.nb"),
         lambda: run_edge(["convert", "nb", "x"]),
     )
     caught = []

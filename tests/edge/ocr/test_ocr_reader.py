@@ -18,7 +18,8 @@ from edge.ocr.draw import COLOUR, can_label, draw_plates
 from edge.ocr.image import image_size, load_image
 from edge.ocr.reader import STAGES, Networks, Plate, Reader
 from edge.photo.decode import MAX_PIXELS
-from edge.runtime.engines import LiteNetwork, open_config_networks, open_network, open_networks
+from edge.runtime.engines import open_network, open_networks
+from edge.runtime.paddle_lite import LiteNetwork
 
 SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 CHARACTERS = tuple("皖A12345·")
@@ -169,14 +170,6 @@ def test_paddle_lite_reads_the_samples(ocr_models: ModelPair) -> None:
     read = {name: [plate.text for plate in reader.read_file(SAMPLES / name).plates] for name in labels}
     right = sum(read[name] == [item["text"] for item in labels[name]] for name in labels)
     assert right >= len(labels) - 2, read
-
-
-def test_a_config_names_its_models(ocr_models: ModelPair, tmp_path: Path) -> None:
-    det, rec = ocr_models.det.file(".nb"), ocr_models.rec.file(".nb")
-    config = replace(CONFIG, det_model=str(det), rec_model=str(rec), dict=str(ocr_models.rec.dictionary))
-    networks = open_config_networks(config, tmp_path)
-    assert networks.det.run(np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 1, 64, 96)
-    assert networks.rec.run(np.zeros((1, 3, 48, 320), np.float32)).shape == (1, 40, len(networks.characters) + 1)
 
 
 def test_truncated_and_foreign_models_are_refused(ocr_models: ModelPair, tmp_path: Path) -> None:

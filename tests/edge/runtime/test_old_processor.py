@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from edge.runtime import engines as backends
+from edge.runtime import paddle_inference
 
 PADDLE = importlib.util.find_spec("paddle")
 pytestmark = [pytest.mark.paddle, pytest.mark.skipif(PADDLE is None, reason="paddlepaddle is not installed")]
-REC = Path(backends.__file__).parents[1] / "zoo" / "plate-v1" / "rec-int8"
+REC = Path(paddle_inference.__file__).parents[1] / "zoo" / "plate-v1" / "rec-int8"
 FILES = REC / "inference.pdmodel", REC / "inference.pdiparams"
 
 # The kit's own `InferenceNetwork`. Most of `import paddle` is Python that no predictor needs, and slow under emulation:
@@ -38,7 +38,7 @@ library.PaddleInferTensor.copy_from_cpu = library.PaddleInferTensor._copy_from_c
 inference = types.ModuleType("paddle.inference")
 inference.Config, inference.create_predictor = library.AnalysisConfig, library.create_predictor
 sys.modules["paddle.inference"] = sys.modules["paddle"].inference = inference
-from edge.runtime.engines import InferenceNetwork
+from edge.runtime.paddle_inference import InferenceNetwork
 
 answer = InferenceNetwork(*map(Path, sys.argv[2:4])).run(np.zeros((1, 3, 48, 16), np.float32))
 print(answer.shape, np.allclose(answer.sum(-1), 1, atol=1e-4), flush=True)
@@ -52,7 +52,7 @@ def test_the_recogniser_runs_without_avx512(tmp_path: Path) -> None:
     assert PADDLE is not None and PADDLE.origin is not None
     command = ["qemu-x86_64", "-cpu", "Haswell", sys.executable, "-c", SCRIPT, str(Path(PADDLE.origin).parent)]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **one, "PYTHONPATH": str(Path(backends.__file__).parents[2])}
+    environment = {**os.environ, **one, "PYTHONPATH": str(Path(paddle_inference.__file__).parents[2])}
     answer = subprocess.run(
         [*command, *map(str, FILES)], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
     )
@@ -66,7 +66,7 @@ def test_no_predictor_keeps_a_pass_that_asks_for_avx512_unasked(monkeypatch: pyt
     made: list[Any] = []
     monkeypatch.setattr(inference, "create_predictor", made.append)
     for optimised in (True, False):
-        backends.open_predictor(*FILES, optimised=optimised)
+        paddle_inference.open_predictor(*FILES, optimised=optimised)
     usual, plain = made
     assert usual.ir_optim() and "self_attention_fuse_pass" not in usual.pass_builder().all_passes()
     assert not plain.ir_optim()

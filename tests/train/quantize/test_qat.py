@@ -38,7 +38,7 @@ def test_qat_run_exports_to_the_model_that_was_trained(
     pytest.importorskip("rapidocr_onnxruntime")
     import paddle
 
-    from edge.runtime.engines import InferenceNetwork
+    from edge.runtime.paddle_inference import InferenceNetwork
     from train.export.write import Facts
     from train.fit.start_network import start_network
     from train.quantize.qat import export_qat, start_qat
