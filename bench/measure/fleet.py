@@ -80,7 +80,8 @@ def show_fleet(outcomes: Sequence[BoardOutcome[Measured]], *, as_json: bool, req
         The exit code: OK, PARTIAL when something failed on some of the boards, else the failure of all.
     """
     if as_json:
-        click.echo(json.dumps([_document(outcome) for outcome in outcomes], ensure_ascii=False))
+        documents = [outcome.document(lambda device, done: done.document()) for outcome in outcomes]
+        click.echo(json.dumps(documents, ensure_ascii=False))
     else:
         _print(outcomes)
     code = fleet_exit(outcomes)
@@ -92,15 +93,6 @@ def show_fleet(outcomes: Sequence[BoardOutcome[Measured]], *, as_json: bool, req
     if require_valid and any(item.summary.level != "VALID" for item in done):
         return ExitCode.NOT_VALID
     return ExitCode.OK
-
-
-def _document(outcome: BoardOutcome[Measured]) -> dict[str, Any]:
-    head = {"device": outcome.device.name}
-    if outcome.value is not None:
-        return {**head, **outcome.value.document()}
-    assert outcome.error is not None
-    error = outcome.error
-    return {**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)}
 
 
 def _print(outcomes: Sequence[BoardOutcome[Measured]]) -> None:

@@ -22,11 +22,12 @@ from edge.device.board import (
     load_inventory,
     load_profile,
 )
-from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet, select_devices
+from edge.device.fleet import run_fleet, select_devices
 from edge.device.inventory import add_device, remove_device
 from edge.device.probe import Probe
-from edge.link.connect import connect, device_root
+from edge.link.connect import on_board
 from edge.release.preflight import Finding, examine
+from edge.terminal.boards import finish
 from edge.terminal.commandline import command, group
 from edge.terminal.options import examples, fleet_options, force_option, inventory_option, json_option, several
 
@@ -200,45 +201,22 @@ def _confirm(name: str, where: str, kind: str, print_: str) -> None:
 def probe(device: tuple[str, ...], group: tuple[str, ...], as_json: bool, inventory: Path | None) -> None:
     """Read what a board really is, and say where it differs from its profile."""
     devices = select_devices(device, group, inventory)
-    outcomes = run_fleet(devices, _probe)
-    if len(devices) == 1 and outcomes[0].error is not None:
-        raise outcomes[0].error
-    if as_json:
-        documents = [_outcome_json(outcome) for outcome in outcomes]
-        _print_json(documents[0] if len(documents) == 1 else documents)
-    else:
-        for outcome in outcomes:
-            _show_outcome(outcome)
-    if any(not outcome.ok for outcome in outcomes):
-        sys.exit(int(fleet_exit(outcomes)))
+    finish(run_fleet(devices, _probe), as_json, _probe_json, _show_probe)
 
 
 def _probe(item: Device) -> tuple[Probe, list[Finding]]:
-    transport = connect(item)
-    try:
-        return examine(transport, item, device_root(transport, item))
-    finally:
-        transport.close()
+    with on_board(item) as (transport, root):
+        return examine(transport, item, root)
 
 
-def _outcome_json(outcome: BoardOutcome[tuple[Probe, list[Finding]]]) -> dict[str, Any]:
-    head = {"device": outcome.device.name, "board": outcome.device.board.name}
-    if outcome.error is not None:
-        error = outcome.error
-        return {**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)}
-    assert outcome.value is not None
-    truth, findings = outcome.value
-    return {**head, "probe": truth.to_json(), "findings": [finding.to_json() for finding in findings]}
+def _probe_json(item: Device, found: tuple[Probe, list[Finding]]) -> dict[str, Any]:
+    truth, findings = found
+    return {"probe": truth.to_json(), "findings": [finding.to_json() for finding in findings]}
 
 
-def _show_outcome(outcome: BoardOutcome[tuple[Probe, list[Finding]]]) -> None:
-    click.secho(f"{outcome.device.name} ({outcome.device.board.title})", bold=True)
-    if outcome.error is not None:
-        click.secho(f"  error: {outcome.error.message}", fg="red")
-        click.echo(f"  hint:  {outcome.error.hint}\n" if outcome.error.hint else "")
-        return
-    assert outcome.value is not None
-    truth, findings = outcome.value
+def _show_probe(item: Device, found: tuple[Probe, list[Finding]]) -> None:
+    truth, findings = found
+    click.secho(f"{item.name} ({item.board.title})", bold=True)
     governors = sorted({core.governor for core in truth.cores if core.governor})
     android = truth.android.get("build.version.release", "")
     system = f"Android {android} (API {truth.android.get('build.version.sdk', '?')})" if android else truth.system

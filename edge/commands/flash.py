@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,16 +15,19 @@ from edge.base.errors import UsageError
 from edge.bundle.bundle import Bundle, load_bundle
 from edge.commands.release_options import Choice, choose_bundle, read_choice, release_options
 from edge.device.board import Device, find_device
-from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet, select_devices
-from edge.link.connect import connect, device_root
+from edge.device.fleet import run_fleet, select_devices
+from edge.link.connect import on_board
 from edge.release.flash import FlashResult
+from edge.release.flash import flash as install
 from edge.release.releases import BoardState, look, read_release
 from edge.release.releases import clean as clean_board
 from edge.release.releases import rollback as roll_back
 from edge.release.smoke import Answer
+from edge.terminal.boards import finish
 from edge.terminal.commandline import command, given
 from edge.terminal.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.terminal.steps import Steps, steps
+from edge.transport.base import Transport
 
 T = TypeVar("T")
 
@@ -65,28 +67,28 @@ def flash(
     packed = load_bundle(bundle) if bundle is not None else None
     with steps(quiet=as_json, single=len(devices) == 1) as shown:
         outcomes = run_fleet(devices, lambda item: _flash(item, choice, packed, wait, break_lock, shown))
-    _finish(outcomes, as_json, _flash_json, lambda item, done: click.echo(_flash_text(item, done)))
+    finish(outcomes, as_json, _flash_json, lambda item, done: click.echo(_flash_text(item, done)))
 
 
 def _flash(
     device: Device, choice: Choice, packed: Bundle | None, wait: float, break_lock: bool, shown: Steps
 ) -> FlashResult:
-    from edge.release.install import flash_device, host_answers
+    from edge.release.install import host_answers
 
     report, progress = shown.board(device.name)
     expected: dict[str, Answer] = {}
-    transport = connect(device)
-    try:
+    with on_board(device) as (transport, root):
         # Whether the board is there is told before minutes of building, not after them.
-        look(transport, device_root(transport, device))
+        look(transport, root)
         if packed is None:
             packed = choose_bundle(device.board, choice, report)
             if choice.sets:
                 expected = host_answers(
                     device, packed, choice.sets, choice.precisions, report, settings=choice.settings
                 )
-        return flash_device(
-            device,
+        return install(
+            transport,
+            root,
             packed,
             expected=expected,
             force=choice.accept_failed,
@@ -94,13 +96,10 @@ def _flash(
             break_lock=break_lock,
             report=report,
             progress=progress,
-            transport=transport,
         )
-    finally:
-        transport.close()
 
 
-def _flash_json(done: FlashResult) -> dict[str, Any]:
+def _flash_json(device: Device, done: FlashResult) -> dict[str, Any]:
     return {
         "release": done.release.hash,
         "path": done.release.path,
@@ -150,35 +149,30 @@ def _flash_text(device: Device, done: FlashResult) -> str:
 def status(device: tuple[str, ...], group: tuple[str, ...], as_json: bool, inventory: Path | None) -> None:
     """Show what is installed on a board."""
     devices = select_devices(device, group, inventory)
-    outcomes = run_fleet(devices, _status)
-    _finish(outcomes, as_json, lambda done: done, _show_status)
+    outcomes = run_fleet(devices, lambda item: _on_board(item, _status))
+    finish(outcomes, as_json, lambda item, done: done, _show_status)
 
 
-def _status(device: Device) -> dict[str, Any]:
-    transport = connect(device)
-    try:
-        root = device_root(transport, device)
-        state = look(transport, root)
-        document: dict[str, Any] = {
-            "root": root,
-            "current": state.current,
-            "previous": state.previous,
-            "releases": list(state.releases),
-            "lock": state.lock,
-            "free_bytes": state.free,
+def _status(transport: Transport, root: str) -> dict[str, Any]:
+    state = look(transport, root)
+    document: dict[str, Any] = {
+        "root": root,
+        "current": state.current,
+        "previous": state.previous,
+        "releases": list(state.releases),
+        "lock": state.lock,
+        "free_bytes": state.free,
+    }
+    if state.current:
+        manifest = read_release(transport, root, state.current).manifest
+        document |= {
+            "variants": sorted(manifest.variants),
+            "runtime": manifest.runtime,
+            "kit": manifest.kit,
+            "abi": manifest.abi,
+            "bytes": manifest.size,
         }
-        if state.current:
-            manifest = read_release(transport, root, state.current).manifest
-            document |= {
-                "variants": sorted(manifest.variants),
-                "runtime": manifest.runtime,
-                "kit": manifest.kit,
-                "abi": manifest.abi,
-                "bytes": manifest.size,
-            }
-        return document
-    finally:
-        transport.close()
+    return document
 
 
 def _show_status(device: Device, state: dict[str, Any]) -> None:
@@ -214,14 +208,14 @@ def rollback(
     """Switch a board back to the release that ran before."""
     devices = select_devices(device, group, inventory)
 
-    def back(transport: Any, root: str) -> tuple[str, str]:
+    def back(transport: Transport, root: str) -> tuple[str, str]:
         return roll_back(transport, root, to=to, wait=wait)
 
     outcomes = run_fleet(devices, lambda item: _on_board(item, back))
-    _finish(
+    finish(
         outcomes,
         as_json,
-        lambda done: {"from": done[0], "to": done[1]},
+        lambda item, done: {"from": done[0], "to": done[1]},
         lambda item, done: click.echo(f"{item.name}: back from {done[0] or 'nothing'} to {done[1]}"),
     )
 
@@ -238,14 +232,14 @@ def clean(
     """Remove old releases from a board, and what broken-off attempts left."""
     devices = select_devices(device, group, inventory)
 
-    def remove(transport: Any, root: str) -> tuple[list[str], BoardState]:
+    def remove(transport: Transport, root: str) -> tuple[list[str], BoardState]:
         return clean_board(transport, root, keep, wait=wait), look(transport, root)
 
     outcomes = run_fleet(devices, lambda item: _on_board(item, remove))
-    _finish(
+    finish(
         outcomes,
         as_json,
-        lambda done: {"removed": done[0], "free_bytes": done[1].free},
+        lambda item, done: {"removed": done[0], "free_bytes": done[1].free},
         lambda item, done: click.echo(
             f"{item.name}: {len(done[0])} releases removed, {max(0, done[1].free) / 1e6:.0f} MB free"
         ),
@@ -259,16 +253,8 @@ def clean(
 def shell(device: str, inventory: Path | None, command: tuple[str, ...]) -> None:
     """Open a shell on a board, or run COMMAND there (`edge shell --device NAME -- ls -l`)."""
     found = find_device(device, inventory)
-    transport = connect(found)
-    try:
-        if found.transport == "local":
-            code = _local_shell(device_root(transport, found), command)
-        elif hasattr(transport, "shell"):
-            code = transport.shell(list(command) or None)
-        else:
-            raise UsageError(f"There is no shell over {found.transport}.")
-    finally:
-        transport.close()
+    with on_board(found) as (transport, root):
+        code = _local_shell(root, command) if found.transport == "local" else transport.shell(list(command) or None)
     sys.exit(code)
 
 
@@ -282,45 +268,6 @@ def _local_shell(root: str, command: Sequence[str]) -> int:
         return 127  # As a shell says it.
 
 
-def _on_board(device: Device, work: Callable[[Any, str], T]) -> T:
-    transport = connect(device)
-    try:
-        return work(transport, device_root(transport, device))
-    finally:
-        transport.close()
-
-
-def _finish(
-    outcomes: Sequence[BoardOutcome[T]],
-    as_json: bool,
-    to_json: Callable[[T], dict[str, Any]],
-    show: Callable[[Device, T], None],
-) -> None:
-    """Prints what became of each board, and exits as the fleet did; a single board's error is raised as it is."""
-    if len(outcomes) == 1 and outcomes[0].error is not None:
-        raise outcomes[0].error
-    if as_json:
-        documents = []
-        for outcome in outcomes:
-            head = {"device": outcome.device.name}
-            if outcome.error is None:
-                assert outcome.value is not None
-                documents.append({**head, **to_json(outcome.value)})
-            else:
-                error = outcome.error
-                documents.append({**head, "error": error.message, "hint": error.hint, "code": int(error.exit_code)})
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
-    else:
-        for outcome in outcomes:
-            if outcome.error is None:
-                assert outcome.value is not None
-                show(outcome.device, outcome.value)
-            else:
-                click.secho(f"{outcome.device.name}: error: {outcome.error.message}", fg="red", err=True)
-                if outcome.error.hint:
-                    click.echo(f"{outcome.device.name}: hint:  {outcome.error.hint}", err=True)
-        if len(outcomes) > 1:
-            bad = sum(not outcome.ok for outcome in outcomes)
-            click.echo(f"{len(outcomes) - bad} of {len(outcomes)} boards done" + (f", {bad} failed" if bad else ""))
-    if any(not outcome.ok for outcome in outcomes):
-        sys.exit(int(fleet_exit(outcomes)))
+def _on_board(device: Device, work: Callable[[Transport, str], T]) -> T:
+    with on_board(device) as (transport, root):
+        return work(transport, root)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from edge.base.errors import EdgeError, ExitCode, UsageError
 from edge.device.board import Device, find_device, load_inventory
@@ -38,6 +38,14 @@ class BoardOutcome(Generic[T]):
     def ok(self) -> bool:
         """The work succeeded."""
         return self.error is None
+
+    def document(self, describe: Callable[[Device, T], Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns the outcome as a JSON object: the board, and what `describe` says of the value, or the error."""
+        head = {"device": self.device.name, "board": self.device.board.name}
+        if self.error is not None:
+            return {**head, "error": self.error.message, "hint": self.error.hint, "code": int(self.error.exit_code)}
+        assert self.value is not None
+        return {**head, **describe(self.device, self.value)}
 
 
 def select_devices(names: Sequence[str], groups: Sequence[str], inventory: Path | None = None) -> list[Device]:
@@ -113,18 +121,3 @@ def fleet_exit(outcomes: Sequence[BoardOutcome[T]]) -> ExitCode:
         return ExitCode.OK
     codes = {error.exit_code for error in failed}
     return codes.pop() if len(failed) == len(outcomes) and len(codes) == 1 else ExitCode.PARTIAL
-
-
-def fleet_lines(outcomes: Sequence[BoardOutcome[T]], describe: Callable[[T], str]) -> list[str]:
-    """Returns the summary table, a line a device: name, ok or failed, seconds, what `describe` or the error says."""
-    width = max(len(outcome.device.name) for outcome in outcomes)
-    lines = []
-    for outcome in outcomes:
-        if outcome.error is None:
-            assert outcome.value is not None
-            text = describe(outcome.value)
-        else:
-            text = str(outcome.error)
-        state = "ok" if outcome.ok else "FAILED"
-        lines.append(f"{outcome.device.name:<{width}}  {state:<6}  {outcome.seconds:6.1f} s  {text}")
-    return lines

@@ -90,7 +90,7 @@ class Probe:
         disk_writable: Whether the user may write there.
         disk_noexec: Whether programs may not be run from there.
         libc: `glibc 2.36`, `musl`, `bionic`, or empty.
-        versions: Symbol version families that the system has, for `edge.runtime.elf.check_versions`: GLIBC, GLIBCXX.
+        versions: Symbol version families that the system has, for `edge.release.preflight`: GLIBC, GLIBCXX.
         libraries: Those looked for that the system has.
         android: Android's properties; empty elsewhere.
         user: Name of the user who is logged in.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from edge.base.errors import DeviceError, UsageError
 from edge.device.board import Device
 from edge.transport.base import Transport
-
-__all__ = ["Transport", "connect", "device_root"]
 
 
 def connect(device: Device) -> Transport:
@@ -46,3 +47,22 @@ def device_root(transport: Transport, device: Device) -> str:
             f"Give the device an absolute `root` in {device.where or 'your devices.yml'}.",
         )
     return f"{home.rstrip('/')}/{device.root[2:]}"
+
+
+@contextmanager
+def on_board(device: Device, transport: Transport | None = None) -> Iterator[tuple[Transport, str]]:
+    """Gives the way to a device, and the folder of its releases, for the time of a `with` block.
+
+    Args:
+        device: The board.
+        transport: An open way to it, which stays open; None to open one for the block.
+
+    Raises:
+        EdgeError: See `connect` and `device_root`.
+    """
+    link = transport or connect(device)
+    try:
+        yield link, device_root(link, device)
+    finally:
+        if transport is None:
+            link.close()

@@ -18,9 +18,9 @@ from edge.base.progress import Progress, Say
 from edge.bundle.bundle import Bundle, cached_sha256, make_bundle, nb_target
 from edge.bundle.zoo import ensure_models
 from edge.device.board import Board, Device, find_device
-from edge.link.connect import connect, device_root
+from edge.link.connect import device_root, on_board
 from edge.link.local import LocalTransport
-from edge.release.flash import FlashResult, flash
+from edge.release.flash import flash
 from edge.release.releases import Release, current_release
 from edge.release.smoke import MAX_OUTPUT, Answer, explain, parse_answer, smoke_sample
 from edge.runtime.store import Runtime, runtime_for
@@ -118,49 +118,11 @@ def ensure_installed(
     """
     found = find_device(device) if isinstance(device, str) else device
     bundle = build_bundle(found.board, sets, precisions, report, settings=settings)
-    link = transport or connect(found)
-    try:
-        root = device_root(link, found)
+    with on_board(found, transport) as (link, root):
         if is_installed(link, root, bundle):
             return Release(f"{root}/releases/{bundle.hash}", bundle.manifest)
         expected = host_answers(found, bundle, sets, precisions, report, settings=settings)
-        return flash(
-            link, root, bundle, expected=expected, wait=wait, report=report, progress=progress
-        ).release
-    finally:
-        if transport is None:
-            link.close()
-
-
-def flash_device(
-    device: Device,
-    bundle: Bundle,
-    *,
-    expected: Mapping[str, Answer] | None = None,
-    force: bool = False,
-    wait: float = 0.0,
-    break_lock: bool = False,
-    report: Say = lambda text: None,
-    progress: Progress | None = None,
-    transport: Transport | None = None,
-) -> FlashResult:
-    """Flashes one device, over an open way or one for this call; see `edge.release.flash.flash`."""
-    link = transport or connect(device)
-    try:
-        return flash(
-            link,
-            device_root(link, device),
-            bundle,
-            expected=expected,
-            force=force,
-            wait=wait,
-            break_lock=break_lock,
-            report=report,
-            progress=progress,
-        )
-    finally:
-        if transport is None:
-            link.close()
+        return flash(link, root, bundle, expected=expected, wait=wait, report=report, progress=progress).release
 
 
 _SIZES = """

@@ -257,25 +257,3 @@ def missing_needed(
             if name not in have and name not in known:
                 missing.setdefault(name, []).append(item.name)
     return missing
-
-
-def check_versions(facts: Iterable[ElfFacts], board_versions: Mapping[str, str], board: str = "the board") -> None:
-    """Compares the symbol versions that files ask for with what a board has.
-
-    Args:
-        facts: The files of a bundle that come to the board.
-        board_versions: Family to highest version there, for example `{"GLIBC": "2.31", "GLIBCXX": "3.4.28"}`; a family
-            that is not in it is not known and not compared.
-        board: Its name, for the message.
-
-    Raises:
-        VerifyError: Names the file, the version that it asks for, and the version of the board.
-    """
-    for item in facts:
-        for family, version in sorted(item.versions.items()):
-            have = board_versions.get(family)
-            if have is not None and version_key(version) > version_key(have):
-                raise VerifyError(
-                    f"{item.name} needs {family}_{version} ({FAMILIES[family]}), {board} has {family}_{have}.",
-                    "Take one that an older compiler built, or update the board's system.",
-                )

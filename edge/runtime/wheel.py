@@ -44,15 +44,6 @@ class WheelRuntime:
     sha256: str
 
 
-def prepare_wheel_runtime() -> Path:
-    """Returns the host's runtime folder, making it when it is missing.
-
-    Raises:
-        HostError: The package is not installed, or there is no C compiler for the stub.
-    """
-    return wheel_library().folder
-
-
 def wheel_library() -> WheelRuntime:
     """Returns the host's runtime; made once for each installed version of the package.
 

@@ -14,6 +14,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -248,8 +249,5 @@ def connect_and_ask(device: Device) -> str:
     Raises:
         EdgeError: It cannot be reached, or did not answer.
     """
-    transport = connect(device)
-    try:
+    with closing(connect(device)) as transport:
         return transport.run_check(["uname", "-srm"], timeout=20).stdout.strip()
-    finally:
-        transport.close()

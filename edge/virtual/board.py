@@ -25,7 +25,7 @@ from edge.base.errors import EdgeError, HostError, InputError, UsageError
 from edge.base.paths import cache_dir, write_atomic
 from edge.base.progress import Say
 from edge.release.lock import process_started
-from edge.virtual.rootfs import ARCHS, Arch, check_host, cpuinfo, ensure_root, root_folder
+from edge.virtual.rootfs import ARCHS, Arch, check_host, cpuinfo, ensure_root
 
 DEFAULT = "virtual"
 USER = "board"
@@ -224,15 +224,6 @@ def down(
     else:
         _write(off)
     return off
-
-
-def remove_roots() -> list[Path]:
-    """Removes the cached roots that no board uses; returns them."""
-    used = {root_folder(ARCHS[board.arch]) for board in list_boards()}
-    found = [path for path in (cache_dir("virtual") / "roots").glob("*") if path not in used]
-    for path in found:
-        shutil.rmtree(path)
-    return found
 
 
 def _furnish(board: VirtualBoard, arch: Arch) -> None:

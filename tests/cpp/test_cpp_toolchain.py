@@ -14,7 +14,7 @@ import edge.bundle.toolchain as toolchain
 from edge.base.errors import BuildError, HostError, InputError, UsageError
 from edge.bundle.toolchain import build_cmake, build_program
 from edge.runtime.elf import read_elf, version_key
-from edge.runtime.wheel import STUB, prepare_wheel_runtime, python_symbols, wheel_library
+from edge.runtime.wheel import STUB, python_symbols, wheel_library
 
 
 def test_a_second_build_runs_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_cross_builds_need_no_library_and_no_new_board(abi: str) -> None:
 @pytest.mark.parametrize("abi", ["host", "arm64"])
 def test_no_compiler_names_the_package(abi: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cmake").symlink_to(shutil.which("cmake") or "/usr/bin/cmake")
-    prepare_wheel_runtime()
+    wheel_library()
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(HostError) as caught:
@@ -55,7 +55,7 @@ def test_no_compiler_names_the_package(abi: str, tmp_path: Path, monkeypatch: py
 
 
 def test_no_cmake_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepare_wheel_runtime()
+    wheel_library()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError) as caught:
         build_program("host")

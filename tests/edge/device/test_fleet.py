@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from edge.base.errors import DeviceError, ExitCode, LinkError, UsageError
 from edge.commands.device import probe
 from edge.device.board import Device, load_profile
-from edge.device.fleet import fleet_exit, fleet_lines, run_fleet, select_devices
+from edge.device.fleet import fleet_exit, run_fleet, select_devices
 
 INVENTORY = """schema: plate-edge/devices/1
 devices:
@@ -73,9 +73,9 @@ def test_one_failing_board_does_not_stop_the_rest() -> None:
     outcomes = run_fleet(boards(4), work)
     assert [outcome.ok for outcome in outcomes] == [True, False, False, True]
     assert fleet_exit(outcomes) == ExitCode.PARTIAL
-    lines = fleet_lines(outcomes, lambda value: f"it is {value}")
-    assert len(lines) == 4 and "it is fine" in lines[0]
-    assert "FAILED" in lines[1] and "Plug it in." in lines[1] and "bug of the kit" in lines[2]
+    documents = [outcome.document(lambda device, value: {"it is": value}) for outcome in outcomes]
+    assert len(documents) == 4 and documents[0] == {"device": "b0", "board": outcomes[0].device.board.name, "it is": "fine"}
+    assert documents[1]["hint"] == "Plug it in." and "bug of the kit" in documents[2]["hint"]
 
 
 def test_exit_code_when_all_fail() -> None:
@@ -97,4 +97,4 @@ def test_probe_of_a_group(inventory: Path) -> None:
     assert first["code"] == ExitCode.CONNECTION and "refuses" in first["error"]
     assert second["probe"]["cores"]
     answer = CliRunner().invoke(probe, ["--group", "lab", "--inventory", str(inventory)])
-    assert answer.exit_code == ExitCode.CONNECTION and "a (Raspberry Pi 4" in answer.output
+    assert answer.exit_code == ExitCode.CONNECTION and "a: error: a ([" in answer.output
