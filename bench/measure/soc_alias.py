@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan
 from edge.base.errors import DeviceError
 from edge.base.progress import Say
 from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers, open_alias
+from edge.plate.answer import Answer
 from edge.transport.base import CommandError, Transport
 
 # Loading from a slow card, and for each photo.
@@ -56,13 +56,13 @@ def _under(alias: AliasTransport, target: SystemUnderTest) -> Callable[..., tupl
     return command
 
 
-def _read(target: SystemUnderTest, transport: Transport, variant: str) -> list[dict[str, Any]]:
+def _read(target: SystemUnderTest, transport: Transport, variant: str) -> list[Answer]:
     """What the program reads in the target's photos, in their order; no times."""
     argv, env = target.command(variant, "run", *(photo.remote for photo in target.photos))
     try:
         answer = transport.run_check(argv, env=env, timeout=_TIMEOUT + _TIMEOUT_PHOTO * len(target.photos))
-        return [json.loads(line) for line in answer.stdout.splitlines() if line.strip()]
+        return [Answer.from_json(json.loads(line)) for line in answer.stdout.splitlines() if line.strip()]
     except CommandError as error:
         raise DeviceError(f"{variant} on {transport.name}: {error.message}", error.hint) from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeviceError(f"{variant} on {transport.name} printed something that is not an answer: {error}.") from error

@@ -17,12 +17,12 @@ from edge.commands.release_options import Choice, choose_bundle, read_choice, re
 from edge.device.board import Device, find_device
 from edge.device.fleet import run_fleet, select_devices
 from edge.link.connect import on_board
+from edge.plate.answer import Answer
 from edge.release.flash import FlashResult
 from edge.release.flash import flash as install
 from edge.release.releases import BoardState, look, read_release
 from edge.release.releases import clean as clean_board
 from edge.release.releases import rollback as roll_back
-from edge.release.smoke import Answer
 from edge.terminal.boards import finish
 from edge.terminal.commandline import command, given
 from edge.terminal.options import device_option, examples, fleet_options, inventory_option, json_option

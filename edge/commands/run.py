@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 
@@ -21,7 +20,8 @@ from edge.host.streams import printable
 from edge.link.connect import connect, device_root
 from edge.ocr.hints import card_limits, hints, with_scale
 from edge.photo.listing import SAMPLES, converted_note, distinct_names, list_photos
-from edge.release.read_photos import Answer, check_settings, read_on_board
+from edge.plate.answer import Answer
+from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release, current_release
 from edge.terminal.commandline import command
 from edge.terminal.options import (
@@ -119,7 +119,7 @@ def run(
     answers = [with_scale(answer, least_width) for answer in answers]
     notes = hints(answers, variant.rpartition("-")[0], least_width, not_covered)
     notes += [*file_warnings(answers), *draw_copies(answers, copies)]
-    if converted := converted_note(answer["converted"] for answer in answers if "converted" in answer):
+    if converted := converted_note(answer.converted for answer in answers if answer.converted):
         notes.append(converted)
     if precision == "int8" and local:
         notes.append("int8 runs slowly on x86, which has no fast kernels for it; it is for ARM boards")
@@ -130,13 +130,13 @@ def run(
         head["times"] = "emulated" if emulated else "host" if local else "board"
         if soc_alias:
             head["soc_alias"] = ALIAS
-        found_here = {"photos": answers, **listed.document(), "notes": notes}
+        found_here = {"photos": [answer.as_json() for answer in answers], **listed.document(), "notes": notes}
         click.echo(json.dumps({**head, "settings": asked, **found_here}, ensure_ascii=False))
     else:
         show(answers, f"{variant} on {found.name}", timed=not emulated)
     for note in [*notes, *filter(None, [listed.note])]:
         click.echo(f"note: {note}", err=True)
-    unread = sum("error" in answer for answer in answers)
+    unread = sum(answer.error is not None for answer in answers)
     if unread:
         sys.exit(int(ExitCode.INPUT if unread == len(answers) else ExitCode.UNREAD))
 
@@ -201,7 +201,7 @@ def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, 
 
 def file_warnings(answers: Sequence[Answer]) -> list[str]:
     """Says, a line a photo, what is wrong with files that were read all the same."""
-    warned = [(Path(answer["image"]).name, answer["warnings"]) for answer in answers if answer.get("warnings")]
+    warned = [(Path(answer.image).name, answer.warnings) for answer in answers if answer.warnings]
     return [printable(f"{name} was read, but: {'; '.join(map(str, warnings))}") for name, warnings in warned]
 
 
@@ -217,20 +217,17 @@ def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]
     if not copies:
         return []
     import cv2
-    import numpy as np
 
     from edge.base.paths import write_atomic
     from edge.ocr.draw import can_label, draw_plates
     from edge.ocr.image import load_image
-    from edge.ocr.reader import Plate
 
     written = 0
     for answer in answers:
-        if "error" in answer:
+        if answer.error is not None:
             continue
-        copy = copies[answer["image"]]
-        plates = [Plate(np.array(item["box"], float), item["text"], item["score"]) for item in answer["plates"]]
-        good, data = cv2.imencode(copy.suffix, draw_plates(load_image(Path(answer["image"])), plates))
+        copy = copies[answer.image]
+        good, data = cv2.imencode(copy.suffix, draw_plates(load_image(Path(answer.image)), answer.plates))
         if not good:
             raise InputError(f"{copy} cannot be written as {copy.suffix!r}.")
         write_atomic(copy, data.tobytes())
@@ -260,22 +257,20 @@ def show(answers: Sequence[Answer], title: str, *, timed: bool = True) -> None:
     table.add_column("score", justify="right")
     if timed:
         table.add_column("ms", justify="right")
-    names = distinct_names(Path(answer["image"]) for answer in answers)
+    names = distinct_names(Path(answer.image) for answer in answers)
     for answer in answers:
-        name = escape(names[Path(answer["image"])])
-        if "error" in answer:
-            table.add_row(name, f"[red]{escape(answer['error'])}", "")
+        name = escape(names[Path(answer.image)])
+        if answer.error is not None:
+            table.add_row(name, f"[red]{escape(answer.error)}", "")
             continue
-        plates: list[dict[str, Any]] = answer["plates"] or [{"text": "-", "score": None}]
-        for i, plate in enumerate(plates):
-            score = "" if plate["score"] is None else f"{plate['score']:.3f}"
-            first = i == 0
-            spent = [f"{answer['ms']['total']:.1f}" if first else ""] if timed else []
-            table.add_row(name if first else "", escape(plate["text"]), score, *spent)
+        rows = [(escape(plate.text), f"{plate.score:.3f}") for plate in answer.plates] or [("-", "")]
+        for i, row in enumerate(rows):
+            spent = [f"{answer.ms['total']:.1f}" if i == 0 else ""] if timed else []
+            table.add_row("" if i else name, *row, *spent)
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
-    read = [answer for answer in answers if "error" not in answer]
+    read = [answer for answer in answers if answer.error is None]
     if read:
-        count = sum(len(answer["plates"]) for answer in read)
-        times = median(answer["ms"]["total"] for answer in read)
+        count = sum(len(answer.plates) for answer in read)
+        times = median(answer.ms["total"] for answer in read)
         said = f"median {times:.1f} ms, once each (`bench run` measures)" if timed else "the CPU is emulated: no times"
         click.echo(f"{count} plates in {len(read)} photos; {said}.")

@@ -17,9 +17,9 @@ from typing import Any
 from edge.base.errors import DeviceError, VerifyError
 from edge.base.progress import Progress
 from edge.device.probe import Probe, probe
+from edge.plate.answer import Answer
 from edge.transport.base import Call, CompletedCommand, Transport
 
-Answer = dict[str, Any]
 ALIAS = "SM8150"
 # $1 alias, $2... program.
 SCRIPT = r"""
@@ -123,18 +123,15 @@ def accept_answers(plain: Sequence[Answer], alias: Sequence[Answer], name: str) 
     for one, other in zip(plain, alias, strict=True):
         if _timeless(one) != _timeless(other):
             raise VerifyError(
-                f"Under the name {ALIAS}, {name} reads {_texts(other)} in {one['image']}, and {_texts(one)} without.",
+                f"Under the name {ALIAS}, {name} reads {_texts(other)} in {one.image}, and {_texts(one)} without.",
                 "Run it without --soc-alias, and report board and kernel.",
             )
     return list(alias)
 
 
-def _timeless(answer: Answer) -> Answer:
-    return {key: value for key, value in answer.items() if key != "ms"}
+def _timeless(answer: Answer) -> dict[str, Any]:
+    return replace(answer, ms={}).as_json()
 
 
 def _texts(answer: Answer) -> str:
-    plates = answer.get("plates")
-    if plates is None:
-        return str(answer.get("error", "nothing"))
-    return ", ".join(f"{plate['text']} ({plate['score']:.6f})" for plate in plates) or "nothing"
+    return answer.error or ", ".join(f"{plate.text} ({plate.score:.6f})" for plate in answer.plates) or "nothing"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.ocr.reader import Plate
+from edge.plate.answer import ReadPlate
 
 COLOUR = (40, 210, 60)
 """BGR."""
@@ -42,7 +42,7 @@ def can_label() -> bool:
     return find_font() is not None
 
 
-def draw_plates(bgr: npt.NDArray[np.uint8], plates: Sequence[Plate]) -> npt.NDArray[np.uint8]:
+def draw_plates(bgr: npt.NDArray[np.uint8], plates: Sequence[ReadPlate]) -> npt.NDArray[np.uint8]:
     """Draws boxes, and above each its text and score where `can_label()`.
 
     Args:
@@ -61,7 +61,7 @@ def draw_plates(bgr: npt.NDArray[np.uint8], plates: Sequence[Plate]) -> npt.NDAr
     return _draw_labels(drawn, plates) if plates and can_label() else drawn
 
 
-def _draw_labels(bgr: npt.NDArray[np.uint8], plates: Sequence[Plate]) -> npt.NDArray[np.uint8]:
+def _draw_labels(bgr: npt.NDArray[np.uint8], plates: Sequence[ReadPlate]) -> npt.NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
     canvas = Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-Answer = dict[str, Any]
+from edge.plate.answer import Answer
 
 MOST_SIDE = 4096
 """Of `det_limit_side`."""
@@ -19,11 +20,11 @@ def with_scale(answer: Answer, least_width: int) -> Answer:
         answer: Of the program; one without `size` and `det_input` (an error, or of an older program) stays as it is.
         least_width: `limits.least_width` of the detector's card; of 0, no least width is said.
     """
-    if "size" not in answer or "det_input" not in answer:
+    if answer.size is None or answer.det_input is None:
         return answer
-    scale = answer["det_input"][0] / answer["size"][0]
+    scale = answer.det_input[0] / answer.size[0]
     least = {"least_plate_px": round(least_width / scale)} if least_width else {}
-    return {**answer, "detector": {"scale": round(scale, 4), **least}}
+    return replace(answer, detector={"scale": round(scale, 4), **least})
 
 
 def card_limits(variant: Mapping[str, Any]) -> tuple[int, str]:
@@ -44,10 +45,10 @@ def hints(answers: Sequence[Answer], set_name: str, least_width: int = 0, not_co
     Returns:
         At most one note each about shrunk photos, about texts that were dropped, and about kinds of plates.
     """
-    empty = [answer for answer in answers if answer.get("plates") == []]
-    shrunk = [answer for answer in empty if "detector" in answer and float(answer["detector"]["scale"]) < 1]
+    empty = [answer for answer in answers if answer.error is None and not answer.plates]
+    shrunk = [answer for answer in empty if answer.detector is not None and answer.detector["scale"] < 1]
     notes = [_small(shrunk, least_width)] if shrunk else []
-    dropped = sum(answer.get("boxes", 0) > 0 for answer in empty)
+    dropped = sum((answer.boxes or 0) > 0 for answer in empty)
     if dropped:
         photos = "1 photo" if dropped == 1 else f"{dropped} photos"
         notes.append(
@@ -59,15 +60,16 @@ def hints(answers: Sequence[Answer], set_name: str, least_width: int = 0, not_co
 
 
 def _small(shrunk: Sequence[Answer], least_width: int) -> str:
-    worst = min(shrunk, key=lambda answer: float(answer["detector"]["scale"]))
-    (width, height), (inner, lower) = worst["size"], worst["det_input"]
+    worst = min(shrunk, key=lambda answer: (answer.detector or {})["scale"])
+    assert worst.size and worst.det_input and worst.detector, "with_scale adds the third where it has the others"
+    (width, height), (inner, lower) = worst.size, worst.det_input
     others = f", the most shrunk of {len(shrunk)}" if len(shrunk) > 1 else ""
     said = (
-        f"no plate found in {Path(worst['image']).name}{others}: its {width}x{height} pixels were shrunk to {inner}x{lower} "
+        f"no plate found in {Path(worst.image).name}{others}: its {width}x{height} pixels were shrunk to {inner}x{lower} "
         "for the detector"
     )
     if least_width:
-        said += f", where a plate narrower than about {worst['detector']['least_plate_px']} px is not seen"
+        said += f", where a plate narrower than about {worst.detector['least_plate_px']} px is not seen"
     side, longest = max(inner, lower), max(width, height)
     larger = min(2 * side, MOST_SIDE, -(-longest // 32) * 32)
     if larger <= side:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from edge.ocr.detect import Tensor, det_post, det_pre, jpeg_scale
 from edge.ocr.geometry import Points
 from edge.ocr.image import Photo, load_photo
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
+from edge.plate.answer import ReadPlate
 from edge.plate.grammar import Grammar
 
 STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
@@ -48,26 +49,6 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Plate:
-    """A plate that was read.
-
-    Attributes:
-        box: float64 [4, 2], pixels of the photo: top left, top right, bottom right, bottom left.
-        text: After stripping.
-        score: 0..1.
-    """
-
-    box: Points
-    text: str
-    score: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The plate as the C++ program prints it."""
-        box = [[round(x, 2), round(y, 2)] for x, y in self.box.tolist()]
-        return {"box": box, "text": self.text, "score": self.score}
-
-
-@dataclass(frozen=True)
 class Reading:
     """What a photo gave.
 
@@ -77,7 +58,7 @@ class Reading:
         boxes: Boxes that the detector found, whether their text was kept or not.
     """
 
-    plates: tuple[Plate, ...]
+    plates: tuple[ReadPlate, ...]
     ms: dict[str, float]
     boxes: tuple[Points, ...] = ()
 
@@ -167,6 +148,6 @@ class Reader:
             clock.mark("rec_infer")
             text, score = rec_post(probabilities, self.networks.characters, self.config, self.networks.grammar)
             if keep_text(text, score, self.config):
-                plates.append(Plate(box, text, score))
+                plates.append(ReadPlate(box, text, score))
             clock.mark("rec_post")
         return Reading(tuple(plates), clock.stop(), tuple(boxes))

@@ -20,11 +20,12 @@ from edge.base.progress import Progress, Say
 from edge.bundle.bundle import Bundle, tar_entry
 from edge.bundle.manifest import MANIFEST_NAME, BundleFile
 from edge.photo.labels import LABELS_NAME, read_labels
+from edge.plate.answer import Answer
 from edge.release.lock import Lock, board_lock
 from edge.release.preflight import check_board
 from edge.release.releases import SUMS_NAME, Release, damaged_files, look, parse_look
 from edge.release.scripts import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk
-from edge.release.smoke import Answer, SmokeResult, smoke
+from edge.release.smoke import SmokeResult, smoke
 from edge.transport.base import CommandError, Transport
 
 PACK_NAME = ".pack.tar"

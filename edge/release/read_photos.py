@@ -9,9 +9,8 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edge.base.errors import DeviceError, EdgeError
 from edge.base.paths import sha256_file
@@ -19,6 +18,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.settings import override
 from edge.photo.decode import to_png
 from edge.photo.listing import photo_problem
+from edge.plate.answer import Answer
 from edge.release.releases import Release
 from edge.release.smoke import explain
 from edge.transport.base import Transport
@@ -28,8 +28,6 @@ UNREAD = 5
 
 MOST_CONVERTED = 256 << 20
 """Bytes of converted photos that lie on this host's disk at once."""
-
-Answer = dict[str, Any]
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
@@ -79,9 +77,10 @@ def read_on_board(
             own, sent, rest = _prepared(rest, Path(scratch))
             read = _Reading(transport, release, variant, settings or {}, timeout, on_answer)
             found = read.here(sent, Path(scratch)) if local else read.there(sent, Path(scratch))
-        for photo in {**sent, **own}:
-            answers[photo] = {**found.get(photo, {}), **own.get(photo, {})}
-    return [{**answers[photo], "image": str(photo)} for photo in photos]
+        answers |= own
+        for photo in sent:
+            answers[photo] = replace(found[photo], converted=own[photo].converted if photo in own else None)
+    return [replace(answers[photo], image=str(photo)) for photo in photos]
 
 
 def _prepared(photos: Sequence[Path], scratch: Path) -> tuple[dict[Path, Answer], dict[Path, Path], list[Path]]:
@@ -97,7 +96,7 @@ def _prepared(photos: Sequence[Path], scratch: Path) -> tuple[dict[Path, Answer]
     for number, photo in enumerate(photos):
         kind, problem = photo_problem(photo)
         if problem or kind is None:
-            own[photo] = {"error": problem}
+            own[photo] = Answer(error=problem)
         elif kind.reader == "board":
             sent[photo] = photo
         elif converted >= MOST_CONVERTED:
@@ -107,11 +106,11 @@ def _prepared(photos: Sequence[Path], scratch: Path) -> tuple[dict[Path, Answer]
                 data = to_png(photo, kind)
             except (EdgeError, OSError) as error:
                 told = error.message if isinstance(error, EdgeError) else str(error.strerror)
-                own[photo] = {"error": told.removeprefix(f"{photo} is ").rstrip(".")}
+                own[photo] = Answer(error=told.removeprefix(f"{photo} is ").rstrip("."))
                 continue
             sent[photo] = scratch / f"converted-{number}.png"
             sent[photo].write_bytes(data)
-            own[photo] = {"converted": kind.name}
+            own[photo] = Answer(converted=kind.name)
             converted += len(data)
     return own, sent, []
 
@@ -157,7 +156,7 @@ class _Reading:
         found = _run(
             self.transport, self.release, self.variant, listed, first, self.settings, self.timeout, self.on_answer
         )
-        by_photo = {answer["image"]: answer for answer in found}
+        by_photo = {answer.image: answer for answer in found}
         return {photo: by_photo[str(first[name])] for photo, name in named.items()}
 
 
@@ -214,8 +213,9 @@ def _answer(line: str, names: Mapping[str, Path], where: str) -> Answer:
     try:
         document = json.loads(line)
         photo = names[document["image"]]
-        if "error" not in document and not ("plates" in document and "ms" in document):
-            raise KeyError("plates")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        answer = replace(Answer.from_json(document), image=str(photo))
+        if answer.error is None:
+            float(answer.ms["total"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DeviceError(f"plate_ocr on {where} printed nonsense: {line[:120]!r} ({error}).") from error
-    return {**document, "image": str(photo)}
+    return answer

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
 
 from edge.base.errors import DeviceError, EdgeError, VerifyError
 from edge.host.cpuinfo import FEATURES
 from edge.host.ending import KILLED, ended_by, illegal_instruction, signal_number
 from edge.host.processor import parse_processor
+from edge.plate.answer import Answer
 from edge.plate.metrics import match_boxes
 from edge.plate.text import normal_text
 from edge.release.releases import Release
@@ -68,26 +68,6 @@ WITH_EXTRA = (
     "Take a library that was built with extra operators: official archives of such have `with_extra` in their names "
     "(`edge runtime get DEVICE`), and scripts/build_paddle_lite.sh makes one. What ran before still runs."
 )
-
-
-@dataclass(frozen=True)
-class Plate:
-    """One plate: box of four corners (x, y) in pixels, clockwise from the top left, and text."""
-
-    box: tuple[tuple[float, float], ...]
-    text: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one variant reads in one photo."""
-
-    plates: tuple[Plate, ...]
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts, sorted."""
-        return sorted(plate.text for plate in self.plates)
 
 
 @dataclass(frozen=True)
@@ -261,19 +241,12 @@ def parse_answer(text: str, where: str) -> Answer:
         document = json.loads(lines[0])
         if "error" in document:
             raise ValueError(str(document["error"]))
-        return Answer(tuple(_plate(item) for item in document["plates"]))
+        return Answer.from_json(document)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise VerifyError(
             f"plate_ocr on {where} printed nonsense: {error} ({text[:120]!r}).",
             "The release that was running is still switched on.",
         ) from error
-
-
-def _plate(item: Any) -> Plate:
-    box = tuple((float(x), float(y)) for x, y in item["box"])
-    if len(box) != 4 or not isinstance(item["text"], str):
-        raise ValueError("a plate without four corners or without text")
-    return Plate(box, item["text"])
 
 
 def same_answer(found: Answer, expected: Answer | None, int8: bool, seconds: float = 0.0) -> SmokeResult:

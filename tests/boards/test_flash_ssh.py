@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flashkit import Make, commands_of, make_release
 from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, UsageError, VerifyError
 from edge.link.connect import connect
+from edge.plate.answer import Answer, ReadPlate
 from edge.release.flash import flash
 from edge.release.releases import clean, current_release, look, rollback
-from edge.release.smoke import Answer, Plate
 from edge.transport.base import Transport
 
 BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
@@ -170,18 +172,22 @@ def test_rollback_refuses_a_damaged_release(board: tuple[Transport, str], make: 
         rollback(transport, root, to="ffff")
 
 
+def reading(box: Sequence[tuple[float, float]], text: str) -> Answer:
+    return Answer(plates=(ReadPlate(np.array(box, float), text, 0.9),))
+
+
 def test_the_boards_answer_is_compared_with_the_hosts(board: tuple[Transport, str], make: Make) -> None:
     transport, root = board
     bundle = make("皖A12345")
     flash(transport, root, make("京B00000"))
-    other = {"test-fp32": Answer((Plate(BOX, "皖A12346"),))}
+    other = {"test-fp32": reading(BOX, "皖A12346")}
     with pytest.raises(VerifyError, match=r"reads 皖A12345 on .*, on the host 皖A12346"):
         flash(transport, root, bundle, expected=other)
-    moved = {"test-fp32": Answer((Plate(tuple((x + 20, y) for x, y in BOX), "皖A12345"),))}
+    moved = {"test-fp32": reading([(x + 20, y) for x, y in BOX], "皖A12345")}
     with pytest.raises(VerifyError, match="elsewhere"):
         flash(transport, root, bundle, expected=moved)
     assert reads(transport, root) == "京B00000"
-    near = {"test-fp32": Answer((Plate(tuple((x + 1, y) for x, y in BOX), "皖A12345"),))}
+    near = {"test-fp32": reading([(x + 1, y) for x, y in BOX], "皖A12345")}
     done = flash(transport, root, bundle, expected=near)
     assert done.smoke["test-fp32"].compared
     assert 0.95 < done.smoke["test-fp32"].iou < 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 from sshd_server import SshServer
 
@@ -13,6 +13,7 @@ from edge.base.errors import DeviceError, VerifyError
 from edge.device.probe import Probe, probe
 from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers
 from edge.link.connect import connect
+from edge.plate.answer import Answer, ReadPlate
 
 
 def with_dot(truth: Probe) -> Probe:
@@ -66,15 +67,15 @@ def test_board_that_does_not_allow_it_is_told(ssh_board: SshServer) -> None:
     assert "root" in refusal.value.hint
 
 
-def answer(text: str, score: float, ms: float) -> dict[str, Any]:
-    return {"image": "a.jpg", "plates": [{"text": text, "score": score, "box": []}], "ms": {"total": ms}}
+def answer(text: str, score: float, ms: float) -> Answer:
+    return Answer("a.jpg", (ReadPlate(np.zeros((4, 2)), text, score),), ms={"total": ms})
 
 
 def test_it_is_accepted_only_with_equal_answers() -> None:
-    plain = [answer("皖A12345", 0.9, 10.0), {"image": "b.jpg", "error": "cannot be read"}]
-    fast = [answer("皖A12345", 0.9, 5.0), {"image": "b.jpg", "error": "cannot be read"}]
+    plain = [answer("皖A12345", 0.9, 10.0), Answer("b.jpg", error="cannot be read")]
+    fast = [answer("皖A12345", 0.9, 5.0), Answer("b.jpg", error="cannot be read")]
     assert accept_answers(plain, fast, "orange") == fast, "times may differ"
-    for other in (answer("皖A12345", 0.91, 5.0), answer("皖A12346", 0.9, 5.0), {"image": "a.jpg", "error": "x"}):
+    for other in (answer("皖A12345", 0.91, 5.0), answer("皖A12346", 0.9, 5.0), Answer("a.jpg", error="x")):
         with pytest.raises(VerifyError, match=r"Under the name SM8150, orange reads .* in a.jpg, and 皖A12345") as refusal:
             accept_answers(plain, [other, fast[1]], "orange")
         assert "without --soc-alias" in refusal.value.hint

@@ -27,8 +27,9 @@ from edge.ocr.crop import crop_plate
 from edge.ocr.detect import det_post, det_pre, jpeg_scale
 from edge.ocr.geometry import Points
 from edge.ocr.image import Photo, load_image, load_photo
-from edge.ocr.reader import Network, Plate
+from edge.ocr.reader import Network
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
+from edge.plate.answer import ReadPlate
 from edge.plate.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
 from train.arch.border import Array
 from train.data.dataset import Sample
@@ -50,7 +51,7 @@ class PhotoOutput:
     """What one setting gives on one photo: all boxes that were found, and the plates that were kept."""
 
     boxes: tuple[Points, ...]
-    plates: tuple[Plate, ...]
+    plates: tuple[ReadPlate, ...]
 
 
 class SharedReader:
@@ -111,7 +112,7 @@ class SharedReader:
                     matrices[rec_key] = self.rec.run(rec_pre(crop_plate(photo.bgr, box / photo.scale), config))
                 text, score = rec_post(matrices[rec_key], self.characters, config)
                 if keep_text(text, score, config):
-                    plates.append(Plate(box, text, score))
+                    plates.append(ReadPlate(box, text, score))
             outputs.append(PhotoOutput(tuple(boxes[box_key]), tuple(plates)))
         return outputs
 

@@ -15,7 +15,7 @@ import pytest
 
 from bench.judge.accuracy import accuracy
 from bench.record.result import ResultPhoto
-from edge.ocr.reader import Plate
+from edge.plate.answer import ReadPlate
 from edge.plate.metrics import EndToEndMetric, PhotoCounts
 from train.data.dataset import LabelledPlate, Sample
 from train.evaluate.pipeline import PhotoOutput, e2e_figures
@@ -48,7 +48,7 @@ def test_training_counts_as_the_metric_does() -> None:
         for item in RECORDED
     ]
     outputs = [
-        PhotoOutput((), tuple(Plate(np.array(plate["box"]), plate["text"], plate["score"]) for plate in item["plates"]))
+        PhotoOutput((), tuple(map(ReadPlate.from_json, item["plates"])))
         for item in RECORDED
     ]
     mistakes: list[dict[str, Any]] = []

@@ -122,9 +122,9 @@ def test_photos_are_brought_to_a_board_and_removed_again(tmp_path: Path, photos:
     seen: list[str] = []
     answers = read_on_board(
         LocalTransport(), program(tmp_path / "board", READ_ALL), "ppocrv3-fp32", photos,
-        on_answer=lambda answer: seen.append(answer["image"]),
+        on_answer=lambda answer: seen.append(answer.image),
     )
-    assert [answer["image"] for answer in answers] == [str(photo) for photo in photos]
+    assert [answer.image for answer in answers] == [str(photo) for photo in photos]
     assert len(seen) == 2  # the same content is read once
     assert list((tmp_path / "board" / "inbox").iterdir()) == []
 
@@ -146,10 +146,10 @@ def test_what_the_program_does_not_read_is_converted_or_named(
     script = READ_ALL.replace("do printf", f"do {seen}printf")
     photos = list_photos([folder]).photos
     answers = read_on_board(LocalTransport(), program(tmp_path / "board", script), "ppocrv3-fp32", photos, local=local)
-    assert [Path(answer["image"]).name for answer in answers] == [photo.name for photo in photos]
-    converted = {Path(answer["image"]).suffix: answer.get("converted") for answer in answers if "plates" in answer}
+    assert [Path(answer.image).name for answer in answers] == [photo.name for photo in photos]
+    converted = {Path(answer.image).suffix: answer.converted for answer in answers if answer.error is None}
     assert converted == {".bmp": "BMP", ".jpg": None, ".webp": "WebP", ".tiff": "TIFF"}
-    errors = [answer["error"] for answer in answers if "error" in answer]
+    errors = [answer.error for answer in answers if answer.error is not None]
     assert "an HTML page" in errors[0] and errors[1] == "the file is empty" and len(errors) == 2
     assert (tmp_path / "seen").read_text().split() == ["PNG", "PNG", "PNG"]
 

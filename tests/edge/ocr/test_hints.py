@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from edge.bundle.zoo import SHIPPED
 from edge.model.card import load_model
 from edge.ocr.hints import card_limits, hints, with_scale
+from edge.plate.answer import Answer, ReadPlate
 
 
-def answer(size: tuple[int, int], det_input: tuple[int, int], plates: int = 0, least_width: int = 45) -> dict[str, Any]:
-    found = [{"text": "皖A12345", "score": 0.9, "box": []}] * plates
-    return with_scale({"image": "gate/a.jpg", "size": [*size], "det_input": [*det_input], "plates": found}, least_width)
+def answer(size: tuple[int, int], det_input: tuple[int, int], plates: int = 0, least_width: int = 45) -> Answer:
+    found = (ReadPlate(np.zeros((4, 2)), "皖A12345", 0.9),) * plates
+    return with_scale(Answer("gate/a.jpg", found, size=size, det_input=det_input), least_width)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +37,9 @@ def test_a_shrunk_photo_without_a_plate_says_which_are_not_seen(
 
 
 def test_nothing_is_said_where_the_scale_is_not_the_reason() -> None:
-    damaged = {"image": "b.jpg", "error": "damaged"}
+    damaged = Answer("b.jpg", error="damaged")
     assert hints([answer((512, 288), (512, 288)), answer((3840, 2160), (512, 288), plates=1), damaged], "mine", 45) == []
-    assert with_scale({"image": "c.jpg", "plates": []}, 45) == {"image": "c.jpg", "plates": []}
+    assert with_scale(Answer("c.jpg"), 45) == Answer("c.jpg")
 
 
 def test_one_note_for_many_photos_names_the_most_shrunk() -> None:
@@ -47,11 +48,11 @@ def test_one_note_for_many_photos_names_the_most_shrunk() -> None:
 
 
 def test_the_document_says_at_which_scale_the_detector_looked() -> None:
-    assert answer((3840, 2160), (512, 288))["detector"] == {"scale": 0.1333, "least_plate_px": 338}
+    assert answer((3840, 2160), (512, 288)).detector == {"scale": 0.1333, "least_plate_px": 338}
 
 
 def test_texts_that_were_dropped_are_counted() -> None:
-    found = [{**answer((512, 288), (512, 288)), "boxes": boxes} for boxes in (0, 1, 2)]
+    found = [replace(answer((512, 288), (512, 288)), boxes=boxes) for boxes in (0, 1, 2)]
     assert hints(found, "mine")[0].startswith("in 2 photos without a plate something was found")
 
 
@@ -68,6 +69,6 @@ def test_models_of_which_nobody_measured_limits_get_none_of_another_set() -> Non
     old = {"det_card": {"name": "of 0.1"}, "rec_card": {"limits": None}}
     assert card_limits(old) == (0, "") == card_limits({})
     shrunk = answer((3840, 2160), (512, 288), least_width=0)
-    assert shrunk["detector"] == {"scale": 0.1333}
+    assert shrunk.detector == {"scale": 0.1333}
     (note,) = hints([shrunk], "mine")
     assert "were shrunk to 512x288 for the detector; cut the photo, or --set det_limit_side=1024 (4.0 times" in note

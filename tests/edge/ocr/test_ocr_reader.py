@@ -16,8 +16,9 @@ from edge.model.card import load_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.draw import COLOUR, can_label, draw_plates
 from edge.ocr.image import image_size, load_image
-from edge.ocr.reader import STAGES, Networks, Plate, Reader
+from edge.ocr.reader import STAGES, Networks, Reader
 from edge.photo.decode import MAX_PIXELS
+from edge.plate.answer import ReadPlate
 from edge.runtime.engines import open_network, open_networks
 from edge.runtime.paddle_lite import LiteNetwork
 
@@ -86,11 +87,6 @@ def test_both_decoders_read_a_plate() -> None:
         assert [plate.text for plate in reading.plates] == ["皖A12345"]
 
 
-def test_a_plate_as_json_is_what_the_program_prints() -> None:
-    plate = Plate(np.array([[1.234, 2], [3, 2], [3, 4], [1, 4]]), "皖A12345", 0.5)
-    assert plate.as_json() == {"box": [[1.23, 2], [3, 2], [3, 4], [1, 4]], "text": "皖A12345", "score": 0.5}
-
-
 def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + b"\x08\x02\0\0\0" + b"\0" * 20
 
@@ -147,7 +143,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
 
 def test_drawing_marks_box_and_text_and_leaves_the_photo() -> None:
     photo = np.full((300, 400, 3), 128, np.uint8)
-    plate = Plate(np.array([[100.0, 100], [220, 100], [220, 140], [100, 140]]), "皖A12345", 0.98)
+    plate = ReadPlate(np.array([[100.0, 100], [220, 100], [220, 140], [100, 140]]), "皖A12345", 0.98)
     drawn = draw_plates(photo, [plate])
     assert (photo == 128).all()
     assert np.abs(drawn[100, 160].astype(int) - COLOUR).max() < 20
@@ -158,7 +154,7 @@ def test_drawing_marks_box_and_text_and_leaves_the_photo() -> None:
 
 def test_labels_stay_inside_the_photo() -> None:
     photo = np.full((60, 80, 3), 128, np.uint8)
-    plate = Plate(np.array([[60.0, 2], [79, 2], [79, 12], [60, 12]]), "皖AD12345", 1.0)
+    plate = ReadPlate(np.array([[60.0, 2], [79, 2], [79, 12], [60, 12]]), "皖AD12345", 1.0)
     assert draw_plates(photo, [plate]).shape == photo.shape
 
 

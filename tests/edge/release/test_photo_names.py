@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.bundle.zoo import ModelPair
 from edge.commands.run import show
+from edge.plate.answer import Answer, ReadPlate
 
 SAMPLE = Path(__file__).resolve().parents[3] / "edge" / "samples" / "blue-day.jpg"
 # As archives of Windows leave them (GBK), and as nobody would call a photo.
@@ -33,14 +35,9 @@ def test_every_name_is_read_and_told_as_it_is(ocr_models: ModelPair, tmp_path: P
 
 def test_brackets_in_names_and_errors_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Rich takes them for markup: such parts vanished."""
-    plate = {"text": "皖A12345", "score": 0.9}
-    show(
-        [
-            {"image": "photo [copy].jpg", "plates": [plate], "ms": {"total": 1.0}},
-            {"image": "[bold].jpg", "error": "damaged [red]"},
-        ],
-        "a [b] c",
-    )
+    plate = ReadPlate(np.zeros((4, 2)), "皖A12345", 0.9)
+    read, unread = Answer("photo [copy].jpg", (plate,), ms={"total": 1.0}), Answer("[bold].jpg", error="damaged [red]")
+    show([read, unread], "a [b] c")
     out = capsys.readouterr().out
     for text in ("photo [copy].jpg", "[bold].jpg", "damaged [red]", "a [b] c", "皖A12345"):
         assert text in out

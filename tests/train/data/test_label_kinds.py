@@ -222,12 +222,12 @@ def test_odd_labels_that_are_used_are_told_by_all(folder: Path) -> None:
 
 
 def test_what_does_not_count_is_neither_right_nor_wrong(folder: Path) -> None:
-    from edge.ocr.reader import Plate as Read
+    from edge.plate.answer import ReadPlate
 
     quad = np.array(BOX, np.float64)
     texts = ("皖A12345", ILLEGIBLE, PENDING)
     samples = [Sample(Path(f"{text}.jpg"), (LabelledPlate(quad, text),)) for text in texts]
-    outputs = [PhotoOutput((quad,), (Read(quad, "皖A12345", 1.0),))] * 3
+    outputs = [PhotoOutput((quad,), (ReadPlate(quad, "皖A12345", 1.0),))] * 3
     end = e2e_figures(samples, outputs)["all"]
     assert (end.hits, end.found, end.truth) == (1, 1, 1)
     det = det_figures(samples, outputs)["all"]

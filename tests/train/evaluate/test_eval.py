@@ -23,7 +23,8 @@ from edge.bundle.zoo import ModelPair
 from edge.model.card import save_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
-from edge.ocr.reader import Plate, Reader
+from edge.ocr.reader import Reader
+from edge.plate.answer import ReadPlate
 from edge.runtime.engines import open_networks
 from train.commands.evaluate import chosen_models, evaluate
 from train.data.dataset import LabelledPlate, Sample
@@ -101,7 +102,7 @@ def test_which_model_is_meant_must_be_clear(words: tuple[str, ...], says: str, l
     assert isinstance(answer.exception, UsageError) and says in str(answer.exception)
 
 
-def same_plates(ours: Sequence[Plate], theirs: Sequence[Plate]) -> None:
+def same_plates(ours: Sequence[ReadPlate], theirs: Sequence[ReadPlate]) -> None:
     """Texts and boxes to the bit; scores to 1e-5: a runtime's sums depend on the process (threads, code path)."""
     assert [plate.text for plate in ours] == [plate.text for plate in theirs]
     assert [plate.as_json()["box"] for plate in ours] == [plate.as_json()["box"] for plate in theirs]
@@ -119,7 +120,8 @@ def test_sharing_changes_nothing_and_saves_runs(ocr_models: ModelPair) -> None:
     for output, reading in zip(shared, alone, strict=True):
         same_plates(output.plates, reading.plates)
         assert [box.tolist() for box in output.boxes] == [box.tolist() for box in reading.boxes]
-    assert shared[0].plates and shared[1].plates != shared[0].plates
+    first, second = ([plate.as_json() for plate in output.plates] for output in shared[:2])
+    assert first and second != first
 
 
 def test_several_processes_give_the_same(ocr_models: ModelPair) -> None:
@@ -242,9 +244,9 @@ def photo(text: str) -> Sample:
 def test_figures_by_kind_of_plate() -> None:
     samples = [photo("皖A12345"), photo("皖AD12345"), photo("###"), Sample(Path("none.jpg"))]
     outputs = [
-        PhotoOutput((BOX,), (Plate(BOX, "皖A12345", 1.0),)),
-        PhotoOutput((BOX + 30,), (Plate(BOX, "皖AD12346", 1.0),)),
-        PhotoOutput((BOX,), (Plate(BOX, "无", 1.0),)),
+        PhotoOutput((BOX,), (ReadPlate(BOX, "皖A12345", 1.0),)),
+        PhotoOutput((BOX + 30,), (ReadPlate(BOX, "皖AD12346", 1.0),)),
+        PhotoOutput((BOX,), (ReadPlate(BOX, "无", 1.0),)),
         PhotoOutput((), ()),
     ]
     mistakes: list[dict[str, object]] = []
