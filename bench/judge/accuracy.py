@@ -82,7 +82,7 @@ def agreement(
 ) -> Agreement | None:
     """Compares the texts of two cells photo by photo; None when they share none."""
     both = sorted(set(a) & set(b))
-    differing = tuple(index for index in both if _texts(a[index]) != _texts(b[index]))
+    differing = tuple(index for index in both if texts_read(a[index]) != texts_read(b[index]))
     return Agreement(len(both) - len(differing), len(both), differing) if both else None
 
 
@@ -90,5 +90,6 @@ def _boxes_and_texts(plates: Sequence[Mapping[str, Any]]) -> list[tuple[Any, str
     return [(plate.get("box") or (), str(plate["text"])) for plate in plates]
 
 
-def _texts(plates: Sequence[Mapping[str, Any]]) -> list[str]:
+def texts_read(plates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The texts of plates, sorted: what is compared where only texts count."""
     return sorted(str(plate.get("text")) for plate in plates)

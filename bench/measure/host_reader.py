@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.judge.accuracy import Accuracy, accuracy, answers_of
+from bench.judge.accuracy import Accuracy, accuracy, answers_of, texts_read
 from bench.plan.candidate import Candidate
 from bench.record.result import Result, ResultPhoto
 from edge.base.errors import DeviceError, InputError
@@ -86,8 +86,8 @@ class HostReader:
             candidate: The settings.
             answers: SHA-256 of a photo to what the board read there.
         """
-        mine = {self._photos[index].sha256: _texts(plates) for index, plates in self.answers(candidate).items()}
-        return sum(digest in mine and mine[digest] != _texts(plates) for digest, plates in answers.items())
+        mine = {self._photos[index].sha256: texts_read(plates) for index, plates in self.answers(candidate).items()}
+        return sum(digest in mine and mine[digest] != texts_read(plates) for digest, plates in answers.items())
 
 
 def agreement_with_host(result: Result, command: Command, transport: Transport, paths: Sequence[Path]) -> dict[str, Any]:
@@ -125,14 +125,10 @@ def agreement_with_host(result: Result, command: Command, transport: Transport, 
 def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> dict[str, Any]:
     edits, overlaps = 0, []
     for index, plates in board.items():
-        edits += edit_distance(" ".join(_texts(plates)), " ".join(_texts(host[index])))
+        edits += edit_distance(" ".join(texts_read(plates)), " ".join(texts_read(host[index])))
         for plate in plates:
             twins = [overlap(plate["box"], other["box"]) for other in host[index] if other["text"] == plate["text"]]
             overlaps += [max(twins)] if twins else []
-    same = sum(_texts(plates) == _texts(host[index]) for index, plates in board.items())
+    same = sum(texts_read(plates) == texts_read(host[index]) for index, plates in board.items())
     least = round(min(overlaps), 4) if overlaps else None
     return {"photos": len(board), "same": same, "edits": edits, "least_iou": least}
-
-
-def _texts(plates: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted(str(plate.get("text")) for plate in plates)
