@@ -16,6 +16,7 @@ import numpy as np
 
 from edge.base.paths import write_atomic
 from edge.ocr.config import PipelineConfig
+from edge.plate.country import load_country
 from train.augment import weather as effects
 from train.evaluate.pipeline import open_reader
 from train.evaluate.sources import find_sources, source_settings
@@ -31,8 +32,9 @@ Spoil = Callable[[np.random.Generator, Image, float], Image]
 
 def scene(text: str, *, width: float = 200.0, yaw: float = 0.1, weather: str = "day") -> Scene:
     """Renders a photo without blur and noise of its own."""
-    kind = "green" if len(text) == 8 else "blue"
-    return render_scene(np.random.default_rng(4), Conditions(kind, text, weather, (yaw, 0.1, 0.02), width, 0.0))
+    country = load_country()
+    conditions = Conditions(country.kind_of(text).name, text, weather, (yaw, 0.1, 0.02), width, 0.0)
+    return render_scene(np.random.default_rng(4), country, conditions)
 
 
 def _spoiled(spoil: Spoil) -> Callable[[str, float], tuple[Scene, Image]]:
@@ -96,7 +98,7 @@ def _tile(image: Image, made: Scene, value: str, answer: str, right: bool) -> Im
     cv2.putText(tile, value, (4, TILE[1] + 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (120, 120, 120), 1, cv2.LINE_AA)
     colour = (60, 130, 40) if right else (40, 40, 200)
     if answer:
-        write_text(tile, answer, (62, TILE[1] + 4), 17, colour)
+        write_text(tile, answer, (62, TILE[1] + 4), 17, colour, load_country())
     else:
         cv2.putText(tile, "not found", (62, TILE[1] + 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
     return tile

@@ -53,11 +53,6 @@ class CcpdName:
     brightness: int
     blur: int
 
-    @property
-    def kind(self) -> str:
-        """`green` for 8 characters (new energy), else `blue`."""
-        return "green" if len(self.text) == 8 else "blue"
-
 
 def parse_name(name: str | PurePath, size: tuple[int, int] | None = None) -> CcpdName:
     """Reads a CCPD file name, checking every field.
@@ -119,6 +114,16 @@ def format_name(name: CcpdName, suffix: str = ".jpg") -> str:
     return "-".join(fields) + suffix
 
 
+def _table(position: int) -> tuple[str, ...]:
+    return (PROVINCES, LETTERS)[position] if position < 2 else SYMBOLS
+
+
+def can_write(characters: Sequence[str]) -> bool:
+    """Whether `encode_plate` takes every text that has one of some characters at each position."""
+    places = enumerate(characters)
+    return len(characters) in (7, 8) and all(set(marks) <= {*_table(at)} - {PLACEHOLDER} for at, marks in places)
+
+
 def decode_plate(indices: str, where: str = "plate") -> str:
     """Turns `0_0_22_27_27_33_16` into `皖AY339S`.
 
@@ -134,7 +139,7 @@ def decode_plate(indices: str, where: str = "plate") -> str:
         raise _bad(where, "plate", indices, "7 or 8 indices")
     text = ""
     for position, number in enumerate(numbers):
-        table = (PROVINCES, LETTERS)[position] if position < 2 else SYMBOLS
+        table = _table(position)
         if not 0 <= number < len(table):
             raise _bad(where, "plate", indices, f"index {position + 1} between 0 and {len(table) - 2}, not {number}")
         if table[number] == PLACEHOLDER:
@@ -153,7 +158,7 @@ def encode_plate(text: str) -> str:
         raise InputError(f"{text!r} has {len(text)} characters; a plate in a CCPD name has 7 or 8.")
     out = []
     for position, mark in enumerate(text):
-        table = (PROVINCES, LETTERS)[position] if position < 2 else SYMBOLS
+        table = _table(position)
         if mark == PLACEHOLDER or mark not in table:
             raise InputError(f"{text!r}: {mark!r} at position {position + 1} has no index in CCPD's tables.")
         out.append(str(table.index(mark)))

@@ -18,15 +18,23 @@ import yaml
 from edge.base.errors import InputError, UsageError
 from edge.base.suggest import did_you_mean
 from edge.base.utf8 import read_utf8
+from edge.plate.entry import PAGE, Entry
 from edge.plate.grammar import LONGEST, Grammar, parse_grammar
-from edge.plate.kind import SHAPES, Box, Colour, Font, Form, Head, Layout, Ornament, PlateKind
+from edge.plate.kind import SHAPES, Colour, Font, Form, Head, Layout, Ornament, PlateKind
 
 COUNTRIES = Path(__file__).resolve().parent / "countries"
 DEFAULT = "cn"
 """The country of models whose cards name none (the kit's before 0.2) and of everything for which none is asked."""
 FILE_NAME = "plate.yml"
 FONT_ROOT = Path("/usr/share/fonts")
-_PAGE = "docs/formats/country.md describes the file."
+WORDS = {
+    "signs": ("OPEN", "EXIT", "P", "24 h"),
+    "makers": ("NORDA", "AVIS MOTOR"),
+    "stickers": ("SOS", "24 h"),
+    "dealers": ("0800 6578", "WWW.MOTOR"),
+}
+"""Places of words in rendered scenes - signs of houses, badges and stickers on cars, dealers' frames of plates - and
+what stands there when a country says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +47,8 @@ class Country:
         symbols: All characters, in the order of the classes of a recogniser that is trained for it.
         classes: Letter of a template to the characters that it stands for.
         kinds: In the order in which a text is looked up, and drawn at random.
+        swap: Name of a kind to its share among the plates that are put in the place of photographed ones.
+        words: What stands in rendered streets, by place (`WORDS`).
         serial_letters: At most so many characters of class `S` are no digits.
         fold: Character to the symbol for which it counts, after `a..z` counted as `A..Z`.
         strip: Separators, which are removed from every text.
@@ -52,6 +62,8 @@ class Country:
     symbols: str
     classes: Mapping[str, str]
     kinds: tuple[PlateKind, ...]
+    swap: Mapping[str, float]
+    words: Mapping[str, tuple[str, ...]]
     serial_letters: int
     fold: Mapping[str, str]
     strip: str
@@ -89,9 +101,9 @@ class Country:
         return None
 
     def kind_of(self, text: str) -> PlateKind | None:
-        """Returns the first kind that a text follows, None when it is no plate of the country."""
+        """Returns the first kind that a text follows, else the first one of its length, None when there is none."""
         found = self.form_of(text)
-        return found[0] if found else None
+        return found[0] if found else next((kind for kind in self.kinds if len(kind.layout.boxes) == len(text)), None)
 
     def kind(self, name: str) -> PlateKind:
         """Returns the kind of that name.
@@ -156,114 +168,19 @@ def _load(folder: Path, _changed: int) -> Country:
         document = yaml.load(read_utf8(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
         said = " ".join(str(error).split()) or "it is nested too deeply"
-        raise InputError(f"{path} is malformed YAML: {said}.", _PAGE) from error
-    entry = _Entry(document, f"{path}: ", "the file")
+        raise InputError(f"{path} is malformed YAML: {said}.", PAGE) from error
+    entry = Entry(document, f"{path}: ", "the file")
     country = _country(entry, folder)
     try:
         country.grammar.check()
     except InputError as error:
-        raise InputError(f"{path}: {error.message}", _PAGE) from error
+        raise InputError(f"{path}: {error.message}", PAGE) from error
     return country
 
 
-class _Entry:
-    """A mapping of the file: its values come out checked, and `finish` refuses keys that nobody asked for."""
-
-    def __init__(self, document: object, where: str, name: str) -> None:
-        if not isinstance(document, dict):
-            raise InputError(f"{where}{name} must be a mapping of keys to values.", _PAGE)
-        self._values: dict[object, object] = document
-        self._where = where
-        self._asked: set[object] = set()
-
-    def __contains__(self, key: str) -> bool:
-        self._asked.add(key)
-        return key in self._values
-
-    def error(self, key: str, said: str) -> InputError:
-        return InputError(f"{self._where}{key}: {said}.", _PAGE)
-
-    def _get(self, key: str, default: object = None) -> object:
-        if key not in self and default is None:
-            raise self.error(key, "it is missing")
-        return self._values.get(key, default)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self.error(key, f"{value!r} must be a text (write it in quotes)")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(_Entry({key: item}, self._where, key).text(key) for item in self._list(key, ()))
-
-    def mapping(self, key: str) -> dict[str, str]:
-        """A mapping of single characters to texts; missing is empty."""
-        entry = self.table(key, {})
-        for name in entry._values:
-            if not isinstance(name, str) or len(name) != 1:
-                raise self.error(key, f"{name!r} must be one character (a digit in quotes)")
-        return {str(name): entry.text(str(name)) for name in entry._values}
-
-    def number(self, key: str, default: float | None = None) -> float:
-        return self.numbers(key, None if default is None else (default,), 1, one=True)[0]
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        value = self.number(key, default)
-        if value != int(value):
-            raise self.error(key, f"{value!r} must be a whole number")
-        return int(value)
-
-    def numbers(
-        self, key: str, default: tuple[float, ...] | None = None, count: int = 0, low: float = 0, *, one: bool = False
-    ) -> tuple[float, ...]:
-        """`count` numbers, as many as there are for 0, each `low` or more."""
-        values = [self._get(key, default[0] if default else None)] if one else self._list(key, default)
-        good = all(isinstance(value, int | float) and not isinstance(value, bool) and value >= low for value in values)
-        if not good or (count and len(values) != count):
-            wanted = "a number" if one else f"a list of {count or 'some'} numbers"
-            raise self.error(key, f"{self._values.get(key)!r} must be {wanted}, {low:g} or more")
-        return tuple(float(value) for value in values)  # type: ignore[arg-type]
-
-    def table(self, key: str, default: dict[object, object] | None = None) -> _Entry:
-        return _Entry(self._get(key, default), f"{self._where}{key}: ", "it")
-
-    def tables(self, key: str) -> list[_Entry]:
-        """A list of mappings, told apart in errors by their names or numbers."""
-        return [
-            _Entry(item, f"{self._where}{key}, {_name(item, number)}: ", "it")
-            for number, item in enumerate(self._list(key), 1)
-        ]
-
-    def named_tables(self, key: str) -> dict[str, _Entry]:
-        outer = self.table(key)
-        return {str(name): outer.table(str(name)) for name in outer._values}
-
-    def boxes(self, key: str) -> tuple[Box, ...]:
-        rows = [_Entry({key: row}, self._where, key) for row in self._list(key)]
-        return tuple(Box(*row.numbers(key, count=4)) for row in rows)
-
-    def _list(self, key: str, default: tuple[object, ...] | None = None) -> list[object]:
-        value = self._get(key, default)
-        if not isinstance(value, list | tuple):
-            raise self.error(key, f"{value!r} must be a list such as [a, b]")
-        return list(value)
-
-    def finish(self) -> None:
-        for key in self._values:
-            if key not in self._asked:
-                known = ", ".join(sorted(map(str, self._asked)))
-                raise InputError(f"{self._where}unknown key {key!r}.", f"Known keys: {known}.")
-
-
-def _name(item: object, number: int) -> object:
-    name = item.get("name", item.get("template")) if isinstance(item, dict) else None
-    return name or f"number {number}"
-
-
-def _country(entry: _Entry, folder: Path) -> Country:
+def _country(entry: Entry, folder: Path) -> Country:
     if not re.fullmatch("[A-Za-z0-9_-]+", folder.name):
-        raise InputError(f"{folder}: a country's code, the name of its folder, is letters, digits, '-' and '_'.", _PAGE)
+        raise InputError(f"{folder}: a country's code, the name of its folder, is letters, digits, '-' and '_'.", PAGE)
     layouts = {name: _layout(layout) for name, layout in entry.named_tables("layouts").items()}
     letters = entry.numbers("letters", ())
     country = Country(
@@ -271,7 +188,9 @@ def _country(entry: _Entry, folder: Path) -> Country:
         title=entry.text("title", folder.name),
         symbols=entry.text("symbols"),
         classes=entry.mapping("classes"),
-        kinds=tuple(_kind(kind, layouts, letters) for kind in entry.tables("kinds")),
+        kinds=(kinds := tuple(_kind(kind, layouts, letters) for kind in entry.tables("kinds"))),
+        swap=_swap(entry, kinds),
+        words=_words(entry),
         serial_letters=entry.whole("serial_letters", LONGEST),
         fold=entry.mapping("fold"),
         strip=entry.text("strip", ""),
@@ -287,7 +206,25 @@ def _country(entry: _Entry, folder: Path) -> Country:
     return country
 
 
-def _layout(entry: _Entry) -> Layout:
+def _swap(entry: Entry, kinds: tuple[PlateKind, ...]) -> dict[str, float]:
+    shares = {kind.name: kind.share for kind in kinds}
+    if "swap" not in entry:
+        return shares
+    swap = entry.table("swap").numbers_by_key()
+    lost = [name for name in swap if name not in shares]
+    if lost or not any(swap.values()):
+        raise entry.error("swap", f"{lost[0]!r} is no kind" if lost else "none has a share above 0")
+    return swap
+
+
+def _words(entry: Entry) -> dict[str, tuple[str, ...]]:
+    given = entry.table("words", {})
+    words = {place: given.texts(place) or default for place, default in WORDS.items()}
+    given.finish()
+    return words
+
+
+def _layout(entry: Entry) -> Layout:
     width, height = (int(side) for side in entry.numbers("size_mm", count=2, low=1))
     boxes = entry.boxes("boxes")
     for box in boxes:
@@ -298,7 +235,7 @@ def _layout(entry: _Entry) -> Layout:
     return Layout((width, height), boxes, (x, y))
 
 
-def _kind(entry: _Entry, layouts: Mapping[str, Layout], letters: tuple[float, ...]) -> PlateKind:
+def _kind(entry: Entry, layouts: Mapping[str, Layout], letters: tuple[float, ...]) -> PlateKind:
     layout = layouts.get(name := entry.text("layout"))
     if layout is None:
         raise entry.error("layout", f"{name!r} is none of {', '.join(layouts)}")
@@ -325,7 +262,7 @@ def _kind(entry: _Entry, layouts: Mapping[str, Layout], letters: tuple[float, ..
     return kind
 
 
-def _form(entry: _Entry, letters: tuple[float, ...]) -> Form:
+def _form(entry: Entry, letters: tuple[float, ...]) -> Form:
     head = None
     if "head" in entry:
         part = entry.table("head")
@@ -342,31 +279,31 @@ def _form(entry: _Entry, letters: tuple[float, ...]) -> Form:
     return form
 
 
-def _two_colours(entry: _Entry, key: str) -> tuple[Colour, Colour]:
+def _two_colours(entry: Entry, key: str) -> tuple[Colour, Colour]:
     texts = entry.texts(key)
     if len(texts) != 2:
         raise entry.error(key, f"it has {len(texts)} colours, not two")
     return _bgr(entry, key, texts[0]), _bgr(entry, key, texts[1])
 
 
-def _colour(entry: _Entry, key: str, default: str | None = None) -> Colour:
+def _colour(entry: Entry, key: str, default: str | None = None) -> Colour:
     return _bgr(entry, key, entry.text(key, default))
 
 
-def _bgr(entry: _Entry, key: str, text: str) -> Colour:
+def _bgr(entry: Entry, key: str, text: str) -> Colour:
     if not re.fullmatch("#[0-9A-Fa-f]{6}", text):
         raise entry.error(key, f"{text!r} is not a colour such as \"#C81E28\"")
     return int(text[5:7], 16), int(text[3:5], 16), int(text[1:3], 16)
 
 
-def _ornament(entry: _Entry, text: str) -> Ornament:
+def _ornament(entry: Entry, text: str) -> Ornament:
     shape, *place = text.split() or [""]
     if shape not in SHAPES or len(place) != (0 if shape == "frame" else 2) or not all(map(str.isdecimal, place)):
         raise entry.error("ornaments", f"{text!r} is neither 'frame' nor 'dot X Y' nor 'emblem X Y', in mm")
     return Ornament(shape, *map(int, place))
 
 
-def _font(entry: _Entry, text: str) -> Font:
+def _font(entry: Entry, text: str) -> Font:
     path, _, index = text.partition("#")
     if not (index or "0").isdecimal() or Path(path).is_absolute():
         raise entry.error("fonts", f"{text!r} is not a path below {FONT_ROOT}, with #1, #2, ... for others of a collection")

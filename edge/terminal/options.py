@@ -43,6 +43,23 @@ def renamed(*names: str, old: Sequence[str], changed: str = "", **attributes: An
     return click.option(*names, cls=Option, old=old, changed=changed, **attributes)
 
 
+def complete_countries(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Codes of the kit's plate countries for shell completion; of others one gives a folder."""
+    from edge.plate.country import country_codes
+
+    return [code for code in country_codes() if code.startswith(incomplete)]
+
+
+def country_option(default: str = "the kit's own") -> Callable[[F], F]:
+    """`--country CODE`, passed as `country: str | None`."""
+    return click.option(
+        "--country",
+        metavar="CODE",
+        shell_complete=complete_countries,
+        help=f"Country of the plates: a code, or a folder with a plate.yml. [default: {default}]",
+    )
+
+
 def inventory_option(command: F) -> F:
     """`--inventory FILE`, passed as `inventory: Path | None`."""
     return click.option(

@@ -14,12 +14,13 @@ def rendered_crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with twelve rendered crops of blue plates and their `rec.txt`; to be read, or copied."""
     import cv2
 
+    from edge.plate.country import load_country
     from train.synth.crop import render_crop
 
     folder = tmp_path_factory.mktemp("crops")
     rng, lines = np.random.default_rng(5), []
     for index in range(12):
-        image, text = render_crop(rng, kind="blue")
+        image, text = render_crop(rng, load_country(), kind="blue")
         cv2.imwrite(str(folder / f"{index}.png"), image)
         lines.append(f"{index}.png\t{text}")
     (folder / "rec.txt").write_text("\n".join(lines), encoding="utf-8")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from edge.plate.country import DEFAULT
 from edge.terminal.bars import bars
 from edge.terminal.commandline import command
-from edge.terminal.options import force_option, jobs_option, json_option, several
-from train.synth.folder import SynthOptions, make_synth
-from train.synth.plate import KINDS
+from edge.terminal.options import country_option, force_option, jobs_option, json_option, several
+from train.synth.folder import SynthOptions, label_file, make_synth
 from train.synth.scene import WEATHERS
 
 
@@ -20,7 +20,8 @@ from train.synth.scene import WEATHERS
 @click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same files.")
 @click.option("--crops", is_flag=True, help="Crops and rec.txt for the recogniser, in place of photos.")
-@several("--kind", "kinds", type=click.Choice(KINDS), help="Only these kinds of plates.")
+@country_option()
+@several("--kind", "kinds", metavar="KIND", help="Only these kinds of the country's plates.")
 @several("--weather", "weathers", type=click.Choice(WEATHERS), help="Only these kinds of weather.")
 @jobs_option
 @force_option("Replace a set that was rendered with other options.")
@@ -30,21 +31,23 @@ def synth(
     count: int,
     seed: int,
     crops: bool,
+    country: str | None,
     kinds: tuple[str, ...],
     weathers: tuple[str, ...],
     jobs: int,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Render plates of all provinces in street scenes of 720 x 1160, annotated in CCPD file names.
+    """Render plates in street scenes of 720 x 1160, annotated in CCPD file names or, where these cannot, in det.txt.
 
     An interrupted run goes on where it was; a finished one is left alone.
     """
-    options = SynthOptions(count, seed, crops, kinds, weathers, jobs)
+    options = SynthOptions(count, seed, crops, kinds, weathers, jobs, country or DEFAULT)
     with bars() as progress:
         state = make_synth(out, options, force, progress)
     if as_json:
         click.echo(json.dumps({"out": str(out), **state["options"], "done": state["done"]}, ensure_ascii=False))
         return
-    what = f"crops, listed in {out / 'rec.txt'}" if crops else "photos with CCPD names"
-    click.echo(f"{out}: {state['done']} rendered {what} (seed {seed})")
+    listed = label_file(options)
+    where = f", listed in {out / listed}" if listed else " with CCPD names"
+    click.echo(f"{out}: {state['done']} rendered {'crops' if crops else 'photos'}{where} (seed {seed})")

@@ -81,11 +81,6 @@ class Sample:
         """What decides on which side of the split a sample goes: the plate's text, or the file's name."""
         return self.plate_text or self.path.name
 
-    @property
-    def green(self) -> bool:
-        """Whether its plate has eight characters."""
-        return len(self.plate_text) == 8
-
 
 def read_image(path: Path) -> Image:
     """Reads an image as uint8 BGR.

@@ -14,11 +14,13 @@ from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
+from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
 from train.augment.photometric import colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
 from train.augment.scene import square_crop
 from train.data.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
 from train.data.db_maps import target_maps
+from train.data.photo_pool import PhotoPool
 from train.recipes.recipe import Recipe
 
 RENDERED = 160
@@ -62,7 +64,8 @@ class DetData:
         self.data = data
         photos = [sample for name in data.photos for sample in read_photos(Path(data.root) / name, note)]
         self.photos, self.validation = split(photos, data.holdout, data.holdout_seed)
-        self.green = [sample for sample in self.photos if sample.green]
+        self.country = load_country(data.country)
+        self.pool = PhotoPool(self.photos, data.kind_share, self.country)
         self.share = data.synth_share / max(data.synth_share + data.photos_share, 1e-9)
         if not self.photos:
             self.share = 1.0 if data.synth_share > 0 else 0.0
@@ -86,15 +89,14 @@ class DetData:
         """Draws one augmented sample: uint8 [S, S, 3] and its target maps."""
         data = self.data
         if rng.random() < self.share:
-            image, quads, illegible = _rendered(int(rng.integers(RENDERED)))
+            image, quads, illegible = _rendered(int(rng.integers(RENDERED)), self.country)
         else:
-            pool = self.green if self.green and rng.random() < data.green_share else self.photos
-            sample = pool[int(rng.integers(len(pool)))]
+            sample = self.pool.draw(rng)
             image = _cached(sample.path)
             quads, illegible = [plate.quad for plate in sample.plates], [plate.ignored for plate in sample.plates]
             for quad in quads:
                 if rng.random() < data.swap:
-                    image = _swapped(image, quad, rng)
+                    image = _swapped(image, quad, rng, self.country)
         square, placed, cut = square_crop(image, quads, rng, data.size, data.scale, data.strength)
         for effect, chance in CHANCES:
             if rng.random() < chance * data.strength:
@@ -103,17 +105,17 @@ class DetData:
         return square, target_maps((data.size, data.size), placed, ignored, data.shrink_ratio)
 
 
-def _swapped(image: Image, quad: Points, rng: Random) -> Image:
+def _swapped(image: Image, quad: Points, rng: Random, country: Country) -> Image:
     from train.data.swap import swap_plate
 
-    return swap_plate(image, quad, rng)[0]
+    return swap_plate(image, quad, rng, country)[0]
 
 
 @lru_cache(maxsize=RENDERED)
-def _rendered(index: int) -> tuple[Image, list[Points], list[bool]]:
+def _rendered(index: int, country: Country) -> tuple[Image, list[Points], list[bool]]:
     from train.synth.scene import render_scene
 
-    scene = render_scene(np.random.default_rng([77, index]))
+    scene = render_scene(np.random.default_rng([77, index]), country)
     return scene.image, [np.array(scene.name.vertices, np.float64)], [False]
 
 

@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
+from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment.photometric import photometric
 from train.data.dataset import Image, Points, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
+from train.data.photo_pool import PhotoPool
 from train.data.writable import STRIDE, Writable, steps_needed
 from train.recipes.recipe import DataPart, Recipe
 
@@ -69,7 +71,8 @@ class RecData:
         self.crops, crops_out = split(crops, data.holdout, data.holdout_seed)
         self.photos, photos_out = split(photos, data.holdout, data.holdout_seed)
         self.validation = crops_out + photos_out
-        self.green = [sample for sample in self.photos if sample.green]
+        self.country = load_country(data.country)
+        self.pool = PhotoPool(self.photos, data.kind_share, self.country)
         self.sources = [
             (share, draw)
             for share, draw, there in (
@@ -127,20 +130,19 @@ class RecData:
         return self._finish(image, box, rng), sample.text
 
     def _photo(self, rng: Random) -> tuple[Image, str]:
-        pool = self.green if self.green and rng.random() < self.data.green_share else self.photos
-        sample = pool[int(rng.integers(len(pool)))]
+        sample = self.pool.draw(rng)
         plates = [plate for plate in sample.plates if not plate.unread]
         plate = plates[int(rng.integers(len(plates)))]
         image, text = _cached(sample.path), plate.text
         if rng.random() < self.data.swap:
-            image, new = _swapped(image, plate.quad, rng)
+            image, new = _swapped(image, plate.quad, rng, self.country)
             text = new or text
         return self._finish(image, jittered_box(plate.quad, rng, self.data.strength), rng), text
 
     def _rendered(self, rng: Random) -> tuple[Image, str]:
         from train.synth.crop import render_crop
 
-        return render_crop(rng, size=(self.width, HEIGHT))
+        return render_crop(rng, self.country, size=(self.width, HEIGHT))
 
     def _finish(self, image: Image, box: npt.NDArray[np.float64], rng: Random) -> Image:
         return photometric(cut_box(image, box, (self.width, HEIGHT)), rng, self.data.strength)
@@ -151,10 +153,10 @@ def rec_shares(data: DataPart) -> str:
     return f"crops {data.crops_share:g} : photos {data.photos_share:g} : rendered {data.synth_share:g}"
 
 
-def _swapped(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None]:
+def _swapped(image: Image, quad: Points, rng: Random, country: Country) -> tuple[Image, str | None]:
     from train.data.swap import swap_plate
 
-    return swap_plate(image, quad, rng)
+    return swap_plate(image, quad, rng, country)
 
 
 def _plain(sample: Sample, width: int) -> Image:

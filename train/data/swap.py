@@ -1,6 +1,6 @@
-"""Puts a rendered plate in the place of a photographed one: real scenes, real light, any province and colour.
+"""Puts a rendered plate in the place of a photographed one: real scenes, real light, any kind and any text.
 
-The photos at hand show few green plates and few provinces; the scenes around them are worth more than rendered ones.
+Photos at hand show some kinds and some provinces seldom; the scenes around them are worth more than rendered ones.
 """
 
 from __future__ import annotations
@@ -9,33 +9,34 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from train.synth.plate import random_text, render_plate
+from edge.plate.country import Country
+from train.synth.plate import render_plate
+from train.synth.text import random_text, swapped_kind
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
 
-KINDS = ("green", "blue", "yellow", "white")
-CHANCES = (0.55, 0.35, 0.06, 0.04)
 LEAST_WIDTH = 8
 """Pixels; nothing can be rendered into less."""
 
 
-def swap_plate(image: Image, quad: Points, rng: Random) -> tuple[Image, str | None]:
+def swap_plate(image: Image, quad: Points, rng: Random, country: Country) -> tuple[Image, str | None]:
     """Replaces the plate at `quad` by a rendered one of about the same brightness and sharpness.
 
     Args:
         image: uint8 [height, width, 3]; it is not changed.
         quad: float64 [4, 2], the plate's corners clockwise from top left.
         rng: The only source of chance.
+        country: Of both plates.
 
     Returns:
         A new image, and the text of the new plate; None when the old one lies outside the image, or is too small to
         hold one, and was left there.
     """
-    kind = KINDS[int(rng.choice(len(KINDS), p=CHANCES))]
-    text = random_text(rng, kind, plain=True)
-    plate = render_plate(rng, text, kind)
+    kind = swapped_kind(rng, country)
+    text = random_text(rng, country, kind, plain=True)
+    plate = render_plate(rng, text, kind, country)
     result = image.copy()
     low = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 4, 0)
     high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 5, (image.shape[1], image.shape[0]))
@@ -66,7 +67,7 @@ def _lit_as(old: Image, new: Image, mask: Image, rng: Random) -> npt.NDArray[np.
     if not inside.any():
         return new.astype(np.float32)
     luminance = cv2.cvtColor(old, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    # The brightest tenth is the characters of a blue plate and the ground of a green one: white, in this light.
+    # The brightest tenth is the characters of a dark plate and the ground of a light one: white, in this light.
     white = np.percentile(luminance[inside], 90)
     fresh = np.percentile(cv2.cvtColor(new, cv2.COLOR_BGR2GRAY)[inside], 90)
     gain = (max(white, 12.0) / max(fresh, 12.0)) ** rng.uniform(0.5, 1.0)

@@ -19,7 +19,7 @@ def recipe_characters(recipe: Recipe) -> list[str] | None:
     if recipe.task == "det":
         return None
     if recipe.model.charset == "plate":
-        return list(load_country().symbols)
+        return list(load_country(recipe.data.country).symbols)
     from train.weights.published import load_published
 
     return load_published("rec").characters

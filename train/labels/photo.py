@@ -17,6 +17,7 @@ from edge.ocr.crop import crop_plate
 from edge.ocr.image import decode_image, image_size
 from edge.photo.decode import MAX_PIXELS
 from edge.plate.ccpd import FIELDS, CcpdName, check_inside, encode_plate, parse_name
+from edge.plate.country import load_country
 from train.labels.jpeg import shorten
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PhotoRow:
         photo: Path relative to the data set's folder.
         crop: Path of the crop relative to the output folder.
         text: The plate.
-        kind: `blue` (7 characters) or `green` (8).
+        kind: Name of its kind of plate.
         width: Of the photo, pixels.
         height: Of the photo, pixels.
         crop_width: Pixels.
@@ -149,6 +150,7 @@ def label_photo(root: Path, photo: str, out: Path, crop: str) -> tuple[PhotoRow,
         check_inside(name.vertices, (width, height), photo)
     except InputError as error:
         raise BadPhoto("vertex outside the photo", error.message, error.hint) from None
+    kind = load_country().kind_of(name.text)
     plate = np.ascontiguousarray(crop_plate(image, quad)[:, :, ::-1])
     done, data = cv2.imencode(".jpg", plate)
     if not done:
@@ -159,7 +161,7 @@ def label_photo(root: Path, photo: str, out: Path, crop: str) -> tuple[PhotoRow,
         photo=photo,
         crop=crop,
         text=name.text,
-        kind=name.kind,
+        kind=kind.name if kind else "",
         width=width,
         height=height,
         crop_width=plate.shape[1],

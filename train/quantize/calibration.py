@@ -85,13 +85,14 @@ def _tensor(card: Card, image: NDArray[np.uint8]) -> Tensor:
 
 
 def _rendered(task: str, seed: int, number: int) -> list[NDArray[np.uint8]]:
+    from edge.plate.country import load_country
     from train.synth.crop import render_crop
     from train.synth.scene import render_scene
 
-    rng = np.random.default_rng(seed)
+    rng, country = np.random.default_rng(seed), load_country()
     if task == "det":
-        return [render_scene(rng).image for _ in range(number)]
-    return [render_crop(rng)[0] for _ in range(number)]
+        return [render_scene(rng, country).image for _ in range(number)]
+    return [render_crop(rng, country)[0] for _ in range(number)]
 
 
 def _from_folder(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import yaml
 
-from edge.base.errors import InputError, UsageError
+from edge.base.errors import EdgeError, InputError, UsageError
+from edge.plate.country import DEFAULT, FILE_NAME, load_country
+from edge.plate.label_notes import tell
 
 RECIPES = Path(__file__).resolve().parent
 T = TypeVar("T")
@@ -45,8 +48,9 @@ class DataPart:
         crops_share: Chance weight of a crop.
         photos_share: Chance weight of a photo (its plate, for a recogniser).
         synth_share: Chance weight of a rendered plate or scene; 0 for none.
-        green_share: Among photos, the chance to ask for one with a green plate.
-        swap: The chance that a photo's plate is replaced by a rendered one (any province, mostly green).
+        country: Code of the country of the plates, or a folder with a `plate.yml`, relative to the recipe.
+        kind_share: Among photos, the chance to ask for one with a plate of a kind, such as `{green: 0.3}`.
+        swap: The chance that a photo's plate is replaced by a rendered one (any province, kinds as the country says).
         holdout: Part of the samples kept for validation, by a hash of the plate's text, so that the same plate is never
             on both sides.
         holdout_seed: Salt of that hash.
@@ -59,12 +63,13 @@ class DataPart:
     """
 
     root: str = ""
+    country: str = DEFAULT
     crops: tuple[str, ...] = ()
     photos: tuple[str, ...] = ()
     crops_share: float = 1.0
     photos_share: float = 1.0
     synth_share: float = 0.0
-    green_share: float = 0.2
+    kind_share: Mapping[str, float] = field(default_factory=dict)
     swap: float = 0.0
     holdout: float = 0.1
     holdout_seed: int = 1
@@ -191,9 +196,18 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     if not path.is_file():
         raise UsageError(f"There is no recipe {name!r}.", f"Recipes: {', '.join(recipe_names())}; or give a .yml file.")
     document = read_document(path)
+    _find_country(document, path.parent)
     for text in overrides:
         _override(document, text)
+    _find_country(document, Path())
     return parse_recipe(document, str(path))
+
+
+def _find_country(document: dict[str, Any], folder: Path) -> None:
+    """Makes the path of a country that is relative to a folder absolute, so that a run can go on anywhere; in place."""
+    data = document.get("data")
+    if isinstance(data, dict) and (folder / str(data.get("country")) / FILE_NAME).is_file():
+        data["country"] = str((folder / str(data["country"])).resolve())
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -216,12 +230,13 @@ def changed(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
     document = recipe_document(recipe)
     for text in overrides:
         _override(document, text)
+    _find_country(document, Path())
     return parse_recipe(document, "-o")
 
 
 def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
     """Builds a recipe from parsed YAML; see `load_recipe`."""
-    recipe = _build(Recipe, document, where, "")
+    recipe = _build(Recipe, modern(document, where), where, "")
     data, optim, model = recipe.data, recipe.optim, recipe.model
     rules = {
         "task": recipe.task in ("det", "rec"),
@@ -237,7 +252,7 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "data.size": 64 <= data.size <= 4096 and data.size % 32 == 0,
         "data.scale": len(data.scale) == 2 and 32 <= data.scale[0] <= data.scale[1] <= 8192,
         "data.swap": 0 <= data.swap <= 1,
-        "data.green_share": 0 <= data.green_share <= 1,
+        "data.kind_share": all(share >= 0 for share in data.kind_share.values()) and sum(data.kind_share.values()) <= 1,
         "data.eval_side": 32 <= data.eval_side <= 8192,
         "data.eval_unclip": 0 < data.eval_unclip < 10,
         "data.strength": 0 <= data.strength <= 2,
@@ -258,6 +273,12 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
         "export.settings": all("=" in text for text in recipe.export.settings),
         "qat.layers": recipe.qat.layers and set(recipe.qat.layers) <= {"Conv2D", "Linear", "Conv2DTranspose"},
     }
+    try:
+        country = load_country(data.country)
+        for kind in data.kind_share:
+            country.kind(kind)
+    except EdgeError as error:
+        raise InputError(f"{where}: data: {error.message}", error.hint) from error
     for key, good in rules.items():
         if not good:
             value = functools.reduce(getattr, key.split("."), recipe)
@@ -265,6 +286,27 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
                 f"{where}: {key} = {value!r} is out of range.", "See docs/formats/recipe.md for what it may be."
             )
     return recipe
+
+
+def modern(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """Returns a recipe's settings under the names that they have now; says so where they had others.
+
+    Until 0.1 plates were of one country, one kind could be asked for, and the key was its name with `_share`.
+    """
+    data = document.get("data")
+    if not isinstance(data, dict):
+        return document
+    names = {f"{kind.name}_share": kind.name for kind in load_country().kinds}
+    shares = {names[key]: value for key, value in data.items() if key in names}
+    data = {"country": DEFAULT, **{key: value for key, value in data.items() if key not in names}}
+    if shares:
+        old = ", ".join(f"data.{name}_share" for name in shares)
+        _tell_once(f"{where}: {old} is now data.kind_share: {shares}. The next release takes only the new name.")
+        data["kind_share"] = {**shares, **data.get("kind_share", {})}
+    return {**document, "data": data}
+
+
+_tell_once = functools.lru_cache(maxsize=64)(tell)
 
 
 def recipe_document(recipe: Recipe) -> dict[str, Any]:
@@ -324,6 +366,10 @@ def _value(hint: Any, value: Any, where: str, key: str) -> Any:
             hint_text = "YAML writes 0.001 or 1.0e-3 for floats." if hint is float else "See docs/formats/recipe.md."
             raise InputError(f"{where}: {key} = {value!r} is not {hint.__name__}.", hint_text)
         return value
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: {key} = {value!r} is not a mapping.", f'For example `-o "{key}={{a: 0.5}}"`.')
+        return {str(name): _value(hint.__args__[1], item, where, f"{key}.{name}") for name, item in value.items()}
     element = hint.__args__[0]
     if not isinstance(value, (list, tuple)):
         raise InputError(f"{where}: {key} = {value!r} is not a list.", f"For example `-o {key}=[a, b]`.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge.plate.country import Country
 from train.augment import weather as effects
 from train.synth.glyphs import write_text
 
@@ -38,7 +39,6 @@ BADGES = (
     "X7",
     "LUMA",
 )
-MAKERS = ("一汽大华", "东方汽车", "长河汽车", "江南汽车", "华阳新能源")
 _PAINTS: tuple[Colour, ...] = (
     (238, 238, 236),
     (225, 226, 228),
@@ -71,22 +71,22 @@ class Car:
     plate_centre: tuple[float, float]
 
 
-def render_car(rng: np.random.Generator) -> Car:
-    """Draws a car from behind (two in three) or from the front, without its plate."""
+def render_car(rng: np.random.Generator, country: Country) -> Car:
+    """Draws a car from behind (two in three) or from the front, with words of the country, without its plate."""
     paint = _PAINTS[int(rng.integers(len(_PAINTS)))]
     paint = _vary(rng, paint, 14)
     canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
     rear = rng.random() < 0.66
-    _body(rng, canvas, alpha, paint)
+    _body(rng, canvas, alpha, paint, country)
     centre = _rear(rng, canvas, paint) if rear else _front(rng, canvas, paint)
     canvas = _sheen(rng, canvas, alpha)
-    _badges(rng, canvas, paint, centre, rear)
-    _recess(rng, canvas, paint, centre)
+    _badges(rng, canvas, paint, centre if rear else None, country)
+    _recess(rng, canvas, paint, centre, country)
     return Car(canvas, alpha, centre)
 
 
-def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour) -> None:
+def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour, country: Country) -> None:
     roof = int(rng.integers(20, 120))
     waist = int(rng.integers(520, 640))
     inset = int(rng.integers(250, 430))
@@ -132,10 +132,11 @@ def _body(rng: np.random.Generator, canvas: Image, alpha: Image, paint: Colour) 
     if rng.random() < 0.3:
         write_text(
             canvas,
-            str(rng.choice(("实习", "年检", "宝宝在车上", "SOS 110"))),
+            str(rng.choice(country.words["stickers"])),
             (WIDTH - 620, waist - 130),
             60,
             (220, 230, 230),
+            country,
         )
 
 
@@ -213,34 +214,29 @@ def _front(rng: np.random.Generator, canvas: Image, paint: Colour) -> tuple[floa
     return WIDTH / 2, float(rng.integers(1085, 1150))
 
 
-def _badges(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tuple[float, float], rear: bool) -> None:
+def _badges(
+    rng: np.random.Generator, canvas: Image, paint: Colour, rear: tuple[float, float] | None, country: Country
+) -> None:
     chrome = int(rng.integers(130, 240)) if sum(paint) < 420 else int(rng.integers(40, 150))
     colour = (chrome, chrome, chrome)
-    y = int(centre[1])
-    if rear:
-        if rng.random() < 0.8:
-            size = int(rng.integers(40, 72))
-            write_text(
-                canvas,
-                str(rng.choice(BADGES)),
-                (int(rng.integers(1250, 1480)), y + int(rng.integers(-60, 130))),
-                size,
-                colour,
-            )
-        if rng.random() < 0.6:
-            size = int(rng.integers(38, 64))
-            write_text(
-                canvas,
-                str(rng.choice(MAKERS)),
-                (int(rng.integers(200, 380)), y + int(rng.integers(-60, 120))),
-                size,
-                colour,
-            )
-        cv2.circle(canvas, (WIDTH // 2, y - int(rng.integers(170, 210))), 62, colour, 11, cv2.LINE_AA)
-        cv2.line(canvas, (WIDTH // 2 - 50, y - 190), (WIDTH // 2 + 50, y - 190), colour, 9, cv2.LINE_AA)
+    if rear is None:  # Seen from the front, a car has none.
+        return
+    y = int(rear[1])
+    for words, chance, sizes, left, below in (
+        (BADGES, 0.8, (40, 72), (1250, 1480), 130),
+        (country.words["makers"], 0.6, (38, 64), (200, 380), 120),
+    ):
+        if rng.random() < chance:
+            size, word = int(rng.integers(*sizes)), str(rng.choice(words))
+            at = (int(rng.integers(*left)), y + int(rng.integers(-60, below)))
+            write_text(canvas, word, at, size, colour, country)
+    cv2.circle(canvas, (WIDTH // 2, y - int(rng.integers(170, 210))), 62, colour, 11, cv2.LINE_AA)
+    cv2.line(canvas, (WIDTH // 2 - 50, y - 190), (WIDTH // 2 + 50, y - 190), colour, 9, cv2.LINE_AA)
 
 
-def _recess(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tuple[float, float]) -> None:
+def _recess(
+    rng: np.random.Generator, canvas: Image, paint: Colour, centre: tuple[float, float], country: Country
+) -> None:
     x, y = int(centre[0]), int(centre[1])
     if rng.random() < 0.55:
         width, height = int(rng.integers(275, 330)), int(rng.integers(88, 118))
@@ -252,8 +248,9 @@ def _recess(rng: np.random.Generator, canvas: Image, paint: Colour, centre: tupl
         # A dealer's frame around the plate, with its own line of text.
         grey = int(rng.choice((20, 40, 170, 210)))
         cv2.rectangle(canvas, (x - 246, y - 78), (x + 246, y + 100), (grey, grey, grey), -1)
-        words = str(rng.choice(("华阳汽车 4S店", "0551-6578", "WWW.CHEDIAN.CN", "江南汽车销售")))
-        write_text(canvas, words, (x - 110, y + 78), 20, (230, 230, 230) if grey < 100 else (30, 30, 30))
+        words = str(rng.choice(country.words["dealers"]))
+        ink = (230, 230, 230) if grey < 100 else (30, 30, 30)
+        write_text(canvas, words, (x - 110, y + 78), 20, ink, country)
 
 
 def _fill_rounded(mask: Image, shape: NDArray[np.int32], softness: float) -> None:

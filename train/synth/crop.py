@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge.base.errors import UsageError
 from edge.plate.ccpd import sort_vertices
+from edge.plate.country import Country
 from train.augment import weather as effects
 from train.synth import geometry
-from train.synth.plate import kind_for, random_kind, random_text, render_plate
+from train.synth.plate import render_plate
+from train.synth.text import random_kind, random_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +27,7 @@ _MARGIN = 60  # mm of bodywork drawn around the plate: a loose box shows some of
 
 def render_crop(
     rng: np.random.Generator,
+    country: Country,
     text: str | None = None,
     kind: str | None = None,
     size: tuple[int, int] | None = None,
@@ -35,21 +39,23 @@ def render_crop(
 
     Args:
         rng: Source of chance; the same state gives the same crop.
+        country: Of the plate.
         text: The plate; by the rules of its kind when None.
-        kind: One of `train.synth.plate.KINDS`; when None by the text, or by chance.
+        kind: Name of one of the country's; when None by the text, or by chance.
         size: Width and height in pixels of the result; when None the size it would have in a photo (90 to 330 wide).
 
     Returns:
         uint8 BGR array, and the text without separator.
 
     Raises:
-        UsageError: The kind is unknown or does not fit the text.
+        UsageError: The kind is unknown or does not fit the text, or no kind has texts of that length.
     """
-    if kind is None:
-        kind = random_kind(rng) if text is None else kind_for(text)
+    style = country.kind(kind) if kind else random_kind(rng, country) if text is None else country.kind_of(text)
+    if style is None:
+        raise UsageError(f"{text!r} is no plate of {country.title}.")
     if text is None:
-        text = random_text(rng, kind)
-    plate = render_plate(rng, text, kind)
+        text = random_text(rng, country, style)
+    plate = render_plate(rng, text, style, country)
     height, width = plate.shape[:2]
     if rng.random() < 0.12:
         plate = effects.dirt(rng, plate, float(rng.uniform(0, 0.6)))

@@ -1,21 +1,22 @@
-"""Characters as masks: plate capitals and digits from the kit's own strokes, Chinese characters from Debian's fonts.
+"""Characters as masks: plate capitals and digits from the kit's own strokes, all others from the country's fonts.
 
 Letters and digits on plates are a condensed face of one stroke width that no packaged font comes near, so they are
-drawn here from centre lines in a box of 45 x 90 mm (GA 36, table of character sizes). Chinese characters are taken
-from an installed font and squeezed into the same box. One pixel is one millimetre.
+drawn here from centre lines in a box of 45 x 90 mm (GA 36, table of character sizes). Other characters are taken from
+an installed font and squeezed into the same box. One pixel is one millimetre.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from edge.base.errors import HostError
+from edge.plate.country import FONT_ROOT, Country
+from edge.plate.kind import Font
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,16 +28,6 @@ GLYPH_HEIGHT = 90
 _SCALE = 8  # Masks are drawn this much larger and shrunk by area, which is their anti-aliasing.
 
 Line = list[tuple[float, float]]
-
-# Debian: fonts-noto-cjk first (the one that the kit asks for), others when they happen to be there.
-_CJK_FONTS: tuple[tuple[str, int], ...] = (
-    ("opentype/noto/NotoSansCJK-Bold.ttc", 2),
-    ("opentype/noto/NotoSansCJK-Regular.ttc", 2),
-    ("opentype/noto/NotoSansCJK-Medium.ttc", 2),
-    ("truetype/wqy/wqy-zenhei.ttc", 0),
-    ("truetype/wqy/wqy-microhei.ttc", 0),
-)
-_FONT_ROOT = Path("/usr/share/fonts")
 
 
 def _arc(cx: float, cy: float, rx: float, ry: float, start: float, end: float) -> Line:
@@ -55,7 +46,7 @@ _RING = [*_arc(22.5, 24, 17.5, 19, -180, 0), *_arc(22.5, 66, 17.5, 19, 0, 180), 
 _BOWL = [(5.0, 5.0), (23.0, 5.0), *_arc(23, 27, 17, 22, -90, 90), (5.0, 49.0)]
 
 # Centre lines in mm, x right, y down; what lies outside the box is cut off, which gives flat ends.
-_STROKES: dict[str, list[Line]] = {
+STROKES: dict[str, list[Line]] = {
     "A": [_bar((3, 96), (20.5, -4)), _bar((42, 96), (24.5, -4)), _bar((10, 63), (35, 63))],
     "B": [
         _LEFT,
@@ -68,11 +59,13 @@ _STROKES: dict[str, list[Line]] = {
     "F": [_LEFT, _bar((5, 5), (49, 5)), _bar((5, 43), (37, 43))],
     "G": [[*_arc(22.5, 24, 17.5, 19, 10, -180), *_arc(22.5, 66, 17.5, 19, 180, 0), (40, 49), (24, 49)]],
     "H": [_LEFT, _RIGHT, _bar((5, 43), (40, 43))],
+    "I": [_bar((22.5, -4), (22.5, 94))],
     "J": [[(38, -4), (38, 66), *_arc(22, 66, 16, 19, 0, 170)]],
     "K": [_LEFT, _bar((44, -8), (7, 56)), _bar((18, 36), (44, 98))],
     "L": [_LEFT, _bar((5, 85), (49, 85))],
     "M": [_LEFT, _RIGHT, _bar((5, 0), (22.5, 60), (40, 0))],
     "N": [_LEFT, _RIGHT, _bar((4, -2), (41, 92))],
+    "O": [_RING],
     "P": [_LEFT, _BOWL],
     "Q": [_RING, _bar((25, 63), (45, 92))],
     "R": [_LEFT, _BOWL, _bar((21, 49), (43, 98))],
@@ -111,21 +104,27 @@ _THIN = {"W": 0.82, "M": 0.88}
 
 
 @lru_cache(maxsize=4096)
-def glyph(mark: str, stroke: float = 10.0, face: int = 0) -> Mask:
+def glyph(mark: str, country: Country, stroke: float = 10.0, face: int = 0) -> Mask:
     """Returns the mask of one plate character.
 
     Args:
-        mark: Capital, digit or Chinese character.
+        mark: Capital, digit or any character of the country's fonts.
+        country: Gives the fonts.
         stroke: Stroke width of capitals and digits in mm.
-        face: Which of the installed Chinese fonts to use, counted round.
+        face: Which of the country's installed fonts to use, counted round.
 
     Returns:
         uint8 array of 90 x 45, 255 where there is ink.
 
     Raises:
-        HostError: A Chinese character is asked for and no font for it is installed.
+        HostError: A character needs a font and none is installed.
     """
-    mask = _drawn(mark, stroke) if mark in _STROKES else _from_font(mark, face)
+    if mark in STROKES:
+        mask = _drawn(mark, stroke)
+    else:
+        mask = cv2.resize(
+            text_mask(mark, 160, country, face), (GLYPH_WIDTH, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA
+        )
     mask.setflags(write=False)
     return mask
 
@@ -133,61 +132,51 @@ def glyph(mark: str, stroke: float = 10.0, face: int = 0) -> Mask:
 def _drawn(mark: str, stroke: float) -> Mask:
     canvas = np.zeros((GLYPH_HEIGHT * _SCALE, GLYPH_WIDTH * _SCALE), np.uint8)
     thickness = max(1, round(stroke * _THIN.get(mark, 1.0) * _SCALE))
-    lines = [np.round(np.array(line) * _SCALE).astype(np.int32).reshape(-1, 1, 2) for line in _STROKES[mark]]
+    lines = [np.round(np.array(line) * _SCALE).astype(np.int32).reshape(-1, 1, 2) for line in STROKES[mark]]
     cv2.polylines(canvas, lines, False, 255, thickness, cv2.LINE_8)
     return cv2.resize(canvas, (GLYPH_WIDTH, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA)
 
 
-def _from_font(mark: str, face: int) -> Mask:
-    ink = text_mask(mark, 160, face)
-    return cv2.resize(ink, (GLYPH_WIDTH, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA)
-
-
-@lru_cache(maxsize=1)
-def cjk_fonts() -> tuple[tuple[str, int], ...]:
-    """Returns (file, index within it) of the installed fonts that hold Chinese characters.
-
-    Raises:
-        HostError: There is none.
-    """
-    found = tuple((str(_FONT_ROOT / name), index) for name, index in _CJK_FONTS if (_FONT_ROOT / name).is_file())
-    if not found:
-        raise HostError(
-            f"No font with Chinese characters is installed under {_FONT_ROOT}.",
-            "On Debian: apt-get install fonts-noto-cjk",
-        )
-    return found
-
-
 @lru_cache(maxsize=64)
-def _font(file: str, index: int, size: int) -> object:
+def _font(font: Font, size: int) -> object:
     from PIL import ImageFont
 
-    return ImageFont.truetype(file, size, index=index)
+    return ImageFont.truetype(str(font.path), size, index=font.index)
 
 
-def text_mask(text: str, size: int, face: int = 0) -> Mask:
+def text_mask(text: str, size: int, country: Country, face: int = 0) -> Mask:
     """Renders a line of any text in an installed font, cropped to its ink.
 
     Args:
         text: What to write; not empty.
         size: Font size in pixels.
-        face: Which of the installed Chinese fonts, counted round.
+        country: Gives the fonts.
+        face: Which of those that are installed, counted round.
 
     Returns:
         uint8 array, 255 where there is ink; at least 1 x 1.
+
+    Raises:
+        HostError: None of the fonts is installed.
     """
     from PIL import Image, ImageDraw
 
-    file, index = cjk_fonts()[face % len(cjk_fonts())]
-    font = _font(file, index, size)
+    fonts = country.installed_fonts
+    if not fonts:
+        raise HostError(
+            f"No font with the characters of {country.title} is installed under {FONT_ROOT}.",
+            f"On Debian: apt-get install {country.font_package}" if country.font_package else "",
+        )
+    font = _font(fonts[face % len(fonts)], size)
     left, top, right, bottom = font.getbbox(text)  # type: ignore[attr-defined]
     image = Image.new("L", (max(1, right - left), max(1, bottom - top)), 0)
     ImageDraw.Draw(image).text((-left, -top), text, font=font, fill=255)  # type: ignore[arg-type]
     return np.array(image)
 
 
-def write_text(canvas: Mask, text: str, at: tuple[int, int], size: int, colour: tuple[int, int, int]) -> None:
+def write_text(
+    canvas: Mask, text: str, at: tuple[int, int], size: int, colour: tuple[int, int, int], country: Country
+) -> None:
     """Writes a line of text into a picture, in place; what goes beyond its edges is cut off.
 
     Args:
@@ -196,8 +185,9 @@ def write_text(canvas: Mask, text: str, at: tuple[int, int], size: int, colour: 
         at: Left top corner of the ink; nothing is written when it lies outside.
         size: Font size in pixels.
         colour: BGR.
+        country: Gives the fonts.
     """
-    mask = text_mask(text, size)
+    mask = text_mask(text, size, country)
     x, y = at
     height = min(mask.shape[0], canvas.shape[0] - y)
     width = min(mask.shape[1], canvas.shape[1] - x)

@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 
 from edge.plate.ccpd import CcpdName, Quad, format_name
+from edge.plate.country import Country
 from train.augment import weather as effects
 from train.synth import geometry
-from train.synth.car import HEIGHT, WIDTH, render_car
-from train.synth.plate import random_kind, random_text, render_plate, style_of
+from train.synth.car import HEIGHT, WIDTH, Car, render_car
+from train.synth.plate import render_plate
 from train.synth.street import render_street, stamp
+from train.synth.text import in_ccpd, random_kind, random_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,33 +69,35 @@ class Scene:
         return format_name(self.name)
 
 
-def render_scene(rng: np.random.Generator, conditions: Conditions | None = None) -> Scene:
+def render_scene(rng: np.random.Generator, country: Country, conditions: Conditions | None = None) -> Scene:
     """Renders one photo.
 
     Args:
         rng: Source of chance; the same state gives the same photo.
+        country: Of the plate.
         conditions: What is asked for; all to chance when None.
 
     Raises:
         UsageError: An unknown kind, or a text that does not fit it.
-        InputError: A text that CCPD names cannot express.
     """
     wanted = conditions or Conditions()
-    kind = wanted.kind or random_kind(rng)
-    text = wanted.text or random_text(rng, kind, plain=True)
+    kind = country.kind(wanted.kind) if wanted.kind else random_kind(rng, country)
+    text = wanted.text or random_text(rng, country, kind, plain=in_ccpd(country))
     weather = wanted.weather or str(rng.choice(WEATHERS, p=(0.62, 0.14, 0.14, 0.10)))
-    car = render_car(rng)
-    _mount(rng, car.image, car.plate_centre, render_plate(rng, text, kind))
+    car = render_car(rng, country)
+    _mount(rng, car.image, car.plate_centre, render_plate(rng, text, kind, country))
 
-    plate_size = (float(style_of(kind).width), 140.0)
+    width, height = map(float, kind.layout.size_mm)
+    plate_size = (width, height)
     matrix = _pose(rng, wanted, plate_size, car.plate_centre)
-    photo = _compose(rng, car.image, car.alpha, matrix)
-    corner = np.array([[1, 0, car.plate_centre[0] - plate_size[0] / 2], [0, 1, car.plate_centre[1] - 70.0], [0, 0, 1]])
+    photo = _compose(rng, car, matrix, country)
+    x, y = car.plate_centre
+    corner = np.array([[1, 0, x - width / 2], [0, 1, y - height / 2], [0, 0, 1]])
     quad = geometry.corners(matrix @ corner, plate_size)
     photo = _photograph(rng, photo, quad, weather, wanted.spoil)
     if rng.random() < 0.25:
-        stamp(rng, photo)
-    return Scene(photo, _annotate(photo, quad, text), kind, weather)
+        stamp(rng, photo, country)
+    return Scene(photo, _annotate(photo, quad, text), kind.name, weather)
 
 
 def _mount(rng: np.random.Generator, car: Image, centre: tuple[float, float], plate: Image) -> None:
@@ -132,10 +136,11 @@ def _pose(
     return np.asarray(np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ matrix @ to_plate)
 
 
-def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray[np.float64]) -> Image:
-    photo = render_street(rng, PHOTO_SIZE)
+def _compose(rng: np.random.Generator, drawn: Car, matrix: NDArray[np.float64], country: Country) -> Image:
+    car, alpha = drawn.image, drawn.alpha
+    photo = render_street(rng, PHOTO_SIZE, country)
     if rng.random() < 0.4:
-        _neighbour(rng, photo)
+        _neighbour(rng, photo, country)
     photo = effects.defocus(photo, float(rng.uniform(0.5, 2.0)))
     # Shrinking by more than two aliases: halve the canvas first when the car is far.
     left = cv2.perspectiveTransform(np.array([[[0.0, HEIGHT / 2], [WIDTH, HEIGHT / 2]]]), matrix)[0]
@@ -153,9 +158,9 @@ def _compose(rng: np.random.Generator, car: Image, alpha: Image, matrix: NDArray
     return cv2.add(behind, cv2.multiply(warped, weight, scale=1 / 255))
 
 
-def _neighbour(rng: np.random.Generator, photo: Image) -> None:
+def _neighbour(rng: np.random.Generator, photo: Image, country: Country) -> None:
     """A parked car further off, at the edge of the photo, its plate out of sight; in place."""
-    other = render_car(rng)
+    other = render_car(rng, country)
     scale = float(rng.uniform(0.12, 0.26))
     car, alpha = (
         cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for part in (other.image, other.alpha)

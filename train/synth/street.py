@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge.plate.country import Country
 from train.augment import weather as effects
 from train.synth.glyphs import write_text
 
@@ -15,29 +16,14 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
-SIGNS = (
-    "便利店",
-    "停车场",
-    "洗车 修车",
-    "超市",
-    "中国电信",
-    "房产中介",
-    "药店 24小时",
-    "欢迎光临",
-    "出口 EXIT",
-    "禁止停车",
-    "收费 10元/时",
-    "TEL 62345678",
-    "幸福路 128号",
-)
 
-
-def render_street(rng: np.random.Generator, size: tuple[int, int]) -> Image:
+def render_street(rng: np.random.Generator, size: tuple[int, int], country: Country) -> Image:
     """Draws a background without a car.
 
     Args:
         rng: Source of chance.
         size: Width and height in pixels.
+        country: Whose words stand on its signs.
 
     Returns:
         uint8 BGR array.
@@ -49,9 +35,9 @@ def render_street(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     if way < 0.4:
         _trees(rng, street[:horizon])
     elif way < 0.8:
-        _houses(rng, street[:horizon])
+        _houses(rng, street[:horizon], country)
     else:
-        _wall(rng, street[:horizon])
+        _wall(rng, street[:horizon], country)
     _road(rng, street[horizon:])
     return street
 
@@ -70,7 +56,7 @@ def _trees(rng: np.random.Generator, area: Image) -> None:
         )
 
 
-def _houses(rng: np.random.Generator, area: Image) -> None:
+def _houses(rng: np.random.Generator, area: Image, country: Country) -> None:
     height, width = area.shape[:2]
     sky = np.array(rng.integers((190, 170, 150), (245, 235, 230)), np.uint8)
     area[:] = sky
@@ -91,12 +77,13 @@ def _houses(rng: np.random.Generator, area: Image) -> None:
             board = tuple(int(channel) for channel in rng.integers(20, 230, 3))
             cv2.rectangle(area, (x, y), (x + breadth, y + 48), board, -1)
             ink = (240, 240, 240) if sum(board) < 380 else (30, 30, 160)
-            write_text(area, str(rng.choice(SIGNS)), (x + 14, y + 8), int(rng.integers(24, 36)), ink)
+            words, size = str(rng.choice(country.words["signs"])), int(rng.integers(24, 36))
+            write_text(area, words, (x + 14, y + 8), size, ink, country)
         x += breadth + int(rng.integers(0, 40))
     area[:] = effects.multiply(area, 0.8 + 0.35 * effects.noise_field(rng, (width, height), (5.0, 60.0, 200.0)))
 
 
-def _wall(rng: np.random.Generator, area: Image) -> None:
+def _wall(rng: np.random.Generator, area: Image, country: Country) -> None:
     height, width = area.shape[:2]
     colour = np.array(rng.integers((50, 60, 70), (210, 215, 220)), np.uint8)
     area[:] = colour
@@ -108,7 +95,9 @@ def _wall(rng: np.random.Generator, area: Image) -> None:
             cv2.line(area, (x, y), (x, y + brick), line, 2)
     area[:] = effects.multiply(area, 0.75 + 0.45 * effects.noise_field(rng, (width, height), (4.0, 40.0, 240.0)))
     if rng.random() < 0.5 and height > 120:
-        write_text(area, str(rng.choice(SIGNS)), (int(rng.integers(20, width // 2)), height // 3), 44, (40, 40, 190))
+        words = str(rng.choice(country.words["signs"]))
+        at = (int(rng.integers(20, width // 2)), height // 3)
+        write_text(area, words, at, 44, (40, 40, 190), country)
 
 
 def _road(rng: np.random.Generator, area: Image) -> None:
@@ -131,7 +120,7 @@ def _road(rng: np.random.Generator, area: Image) -> None:
         )
 
 
-def stamp(rng: np.random.Generator, photo: Image) -> None:
+def stamp(rng: np.random.Generator, photo: Image, country: Country) -> None:
     """Writes a camera's date and place into a corner, in place."""
     height = photo.shape[0]
     when = (
@@ -139,6 +128,6 @@ def stamp(rng: np.random.Generator, photo: Image) -> None:
         f"{rng.integers(24):02d}:{rng.integers(60):02d}:{rng.integers(60):02d}"
     )
     y = 16 if rng.random() < 0.5 else height - 52
-    write_text(photo, when, (20, y), 28, (235, 235, 235) if rng.random() < 0.7 else (30, 160, 250))
+    write_text(photo, when, (20, y), 28, (235, 235, 235) if rng.random() < 0.7 else (30, 160, 250), country)
     if rng.random() < 0.5:
-        write_text(photo, f"CAM {rng.integers(1, 20):02d}", (560, y), 28, (235, 235, 235))
+        write_text(photo, f"CAM {rng.integers(1, 20):02d}", (560, y), 28, (235, 235, 235), country)

@@ -29,6 +29,7 @@ import yaml
 from edge.base.errors import HostError, InputError, ModelError
 from edge.base.paths import write_atomic
 from train.arch.border import Arrays
+from train.recipes.recipe import modern
 
 SCHEMA = "plate-edge/checkpoint/1"
 LAST, BEST, BEST_FACTS = "last.ckpt", "best.pdparams", "best.json"
@@ -189,7 +190,7 @@ def check_settings(old: dict[str, Any], new: dict[str, Any], where: Path) -> Non
     Raises:
         InputError: They differ; names the first few.
     """
-    changed = _changes(old, new)
+    changed = _changes(modern(old, str(where)), modern(new, str(where)))
     if changed:
         raise InputError(
             f"{where} was made with other settings: {', '.join(changed[:5])}.",

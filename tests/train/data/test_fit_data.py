@@ -242,13 +242,13 @@ def test_an_illegible_plate_beside_a_legible_one_does_not_stand_for_it(folder: P
         (folder / "two.txt").write_text(f"{name}\t{json.dumps(plates)}\n", encoding="utf-8")
         (sample,) = read_photos(folder / "two.txt")
         assert [plate.ignored for plate in sample.plates] == [True, False]
-        assert sample.key == "皖A123456" and sample.green
+        assert sample.key == sample.plate_text == "皖A123456"
         data = RecData(_recipe("rec", folder, photos=["two.txt"], crops=[], holdout=0.999, synth_share=1.0), "皖A123456")
         (batch,) = data.validation_batches(8)
         image = read_image(sample.path)
         wanted = cut_box(image, np.array(QUAD), (96, 48)).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
         assert batch.texts == ["皖A123456"] and np.abs(batch.images[0] - wanted).mean() < 0.3
-    assert not Sample(Path("0001.jpg")).green, "eight characters of a file's name are no plate"
+    assert not Sample(Path("0001.jpg")).plate_text, "eight characters of a file's name are no plate"
 
 
 def test_a_plate_outside_its_photo_keeps_its_text(folder: Path) -> None:

@@ -95,12 +95,13 @@ def test_photos_with_ccpd_names_are_cut_at_their_plates(tmp_path: Path) -> None:
     import cv2
 
     from edge.ocr.crop import crop_plate
+    from edge.plate.country import load_country
     from train.export.write import INPUTS
     from train.quantize.calibration import _from_folder
     from train.synth.scene import render_scene
 
     for seed in range(2):
-        scene = render_scene(np.random.default_rng(seed))
+        scene = render_scene(np.random.default_rng(seed), load_country())
         cv2.imwrite(str(tmp_path / scene.file_name), scene.image)
     images, names, plain = _from_folder("rec", tmp_path, 0, 2)
     assert not plain

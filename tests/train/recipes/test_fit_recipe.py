@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
+from invented import write_invented
 
 from edge.base.errors import EdgeError, InputError, UsageError
 from train.fit.schedule import ema_decay, rate_at
 from train.recipes.recipe import OptimPart, load_recipe, parse_recipe, recipe_document, recipe_names
+from train.weights.checkpoint import check_settings
 
 
 def test_every_recipe_of_the_kit_loads_and_survives_a_round_trip() -> None:
@@ -112,3 +114,33 @@ def test_moving_average_forgets_its_start() -> None:
     for step in range(1, 200):
         value = value * ema_decay(step, 0.998) + 1.0 * (1 - ema_decay(step, 0.998))
     assert value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_old_name_of_a_share_works_with_a_note(tmp_path, capsys):
+    (tmp_path / "mine.yml").write_text("task: det\ndata: {green_share: 0.4}\n", encoding="utf-8")
+    recipe = load_recipe(str(tmp_path / "mine.yml"))
+    assert recipe.data.kind_share == {"green": 0.4}
+    assert "data.green_share is now data.kind_share: {'green': 0.4}" in capsys.readouterr().err
+    # What a run of the first release wrote is the same run under the new name.
+    old = {**recipe_document(recipe), "data": {"root": "x", "green_share": 0.4}}
+    check_settings(old, {**old, "data": {"root": "x", "country": "cn", "kind_share": {"green": 0.4}}}, tmp_path)
+
+
+def test_a_country_is_a_code_or_a_folder_beside_the_recipe(tmp_path, monkeypatch):
+    folder = write_invented(tmp_path)
+    (tmp_path / "mine.yml").write_text("task: rec\ndata: {country: invented, kind_share: {van: 0.5}}\n", encoding="utf-8")
+    recipe = load_recipe(str(tmp_path / "mine.yml"))
+    assert recipe.data.country == str(folder)
+    assert parse_recipe(recipe_document(recipe), "again") == recipe
+    assert load_recipe("det-plate").data.country == "cn"
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("det-plate", ("data.country=invented", "data.kind_share={}")).data.country == str(folder)
+    for override, said in (
+        ("data.country=cnn", "no plate country 'cnn'. Did you mean 'cn'"),
+        ("data.kind_share={lorry: 0.1}", "Unknown kind of plate 'lorry'"),
+        ("data.kind_share={car: 0.7, van: 0.6}", "data.kind_share = .* is out of range"),
+        ("data.kind_share=0.5", "data.kind_share = 0.5 is not a mapping"),
+        ("data.kind_share={car: much}", "data.kind_share.car = 'much' is not float"),
+    ):
+        with pytest.raises(InputError, match=said):
+            load_recipe(str(tmp_path / "mine.yml"), (override,))

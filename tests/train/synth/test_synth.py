@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -18,11 +19,14 @@ from edge.plate.ccpd import PROVINCES, parse_name
 from edge.plate.country import load_country
 from train.synth.crop import render_crop
 from train.synth.folder import SynthOptions, make_synth
-from train.synth.glyphs import glyph
-from train.synth.plate import KINDS, STYLES, character_boxes, kind_for, random_text, render_plate
-from train.synth.samples import SAMPLES, render_sample
+from train.synth.glyphs import glyph, text_mask
+from train.synth.plate import render_plate
+from train.synth.samples import render_sample, sample_list
 from train.synth.scene import WEATHERS, Conditions, render_scene
+from train.synth.text import random_text
 
+CN = load_country("cn")
+KINDS = [kind.name for kind in CN.kinds]
 FOLDER = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
@@ -32,13 +36,14 @@ def rng(seed=0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_characters_stand_where_ga36_puts_them(kind):
-    text = random_text(rng(1), kind)
-    boxes = character_boxes(text, kind)
+    layout = CN.kind(kind).layout
+    width, height = layout.size_mm
+    boxes = [(box.x, int(box.width)) for box in layout.boxes]
     # 15.5 mm at both ends; the rest adds up to the plate's width.
-    assert boxes[0][0] == 15.5 and sum(boxes[-1]) == STYLES[kind].width - 15.5
+    assert boxes[0][0] == 15.5 and sum(boxes[-1]) == width - 15.5
     assert boxes[2][0] - sum(boxes[1]) == (49 if kind == "green" else 34)
-    plate = render_plate(rng(2), text, kind)
-    assert plate.shape == (140, STYLES[kind].width, 3)
+    plate = render_plate(rng(2), random_text(rng(1), CN, CN.kind(kind)), CN.kind(kind), CN)
+    assert plate.shape == (height, width, 3)
     background = np.median(plate[30:110], axis=0)
     for left, width in boxes:
         ink = np.abs(plate[25:115, int(left) : int(left) + width].astype(int) - background[int(left) + width // 2]).sum(
@@ -49,7 +54,7 @@ def test_characters_stand_where_ga36_puts_them(kind):
 
 def test_every_character_has_a_glyph_of_its_own():
     marks = [*PROVINCES[:33], *"ABCDEFGHJKLMNPQRSTUVWXYZ0123456789港澳领"]
-    masks = {mark: glyph(mark) for mark in marks}
+    masks = {mark: glyph(mark, CN) for mark in marks}
     for mask in masks.values():
         assert mask.shape == (90, 45) and 0.08 < (mask > 127).mean() < 0.75
     flat = np.array([mask.reshape(-1) for mask in masks.values()], np.float32) / 255
@@ -59,39 +64,41 @@ def test_every_character_has_a_glyph_of_its_own():
 
 
 def test_a_host_without_chinese_fonts_is_told_what_to_install(monkeypatch, tmp_path):
-    import train.synth.glyphs
-
-    monkeypatch.setattr(train.synth.glyphs, "_FONT_ROOT", tmp_path)
-    train.synth.glyphs.cjk_fonts.cache_clear()
-    with pytest.raises(EdgeError) as error:
-        train.synth.glyphs.text_mask("皖", 20)
-    train.synth.glyphs.cjk_fonts.cache_clear()
+    monkeypatch.setattr("edge.plate.country.FONT_ROOT", tmp_path)
+    shutil.copytree(CN.folder, tmp_path / "cn")
+    with pytest.raises(EdgeError, match="No font with the characters of mainland China") as error:
+        text_mask("皖", 20, load_country(tmp_path / "cn"))
     assert "apt-get install fonts-noto-cjk" in error.value.hint
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_texts_follow_the_grammar_of_plates(kind):
     random = rng(5)
-    texts = [random_text(random, kind) for _ in range(400)]
-    is_plate = load_country().grammar.is_plate
+    texts = [random_text(random, CN, CN.kind(kind)) for _ in range(400)]
+    is_plate = CN.grammar.is_plate
     assert all(map(is_plate, texts)), [text for text in texts if not is_plate(text)][:3]
-    assert all(kind_for(text) == kind for text in texts if text[-1] in STYLES[kind].endings)
+    found = {CN.kind_of(text).name for text in texts}
+    assert kind in found and found <= {kind, "blue"}, "ordinary texts stand on plates of several colours"
+    endings = [sum(text[-1] not in CN.classes["S"] for text in texts) / 400, {"yellow": 0.35}.get(kind, 0.8)]
+    assert kind in ("blue", "green") or abs(endings[0] - endings[1]) < 0.08
+    plain = [random_text(random, CN, CN.kind(kind), plain=True) for _ in range(100)]
+    assert all(mark in CN.classes["P"] + CN.classes["S"] for text in plain for mark in text)
     if kind != "black":
         counts = [sum(text[0] == province for text in texts) for province in PROVINCES[:31]]
         assert min(counts) > 0 and max(counts) < 40
 
 
 def test_crops_are_the_same_for_the_same_state_and_differ_otherwise():
-    first, second, third = (render_crop(rng(seed)) for seed in (7, 7, 8))
+    first, second, third = (render_crop(rng(seed), CN) for seed in (7, 7, 8))
     assert first[1] == second[1] and np.array_equal(first[0], second[0])
     assert first[1] != third[1]
 
 
 def test_crops_take_text_kind_and_size():
-    image, text = render_crop(rng(), "藏A12345", "yellow", (160, 48))
+    image, text = render_crop(rng(), CN, "藏A12345", "yellow", (160, 48))
     assert text == "藏A12345" and image.shape == (48, 160, 3) and image.dtype == np.uint8
-    assert render_crop(rng(), "粤BD18564")[1] == "粤BD18564"
-    sizes = [render_crop(rng(seed))[0].shape for seed in range(60)]
+    assert render_crop(rng(), CN, "粤BD18564")[1] == "粤BD18564"
+    sizes = [render_crop(rng(seed), CN)[0].shape for seed in range(60)]
     widths = [width for _, width, _ in sizes]
     assert min(widths) < 130 < 200 < max(widths) and all(20 <= height <= 260 for height, _, _ in sizes)
 
@@ -101,17 +108,17 @@ def test_crops_take_text_kind_and_size():
 )
 def test_texts_that_do_not_fit_the_kind_are_refused(text, kind):
     with pytest.raises(UsageError):
-        render_crop(rng(), text, kind)
+        render_crop(rng(), CN, text, kind)
 
 
 def test_crops_are_drawn_with_little_work_to_train_on():
     """A hundred and more a second on one core, in counts: few calls, and no picture of many times a crop's size."""
     random = rng(1)
-    render_crop(random)
-    calls = count_calls(lambda: [render_crop(random) for _ in range(60)]) / 60
+    render_crop(random, CN)
+    calls = count_calls(lambda: [render_crop(random, CN) for _ in range(60)]) / 60
     tracemalloc.start()
     for _ in range(60):
-        render_crop(random)
+        render_crop(random, CN)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     print(f"{calls:.0f} calls, {peak / 1e6:.1f} MB at most")
@@ -123,7 +130,7 @@ def test_crops_are_drawn_with_little_work_to_train_on():
 def test_the_annotation_lies_on_the_plate(weather):
     kind = "yellow" if weather == "night" else "blue"
     conditions = Conditions(kind, None, weather, (0.3, 0.1, 0.08), 300, spoil=0)
-    scene = render_scene(rng(11), conditions)
+    scene = render_scene(rng(11), CN, conditions)
     assert scene.image.shape == (1160, 720, 3)
     name = parse_name(scene.file_name, size=(720, 1160))
     assert name == scene.name and name.text == scene.name.text
@@ -138,7 +145,7 @@ def test_the_annotation_lies_on_the_plate(weather):
 
 def test_a_flat_plate_is_annotated_to_the_pixel():
     """Without turn the plate is an upright rectangle, and its frame's colour ends at the annotated corners."""
-    scene = render_scene(rng(4), Conditions("yellow", "皖A12345", "day", (0.0, 0.0, 0.0), 352, spoil=0))
+    scene = render_scene(rng(4), CN, Conditions("yellow", "皖A12345", "day", (0.0, 0.0, 0.0), 352, spoil=0))
     tl, tr, br, bl = scene.name.vertices
     assert tl[0] == bl[0] and tr[0] == br[0] and tl[1] == tr[1] and bl[1] == br[1]
     assert abs((tr[0] - tl[0]) - 352) <= 1 and abs((bl[1] - tl[1]) - 112) <= 1
@@ -154,7 +161,7 @@ def test_the_committed_samples_are_what_the_kit_renders():
     assert [photo.name for photo in photos] == sorted(labels)
     assert 6 <= len(photos) <= 8 and sum(photo.stat().st_size for photo in photos) < 1_500_000
     assert {len(plates[0]["text"]) for plates in labels.values()} == {7, 8}
-    for name, _, _ in SAMPLES:
+    for name in sample_list(CN):
         scene = render_sample(name)
         (plate,) = labels[f"{name}.jpg"]
         assert plate == {"text": scene.name.text, "box": [list(point) for point in scene.name.vertices]}

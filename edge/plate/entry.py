@@ -1,0 +1,125 @@
+"""A mapping of `plate.yml`, whose values come out checked."""
+
+from __future__ import annotations
+
+from edge.base.errors import InputError
+from edge.plate.kind import Box
+
+PAGE = "docs/formats/country.md describes the file."
+
+
+class Entry:
+    """A mapping of the file: its values come out checked, and `finish` refuses keys that nobody asked for.
+
+    Args:
+        document: As YAML gives it.
+        where: The file and the keys down to here, for messages.
+        name: What the mapping is called in them.
+
+    Raises:
+        InputError: Here and in every method: it is no mapping, or a value is missing or of another form.
+    """
+
+    def __init__(self, document: object, where: str, name: str) -> None:
+        if not isinstance(document, dict):
+            raise InputError(f"{where}{name} must be a mapping of keys to values.", PAGE)
+        self._values: dict[object, object] = document
+        self._where = where
+        self._asked: set[object] = set()
+
+    def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
+        return key in self._values
+
+    def error(self, key: str, said: str) -> InputError:
+        """Returns an error that names the file and the key."""
+        return InputError(f"{self._where}{key}: {said}.", PAGE)
+
+    def _get(self, key: str, default: object = None) -> object:
+        if key not in self and default is None:
+            raise self.error(key, "it is missing")
+        return self._values.get(key, default)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text."""
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"{value!r} must be a text (write it in quotes)")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts; missing is empty."""
+        return tuple(Entry({key: item}, self._where, key).text(key) for item in self._list(key, ()))
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """A mapping of single characters to texts; missing is empty."""
+        entry = self.table(key, {})
+        for name in entry._values:
+            if not isinstance(name, str) or len(name) != 1:
+                raise self.error(key, f"{name!r} must be one character (a digit in quotes)")
+        return {str(name): entry.text(str(name)) for name in entry._values}
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A number from 0 on."""
+        return self.numbers(key, None if default is None else (default,), 1, one=True)[0]
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """A whole number from 0 on."""
+        value = self.number(key, default)
+        if value != int(value):
+            raise self.error(key, f"{value!r} must be a whole number")
+        return int(value)
+
+    def numbers(
+        self, key: str, default: tuple[float, ...] | None = None, count: int = 0, low: float = 0, *, one: bool = False
+    ) -> tuple[float, ...]:
+        """`count` numbers, as many as there are for 0, each `low` or more."""
+        values = [self._get(key, default[0] if default else None)] if one else self._list(key, default)
+        good = all(isinstance(value, int | float) and not isinstance(value, bool) and value >= low for value in values)
+        if not good or (count and len(values) != count):
+            wanted = "a number" if one else f"a list of {count or 'some'} numbers"
+            raise self.error(key, f"{self._values.get(key)!r} must be {wanted}, {low:g} or more")
+        return tuple(float(value) for value in values)  # type: ignore[arg-type]
+
+    def table(self, key: str, default: dict[object, object] | None = None) -> Entry:
+        """A mapping."""
+        return Entry(self._get(key, default), f"{self._where}{key}: ", "it")
+
+    def tables(self, key: str) -> list[Entry]:
+        """A list of mappings, told apart in errors by their names or numbers."""
+        return [
+            Entry(item, f"{self._where}{key}, {_name(item, number)}: ", "it")
+            for number, item in enumerate(self._list(key), 1)
+        ]
+
+    def named_tables(self, key: str) -> dict[str, Entry]:
+        """A mapping of names to mappings."""
+        outer = self.table(key)
+        return {str(name): outer.table(str(name)) for name in outer._values}
+
+    def numbers_by_key(self) -> dict[str, float]:
+        """The whole mapping, each value a number from 0 on."""
+        return {str(name): self.number(str(name)) for name in self._values}
+
+    def boxes(self, key: str) -> tuple[Box, ...]:
+        """A list of boxes, four numbers each."""
+        rows = [Entry({key: row}, self._where, key) for row in self._list(key)]
+        return tuple(Box(*row.numbers(key, count=4)) for row in rows)
+
+    def _list(self, key: str, default: tuple[object, ...] | None = None) -> list[object]:
+        value = self._get(key, default)
+        if not isinstance(value, list | tuple):
+            raise self.error(key, f"{value!r} must be a list such as [a, b]")
+        return list(value)
+
+    def finish(self) -> None:
+        """Ends the reading: what nobody asked for is unknown."""
+        for key in self._values:
+            if key not in self._asked:
+                known = ", ".join(sorted(map(str, self._asked)))
+                raise InputError(f"{self._where}unknown key {key!r}.", f"Known keys: {known}.")
+
+
+def _name(item: object, number: int) -> object:
+    name = item.get("name", item.get("template")) if isinstance(item, dict) else None
+    return name or f"number {number}"
