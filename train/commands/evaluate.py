@@ -16,7 +16,7 @@ from edge.base.errors import UsageError
 from edge.base.progress import Say
 from edge.plate.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 from edge.terminal.commandline import command, given
-from edge.terminal.options import jobs_option, json_option, one_model_options, settings_option, several
+from edge.terminal.options import country_option, jobs_option, json_option, one_model_options, settings_option, several
 
 SCHEMA = "plate-edge/evaluation/1"
 TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
@@ -41,6 +41,7 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
 @settings_option()
 @click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
 @jobs_option
+@country_option("the recogniser's")
 @click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
 @click.option(
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
@@ -56,6 +57,7 @@ def evaluate(
     settings: tuple[str, ...],
     first: int | None,
     jobs: int,
+    country: str | None,
     by_kind: bool,
     kinds_file: Path | None,
     mistakes: bool,
@@ -68,6 +70,7 @@ def evaluate(
     """
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
+    from edge.plate.country import DEFAULT, load_country
     from edge.plate.label_notes import Notes
     from edge.release.install import parse_settings
     from train.evaluate.kinds import all_kinds, plate_kinds, read_kinds
@@ -84,9 +87,10 @@ def evaluate(
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     more = read_kinds(kinds_file) if kinds_file else {}
+    plates = load_country(country or DEFAULT)
 
     def kinds(sample: Any) -> list[str]:
-        return [*(all_kinds if by_kind else plate_kinds)(sample), *more.get(sample.path.name, [])]
+        return [*(all_kinds if by_kind else plate_kinds)(sample, plates), *more.get(sample.path.name, [])]
 
     workers = jobs or os.cpu_count() or 1
     figures: Mapping[str, Figures]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge.plate.country import load_country
 from edge.terminal.bars import bars
 from edge.terminal.commandline import command
 from edge.terminal.options import force_option, jobs_option, json_option
@@ -40,10 +41,11 @@ def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: 
     for summary in summaries:
         folder = out / summary["phase"] if summary["phase"] else out
         skipped = f", {summary['skipped']} skipped" if summary["skipped"] else ""
+        counts = [(summary.get(kind.name, 0), kind.name) for kind in load_country().kinds]
+        kinds = f" ({', '.join(f'{count} {name}' for count, name in counts if count)})" if summary["labelled"] else ""
         was = " (made before)" if summary["resumed"] == summary["photos"] else ""
         click.echo(
-            f"{folder}: {summary['labelled']} labelled ({summary['blue']} with 7 characters, "
-            f"{summary['green']} with 8){skipped}{was}"
+            f"{folder}: {summary['labelled']} labelled{kinds}{skipped}{was}"
         )
         for reason, count in summary["reasons"].items():
             click.echo(f"    {count} x {reason}; see {folder / 'skipped.csv'}")

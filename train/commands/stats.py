@@ -11,21 +11,25 @@ import click
 from edge.base.errors import UsageError
 from edge.base.paths import write_atomic
 from edge.terminal.commandline import command
-from edge.terminal.options import force_option, json_option
+from edge.terminal.options import country_option, force_option, json_option
 
 
 @command()
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option("--labels", type=click.Path(path_type=Path), metavar="SOURCE", help="SOURCE, as `eval` takes it.")
+@country_option()
 @json_option
 @click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
 @force_option("Replace the file of --png.")
-def stats(source: Path | None, labels: Path | None, as_json: bool, png: Path | None, force: bool) -> None:
-    """Show what SOURCE holds: characters, provinces, sizes, tilt, blur.
+def stats(
+    source: Path | None, labels: Path | None, country: str | None, as_json: bool, png: Path | None, force: bool
+) -> None:
+    """Show what SOURCE holds: kinds of plates, characters, provinces, sizes, tilt, blur.
 
     SOURCE is a folder of CCPD photos, a folder made by `edge train labels` or `edge train synth`, a det.txt or a
     rec.txt.
     """
+    from edge.plate.country import DEFAULT, load_country
     from edge.plate.label_notes import Notes
     from train.data.stats import collect, summarise
 
@@ -36,15 +40,16 @@ def stats(source: Path | None, labels: Path | None, as_json: bool, png: Path | N
         raise UsageError("Which data set?", "Name a folder or a label file: edge train stats SOURCE")
     if png is not None and png.exists() and not force:
         raise UsageError(f"{png} exists.", "Use --force to replace it.")
+    plates = load_country(country or DEFAULT)
     notes = Notes()
     collection = collect(source, notes)
-    summary = summarise(collection)
+    summary = summarise(collection, plates)
     if png is not None:
         import cv2
 
         from train.data.stats_picture import draw_stats
 
-        write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary))[1].tobytes())
+        write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary, plates))[1].tobytes())
     if as_json:
         click.echo(json.dumps(summary | {"notes": notes, **({"png": str(png)} if png else {})}, ensure_ascii=False))
         return
@@ -69,6 +74,8 @@ def _print(summary: dict[str, Any]) -> None:
         places = summary["places"].get(reason, [])
         named = ", ".join([*places, *(["..."] if count > len(places) else [])])
         console.print(f"skipped: {count} x {reason} ({named})", soft_wrap=True)
+    if kinds := "  ".join(f"{name} {count}" for name, count in summary["kinds"].items() if count):
+        console.print(f"kinds: {kinds}", soft_wrap=True)
     for title, key, known in (("provinces", "provinces", ()), ("characters", "characters", summary["provinces"])):
         counts = {mark: count for mark, count in summary[key].items() if mark not in known}
         ranked = sorted(counts.items(), key=lambda item: -item[1])

@@ -7,6 +7,7 @@ a `rec.txt`.
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,8 @@ from typing import Any
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
-from edge.plate.ccpd import LETTERS, PROVINCES, SYMBOLS, parse_name
+from edge.plate.ccpd import parse_name
+from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
 from train.data.dataset import Sample, find_photos, read_labels
 from train.labels.journal import find_image, label_roots
@@ -109,14 +111,21 @@ class _Skipped:
             places.append(place)
 
 
-def summarise(collection: Collection) -> dict[str, Any]:
+def summarise(collection: Collection, country: Country | None = None) -> dict[str, Any]:
     """Counts a data set.
 
+    Args:
+        collection: Its plates.
+        country: Theirs; None for the kit's own.
+
     Returns:
-        A JSON-ready dict: `plates`, `skipped`, `places`, `lengths`, `provinces` and `characters` (those of CCPD's tables in
-        their order, with zeros, then any others), `letters` (second characters), `missing_provinces`, `distinct`,
-        and quantiles for each known measure.
+        A JSON-ready dict: `plates`, `skipped`, `places`, `lengths`, `kinds`, `provinces` (first characters) and
+        `characters` (those of the country's classes in their order, with zeros, then any others), `letters` (second
+        characters), `missing_provinces`, `distinct`, and quantiles for each known measure.
     """
+    country = country or load_country()
+    places = _characters_at(country)
+    kinds = Counter(kind.name for plate in collection.plates if (kind := country.kind_of(plate.text)))
     plates = collection.plates
     texts = [plate.text for plate in plates if plate.text]
     provinces = Counter(text[:1] for text in texts)
@@ -133,10 +142,11 @@ def summarise(collection: Collection) -> dict[str, Any]:
         "skipped": collection.skipped,
         "places": collection.places,
         "lengths": {str(length): count for length, count in sorted(Counter(map(len, texts)).items())},
-        "provinces": _ordered(provinces, PROVINCES[:31]),
-        "missing_provinces": [province for province in PROVINCES[:31] if not provinces[province]],
-        "letters": _ordered(Counter(text[1:2] for text in texts), LETTERS[:-1]),
-        "characters": _ordered(characters, PROVINCES[:31] + SYMBOLS[:-1]),
+        "kinds": {kind.name: kinds[kind.name] for kind in country.kinds},
+        "provinces": _ordered(provinces, places[0]),
+        "missing_provinces": [province for province in places[0] if not provinces[province]],
+        "letters": _ordered(Counter(text[1:2] for text in texts), places[1]),
+        "characters": _ordered(characters, tuple(dict.fromkeys(mark for place in places for mark in place))),
         "measures": {name: quantiles(found) for name, found in values.items() if found},
     }
 
@@ -151,6 +161,15 @@ def quantiles(values: Iterable[float]) -> dict[str, float]:
         high = min(low + 1, len(ordered) - 1)
         out[name] = round(ordered[low] + (ordered[high] - ordered[low]) * (place - low), 3)
     return out
+
+
+def _characters_at(country: Country) -> list[tuple[str, ...]]:
+    """Returns what the classes of a country let stand at each place of the texts that are rendered, at two at least."""
+    templates = [form.template for kind in country.kinds for form in kind.forms if form.chance]
+    columns = itertools.zip_longest(*templates, ("", ""), fillvalue="")
+    return [
+        tuple(dict.fromkeys(mark for name in column for mark in country.classes.get(name, ""))) for column in columns
+    ]
 
 
 def _ordered(counts: Counter[str], known: tuple[str, ...]) -> dict[str, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from edge.ocr.crop import crop_plate
+from edge.plate.country import Country
 from train.data.stats import Collection, PlateRow
 from train.synth.glyphs import write_text
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
+Write = Callable[..., None]
 WIDTH = 1240
 _MARGIN = 40
 _INK = (60, 50, 40)
@@ -34,51 +38,54 @@ _TITLES = {
 }
 
 
-def draw_stats(collection: Collection, summary: dict[str, Any]) -> Image:
+def draw_stats(collection: Collection, summary: dict[str, Any], country: Country) -> Image:
     """Draws a data set.
 
     Args:
         collection: Its plates.
         summary: `train.data.stats.summarise` of it.
+        country: Of its plates; gives the fonts.
 
     Returns:
         uint8 BGR array, `WIDTH` wide, as high as needed.
     """
+    write = partial(write_text, country=country)
     parts = [
-        _title(collection, summary),
-        _bars("provinces", summary["provinces"], 180),
+        _title(write, collection, summary),
+        _bars(write, "provinces", summary["provinces"], 180),
         _bars(
+            write,
             "characters",
             {mark: n for mark, n in summary["characters"].items() if mark not in summary["provinces"]},
             180,
         ),
     ]
     found = {name: [plate.values[name] for plate in collection.plates if name in plate.values] for name in _TITLES}
-    charts = [_histogram(_TITLES[name], values) for name, values in found.items() if values]
+    charts = [_histogram(write, _TITLES[name], values) for name, values in found.items() if values]
     for start in range(0, len(charts), 2):
         pair = charts[start : start + 2]
         if len(pair) == 1:
             pair.append(np.full_like(pair[0], 255))
         parts.append(np.hstack(pair))
-    parts.append(_examples(collection.plates))
+    parts.append(_examples(write, collection.plates))
     return np.vstack(parts)
 
 
-def _title(collection: Collection, summary: dict[str, Any]) -> Image:
+def _title(write: Write, collection: Collection, summary: dict[str, Any]) -> Image:
     area = np.full((90, WIDTH, 3), 255, np.uint8)
-    write_text(
+    write(
         area, f"{collection.source.name or collection.source}: {summary['plates']} plates", (_MARGIN, 18), 28, _INK
     )
     lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
     missing = "".join(summary["missing_provinces"])
     line = f"{summary['distinct']} distinct; {lengths}" + (f"; no {missing}" if missing else "; all provinces")
-    write_text(area, line, (_MARGIN, 58), 18, _INK)
+    write(area, line, (_MARGIN, 58), 18, _INK)
     return area
 
 
-def _bars(title: str, counts: dict[str, int], height: int) -> Image:
+def _bars(write: Write, title: str, counts: dict[str, int], height: int) -> Image:
     area = np.full((height + 90, WIDTH, 3), 255, np.uint8)
-    write_text(area, title, (_MARGIN, 8), 18, _INK)
+    write(area, title, (_MARGIN, 8), 18, _INK)
     top, base = 56, height + 48
     step = (WIDTH - 2 * _MARGIN) / max(1, len(counts))
     most = max(counts.values(), default=1) or 1
@@ -88,16 +95,16 @@ def _bars(title: str, counts: dict[str, int], height: int) -> Image:
         bar = round((base - top) * count / most)
         cv2.rectangle(area, (left, base - max(bar, 1)), (right, base), _BAR if count else _WARN, -1)
         if mark.strip():
-            write_text(area, mark, (left, base + 8), 18, _INK if count else _WARN)
+            write(area, mark, (left, base + 8), 18, _INK if count else _WARN)
         if step > 24:
-            write_text(area, str(count), (left, base - bar - 16), 11, _INK)
+            write(area, str(count), (left, base - bar - 16), 11, _INK)
     return area
 
 
-def _histogram(title: str, values: list[float]) -> Image:
+def _histogram(write: Write, title: str, values: list[float]) -> Image:
     width, height = WIDTH // 2, 210
     area = np.full((height, width, 3), 255, np.uint8)
-    write_text(area, title, (_MARGIN, 8), 16, _INK)
+    write(area, title, (_MARGIN, 8), 16, _INK)
     numbers = np.array(values, np.float64)
     low, high = np.percentile(numbers, (0.5, 99.5))
     high = high if high > low else low + 1
@@ -110,14 +117,14 @@ def _histogram(title: str, values: list[float]) -> Image:
         cv2.rectangle(area, (left, base - bar), (int(left + step - 2), base), _BAR, -1)
     cv2.line(area, (_MARGIN, base), (width - _MARGIN, base), _PALE, 1)
     for part, at in ((0.0, _MARGIN), (0.5, width // 2 - 14), (1.0, width - _MARGIN - 40)):
-        write_text(area, f"{low + (high - low) * part:.4g}", (at, base + 8), 13, _INK)
+        write(area, f"{low + (high - low) * part:.4g}", (at, base + 8), 13, _INK)
     return area
 
 
-def _examples(plates: list[PlateRow], columns: int = 6, rows: int = 6) -> Image:
+def _examples(write: Write, plates: list[PlateRow], columns: int = 6, rows: int = 6) -> Image:
     cell_width, cell_height = (WIDTH - 2 * _MARGIN) // columns, 96
     area = np.full((rows * cell_height + 50, WIDTH, 3), 255, np.uint8)
-    write_text(area, "some of its plates", (_MARGIN, 8), 18, _INK)
+    write(area, "some of its plates", (_MARGIN, 8), 18, _INK)
     chosen = np.random.default_rng(0).permutation(len(plates))[: columns * rows]
     for place, index in enumerate(sorted(int(number) for number in chosen)):
         x = _MARGIN + place % columns * cell_width
@@ -127,7 +134,7 @@ def _examples(plates: list[PlateRow], columns: int = 6, rows: int = 6) -> Image:
             cv2.rectangle(area, (x, y), (x + cell_width - 8, y + 62), _WARN, 1)
         else:
             area[y : y + 62, x : x + cell_width - 8] = cv2.resize(picture, (cell_width - 8, 62))
-        write_text(area, plates[index].text, (x, y + 66), 16, _INK)
+        write(area, plates[index].text, (x, y + 66), 16, _INK)
     return area
 
 

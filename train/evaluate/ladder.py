@@ -12,13 +12,15 @@ from typing import Any
 
 from edge.base.progress import PhaseProgress
 from edge.ocr.config import PipelineConfig
+from edge.plate.country import load_country
 from edge.plate.metrics import EndToEndFigures
 from train.data.dataset import Sample
 from train.evaluate.pipeline import PhotoOutput, e2e_figures, photo_outputs
 from train.evaluate.sources import Source, source_settings
 
+_STRIP = load_country().strip
 _PLAIN = {"text_lengths": (), "det_dilation": False, "box_flip": False, "box_grow": 0.0}
-_A = {"text_lengths": (7, 8)}
+_A = {"text_lengths": load_country().lengths}
 _B = {"det_dilation": True}
 _C = {"box_flip": True, "box_grow": 0.02}
 COLUMNS: dict[str, dict[str, Any]] = {
@@ -51,11 +53,11 @@ class Rung:
 RUNGS = (
     Rung("published, raw", "published", {"text_strip": ""}, (0.04, 0.08, 0.02, 0.05, 0.00)),
     Rung("'·' removed", "published", {"text_strip": "·"}, (78.27, 90.84, 78.61, 79.43, 91.66)),
-    Rung("separators removed", "published", {"text_strip": "·.- "}),
-    Rung("plate grammar", "published", {"text_strip": "·.- ", "decode": "plate", "score_thresh": 0.5}),
-    Rung("fine-tuned", "fine-tuned", {"text_strip": "·.- "}, (87.14, 90.40, 87.66, 89.98, 92.5)),
+    Rung("separators removed", "published", {"text_strip": _STRIP}),
+    Rung("plate grammar", "published", {"text_strip": _STRIP, "decode": "plate", "score_thresh": 0.5}),
+    Rung("fine-tuned", "fine-tuned", {"text_strip": _STRIP}, (87.14, 90.40, 87.66, 89.98, 92.5)),
     Rung("fine-tuned, plate grammar", "fine-tuned", {"decode": "plate", "score_thresh": 0.5}),
-    Rung("quantised", "quantised", {"text_strip": "·.- "}, (88.0, 90.54, 88.5, 89.46, 92.02)),
+    Rung("quantised", "quantised", {"text_strip": _STRIP}, (88.0, 90.54, 88.5, 89.46, 92.02)),
 )
 
 

@@ -33,7 +33,7 @@ from edge.plate.answer import ReadPlate
 from edge.plate.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
 from train.arch.border import Array
 from train.data.dataset import Sample
-from train.evaluate.kinds import PLATES, plate_kinds
+from train.evaluate.kinds import plate_kinds, text_kinds
 from train.evaluate.sources import Source, open_evaluated
 
 Kinds = Callable[[Sample], Sequence[str]]
@@ -327,7 +327,7 @@ def rec_figures(
         kinds: Of each; None for the kinds of plates.
     """
     metrics: dict[str, RecMetric] = {"all": RecMetric()}
-    found = kinds or [[PLATES[len(text)]] if len(text) in PLATES else [] for text in texts]
+    found = kinds or list(map(text_kinds, texts))
     for text, answer, named in zip(texts, read, found, strict=True):
         for kind in ("all", *named):
             metrics.setdefault(kind, RecMetric()).add(answer, text)
@@ -335,10 +335,10 @@ def rec_figures(
 
 
 def crop_kinds(samples: Sequence[Sample], kinds: Kinds) -> list[list[str]]:
-    """Returns the kinds of every text that `crop_outputs` gives for samples; of a bare crop those of its text."""
+    """Returns the kinds of every text that `crop_outputs` gives for samples."""
     found: list[list[str]] = []
     for sample in samples:
         if sample.plate_text and not sample.plates:
-            found.append([PLATES[len(sample.text)]] if len(sample.text) in PLATES else [])
+            found.append(list(kinds(sample)))
         found += [list(kinds(sample)) for plate in sample.plates if not plate.unread]
     return found

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import InputError
+from edge.plate.country import load_country
 from train.labels.photo import TABLE_COLUMNS, PhotoRow, csv_line, row_line
 from train.labels.plan import Phase
 
@@ -156,7 +157,7 @@ class Journal:
             "phase": self.phase.name,
             "source": str(self.root.resolve()),
             "photos": len(self.phase.photos),
-            **{key: counts[key] for key in ("labelled", "blue", "green", "skipped")},
+            **{key: counts[key] for key in ("labelled", *(kind.name for kind in load_country().kinds), "skipped")},
             "reasons": dict(sorted(reasons.items())),
         }
         with _whole(self._state) as write:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from edge.plate.country import load_country
-from train.data.dataset import Plate, Sample
+from train.data.dataset import LabelledPlate, Sample
 from train.data.photo_pool import PhotoPool
 
 QUAD = np.array([[0, 0], [10, 0], [10, 4], [0, 4]], np.float64)
 TEXTS = ("皖A12345", "皖AD12345", "沪B6R715", "京A1234警", "苏EF52937", "###")
-PHOTOS = [Sample(Path(f"{number}.jpg"), (Plate(QUAD, text),)) for number, text in enumerate(TEXTS)]
+PHOTOS = [Sample(Path(f"{number}.jpg"), (LabelledPlate(QUAD, text),)) for number, text in enumerate(TEXTS)]
 
 
 def drawn(shares: dict[str, float], count: int = 600) -> Counter[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge.base.errors import InputError
+from edge.plate.country import load_country
 from edge.terminal.bars import bars
 from train.data.stats import collect, quantiles, summarise
 from train.data.stats_picture import draw_stats
@@ -65,7 +66,7 @@ def test_quantiles_are_numpys():
 
 def test_the_picture_shows_the_counts(rendered):
     collection = collect(rendered / "labels")
-    picture = draw_stats(collection, summarise(collection))
+    picture = draw_stats(collection, summarise(collection), load_country())
     assert picture.shape[1:] == (1240, 3) and picture.shape[0] > 1000
     blue = ((picture[:, :, 0] > 150) & (picture[:, :, 2] < 80)).mean()
     assert 0.005 < blue < 0.4

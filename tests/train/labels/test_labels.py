@@ -351,7 +351,7 @@ def test_the_command_line(ccpd, tmp_path):
     add(ccpd / "train", "holiday.jpg")
     first = edge("train", "labels", "--ccpd", str(ccpd), "--out", str(tmp_path / "out"))
     assert first.returncode == 0 and not first.stderr, first.stderr
-    assert "5 labelled (4 with 7 characters, 1 with 8), 1 skipped" in first.stdout
+    assert "5 labelled (4 blue, 1 green), 1 skipped" in first.stdout
     assert "1 x not a CCPD name; see" in first.stdout
     again = edge("train", "labels", "--ccpd", str(ccpd), "--out", str(tmp_path / "out"), "--json")
     assert [phase["labelled"] for phase in json.loads(again.stdout)["phases"]] == [2, 5]
