@@ -14,7 +14,7 @@ from pathlib import Path
 import edge.host.process
 from edge.base.paths import cache_dir
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("depthwise.cc", "norm.cc"))
+SOURCE = Path(__file__).with_name("depthwise.cc")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
 def prepare_fit(threads: int = 0) -> None:
@@ -32,25 +32,24 @@ def prepare_fit(threads: int = 0) -> None:
 
 
 @lru_cache(maxsize=1)
-def load_kernels() -> ctypes.CDLL | None:
-    """Compiles `depthwise.cc` and `norm.cc` once for this machine and loads it.
+def load_kernel() -> ctypes.CDLL | None:
+    """Compiles `depthwise.cc` once for this machine and loads it.
 
     Returns:
         The library, or None when there is no C++ compiler, it fails, or `PLATE_EDGE_ACCEL=0`: callers then keep
-        Paddle's own kernels.
+        Paddle's own.
     """
     if os.environ.get("PLATE_EDGE_ACCEL") == "0":
         return None
     compiler = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
     if compiler is None:
         return None
-    key = hashlib.sha256(
-        b"".join(path.read_bytes() for path in SOURCES) + " ".join(FLAGS).encode() + _machine().encode()
-    ).hexdigest()[:16]
+    parts = SOURCE.read_bytes() + " ".join(FLAGS).encode() + _machine().encode()
+    key = hashlib.sha256(parts).hexdigest()[:16]
     library = cache_dir("build") / f"train-accel-{key}.so"
     if not library.is_file():
         temporary = library.with_name(f".{library.name}.{os.getpid()}")
-        command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(temporary)]
+        command = [compiler, *FLAGS, str(SOURCE), "-o", str(temporary)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=120, check=False)
         except (OSError, subprocess.TimeoutExpired):
@@ -60,16 +59,13 @@ def load_kernels() -> ctypes.CDLL | None:
             return None
         temporary.replace(library)
     try:
-        kernels = ctypes.CDLL(str(library))
+        kernel = ctypes.CDLL(str(library))
     except OSError:
         return None
     pointers, sizes = ctypes.c_void_p, ctypes.c_int
-    kernels.depthwise_forward.argtypes = [pointers] * 3 + [sizes] * 7
-    kernels.depthwise_backward.argtypes = [pointers] * 5 + [sizes] * 7
-    number = ctypes.c_float
-    kernels.norm_act_forward.argtypes = [pointers] * 3 + [number] + [pointers] * 3 + [sizes] * 4
-    kernels.norm_act_backward.argtypes = [pointers] * 3 + [number] + [pointers] * 6 + [sizes] * 4
-    return kernels
+    kernel.depthwise_forward.argtypes = [pointers] * 3 + [sizes] * 7
+    kernel.depthwise_backward.argtypes = [pointers] * 5 + [sizes] * 7
+    return kernel
 
 
 def _machine() -> str:

@@ -34,7 +34,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
     import cv2
     import paddle
 
-    from train.accel.layers import accelerate
+    from train.accel.depthwise import accelerate
     from train.fit.start_network import start_network
     from train.fit.tasks import RecTask, Task
 

@@ -107,7 +107,7 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
     import cv2
     import paddle
 
-    from train.accel.layers import accelerate
+    from train.accel.depthwise import accelerate
     from train.export.deploy import deployed
     from train.fit.loop import Fit
     from train.fit.start import check_precision
