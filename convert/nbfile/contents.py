@@ -116,7 +116,7 @@ class NbFile:
     Attributes:
         path: Where it was read from.
         size: Its bytes.
-        meta_version: 0 (naive buffer), 1 or 2 (FlatBuffers).
+        meta_version: 1 or 2; both are FlatBuffers.
         opt_version: Of the opt that wrote it; a commit hash for some source builds.
         regions: Cover the file to the last byte.
         operators: Of the main block.

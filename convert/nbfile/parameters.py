@@ -88,11 +88,11 @@ def _tensor(param: FlatTable, buffer: Buffer, record: int) -> Tensor:
     shape = variable.numbers(2, "q")
     dtype = DTYPES.get(variable.number(3, "i"))
     start, length = variable.extent(4)
-    check_tensor(name, dtype, shape, length, buffer.base + param.position)
+    _check_tensor(name, dtype, shape, length, buffer.base + param.position)
     return Tensor(name, str(dtype), shape, length, buffer.base + start, record)
 
 
-def check_tensor(name: str, dtype: str | None, shape: tuple[int, ...], length: int, offset: int) -> None:
+def _check_tensor(name: str, dtype: str | None, shape: tuple[int, ...], length: int, offset: int) -> None:
     """Checks that a weight's shape, type and bytes agree.
 
     Raises:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from convert.nbfile.contents import NbError, NbFile, Operator, Region
 from convert.nbfile.flat import Buffer
-from convert.nbfile.legacy import read_legacy
 from convert.nbfile.parameters import read_combined, read_stream
 from convert.nbfile.topology import read_program
 from edge.base.errors import InputError
@@ -50,26 +49,23 @@ def parse_nb(content: bytes, path: Path) -> NbFile:
 def _read(path: Path, data: memoryview) -> NbFile:
     written = parse_nb_header(data)
     meta = written.meta_version
-    if meta > 2:
-        raise NbError(f"{path} is not a .nb file, or of an unknown meta version {meta}", 0, "Known versions: 0, 1, 2.")
+    if meta == 0 and written.opt_version:
+        raise NbError(f"{path} is of meta version 0, which opt {written.opt_version} wrote and this kit does not read", 0)
+    if meta not in (1, 2):
+        raise NbError(f"{path} is not a .nb file, or of an unknown meta version {meta}", 0, "Known versions: 1, 2.")
     topology = int.from_bytes(data[LENGTH:HEADER], "little")
     if topology > len(data) - HEADER:
         raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", LENGTH)
     start = HEADER + topology
-    header = Region("header", 0, HEADER)
-    if meta == 0:
-        operators, variables, blocks, tensors, regions = read_legacy(data, HEADER, topology)
-    else:
-        operators, variables, blocks = read_program(Buffer(data[HEADER:start], HEADER))
-        tensors, parameters = (read_stream if meta == 2 else read_combined)(data, start)
-        regions = [Region("topology", HEADER, topology), *parameters]
+    operators, variables, blocks = read_program(Buffer(data[HEADER:start], HEADER))
+    tensors, parameters = (read_stream if meta == 2 else read_combined)(data, start)
     weights = {tensor.name for tensor in tensors}
     return NbFile(
         path=path,
         size=len(data),
         meta_version=meta,
         opt_version=written.opt_version,
-        regions=(header, *regions),
+        regions=(Region("header", 0, HEADER), Region("topology", HEADER, topology), *parameters),
         operators=tuple(operators),
         variables=tuple(name for name in variables if name not in weights),
         tensors=tuple(tensors),

@@ -1,4 +1,4 @@
-"""Writes small `.nb` files of every meta version for the reader's tests, through the real FlatBuffers library.
+"""Writes small `.nb` files of both meta versions for the reader's tests, through the real FlatBuffers library.
 
 An implementation of the format independent of the reader: the reader walks bytes, this one builds them.
 """
@@ -93,49 +93,3 @@ def write_v1(ops: Sequence[Op], variables: Sequence[str], weights: Sequence[Weig
     b = flatbuffers.Builder(1024)
     b.Finish(_table(b, 1, {0: _vector(b, [_param(b, weight) for weight in weights])}, {}))
     return _head(1, opt, topology(ops, variables)) + bytes(b.Output())
-
-
-def _text(value: str) -> bytes:
-    raw = value.encode()
-    return struct.pack("<Q", len(raw)) + raw
-
-
-def _list(items: Sequence[bytes]) -> bytes:
-    return struct.pack("<Q", len(items)) + b"".join(items)
-
-
-def _v0_attribute(name: str, value: object) -> bytes:
-    kind = 2 if isinstance(value, str) else 0 if isinstance(value, int) else 1
-    return b"".join(
-        [
-            _text(name), struct.pack("<ii", kind, value if kind == 0 else 0),
-            struct.pack("<f", value if kind == 1 else 0.0), _text(value if isinstance(value, str) else ""),
-            _list([]), _list([]), _list([]), b"\0", _list([]), struct.pack("<iq", 0, 0), _list([]), _list([]),
-        ]
-    )  # fmt: skip
-
-
-def write_v0(ops: Sequence[Op], variables: Sequence[str], weights: Sequence[Weight], opt: str = "v2.6") -> bytes:
-    tensor = struct.pack("<i", 5) + _list([])
-    made_vars = [
-        _text(name) + struct.pack("<i", 10) + tensor + 2 * (tensor + struct.pack("<i", 0)) + 2 * _list([]) + b"\0"
-        for name in variables
-    ]
-    made_ops = [
-        _text(kind)
-        + _list([_text(key) + _list([_text(value) for value in values]) for key, values in inputs.items()])
-        + _list([_text(key) + _list([_text(value) for value in values]) for key, values in outputs.items()])
-        + _list([_v0_attribute(name, value) for name, value in attributes.items()])
-        + b"\0"
-        for kind, inputs, outputs, attributes in ops
-    ]
-    block = struct.pack("<ii", 0, 0) + _list(made_vars) + _list(made_ops) + struct.pack("<i", -1)
-    topo = _list([block]) + struct.pack("<q", 0)
-    codes = {FLOAT: 5, INT8: 9}
-    params = [
-        _text(name) + struct.pack("<IQ", 0, 0) + _list([]) + struct.pack("<I", 0)
-        + struct.pack("<i", codes[dtype]) + _list([struct.pack("<q", side) for side in shape]) + _list([])[:0]
-        + struct.pack("<Q", len(data)) + data
-        for name, dtype, shape, data in weights
-    ]  # fmt: skip
-    return _head(0, opt, topo) + _list(params)

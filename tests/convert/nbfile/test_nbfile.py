@@ -1,4 +1,4 @@
-"""The `.nb` reader: right on every meta version, exact to the byte, and never surprised by a damaged file."""
+"""The `.nb` reader: right on both meta versions, exact to the byte, and never surprised by a damaged file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import flatbuffers
 import pytest
 from calls import count_calls
-from nbwriter import FLOAT, INT8, _head, _param, topology, write_v0, write_v1, write_v2
+from nbwriter import FLOAT, INT8, _head, _param, topology, write_v1, write_v2
 
 from convert.nbfile.contents import NbError
 from convert.nbfile.reader import parse_nb, read_nb
@@ -39,16 +39,16 @@ WEIGHTS = [
 VARIABLES = ["x", "y", "z", "q", "w", "b"]
 # Calls of functions that a small file may cost, damaged or not.
 LITTLE = 10_000
-WRITERS = {0: write_v0, 1: write_v1, 2: write_v2}
+WRITERS = {1: write_v1, 2: write_v2}
 
 
-@pytest.mark.parametrize("meta", [0, 1, 2])
-def test_every_meta_version(meta: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("meta", [1, 2])
+def test_both_meta_versions(meta: int, tmp_path: Path) -> None:
     path = tmp_path / "m.nb"
     path.write_bytes(WRITERS[meta](OPS, VARIABLES, WEIGHTS))
     file = read_nb(path)
     assert file.meta_version == meta
-    assert file.opt_version == read_nb_header(path).opt_version == {0: "v2.6", 1: "v2.8", 2: "v2.13-rc"}[meta]
+    assert file.opt_version == read_nb_header(path).opt_version == {1: "v2.8", 2: "v2.13-rc"}[meta]
     assert sum(region.bytes for region in file.regions) == file.size == path.stat().st_size
     position = 0
     for region in file.regions:
@@ -93,7 +93,7 @@ def test_difference_names_what_changed() -> None:
     }
 
 
-@pytest.mark.parametrize("meta", [0, 1, 2])
+@pytest.mark.parametrize("meta", [1, 2])
 def test_every_truncation_is_refused_with_an_offset(meta: int) -> None:
     content = WRITERS[meta](OPS, VARIABLES, WEIGHTS)
     for cut in [*range(0, 40), *range(40, len(content) - 1, 97), len(content) - 1]:
@@ -227,6 +227,10 @@ def test_what_is_no_nb_file(tmp_path: Path) -> None:
     (tmp_path / "photo.nb").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
     with pytest.raises(NbError, match="unknown meta version"):
         read_nb(tmp_path / "photo.nb")
+    (tmp_path / "old.nb").write_bytes(_head(0, "v2.6", bytes(100)))
+    with pytest.raises(NbError, match=r"meta version 0, which opt v2\.6 wrote") as caught:
+        read_nb(tmp_path / "old.nb")
+    assert "edge convert nb" in caught.value.hint
 
 
 def test_inspect_prints_json_and_page_without_paddle(tmp_path: Path) -> None:
