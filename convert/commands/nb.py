@@ -30,7 +30,6 @@ WEIGHTS = ("keep", "int16", "int8")
 @click.option("--rewrite/--no-rewrite", default=True, help="Fuse decomposed operators and repair attributes first.")
 @click.option("--weights", type=click.Choice(WEIGHTS), help="How to store float weights. [default: int8 in int8 models]")
 @click.option("--pack/--no-pack", default=True, help="Store equal parts of the file only once.")
-@click.option("--tailor", is_flag=True, help="Also write the operator and kernel lists for a stripped library.")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a model that has no card.")
 @click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser that has no card.")
 @force_option("Replace a model that is there.")
@@ -45,7 +44,6 @@ def nb(
     rewrite: bool,
     weights: str | None,
     pack: bool,
-    tailor: bool,
     task: str | None,
     dictionary: Path | None,
     force: bool,
@@ -61,7 +59,7 @@ def nb(
     from convert.opt.source import open_source
     from convert.proof.trial import try_model
 
-    asked = Options(target, fp16, rewrite, tailor, opt_version or DEFAULT_VERSION, weights or "", pack)
+    asked = Options(target, fp16, rewrite, opt_version or DEFAULT_VERSION, weights or "", pack)
     options = fitting_options(asked, board)
     if opt_version:
         options = asked

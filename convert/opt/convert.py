@@ -14,7 +14,7 @@ from convert.graph.fake_quant import is_quantised
 from convert.opt.environment import DEFAULT_VERSION, version_for_runtime
 from convert.opt.failures import OptEnded
 from convert.opt.refused import first_refused
-from convert.opt.run import OptResult, run_opt
+from convert.opt.run import run_opt
 from convert.rewrite.apply import Change, rewrite
 from convert.size.shrink import Step, shrink
 from edge.base.errors import EdgeError, InputError, ModelError, UsageError
@@ -33,7 +33,6 @@ class Options:
         target: `arm`, `x86` or `opencl`.
         fp16: Half precision.
         rewrite: Fuse decomposed operators and repair attributes first.
-        tailor: Write the lists for a stripped library too.
         version: Version of opt.
         weights: How weights of float operators are stored: one of `convert.size.shrink.WEIGHTS`; empty for int8 in an
             int8 model and as they are in others.
@@ -43,7 +42,6 @@ class Options:
     target: str
     fp16: bool = False
     rewrite: bool = True
-    tailor: bool = False
     version: str = DEFAULT_VERSION
     weights: str = ""
     packed: bool = True
@@ -141,21 +139,19 @@ def convert_model(
         raise ModelError("An int8 model is not converted to fp16 as well.", "Leave --fp16 out, or give the fp32 model.")
     with new_folder(out, force) as folder:
         nb = folder / f"{card.task}.nb"
-        result, changes = _optimise(model, nb, options)
+        calls, changes = _optimise(model, nb, options)
         content, steps = shrink(nb.read_bytes(), options.weights_for(card.precision), packed=options.packed)
         nb.write_bytes(content)
         if model.dictionary:
             shutil.copyfile(model.dictionary, folder / model.dictionary.name)
-        for name, text in result.tailoring.items():
-            (folder / name).write_text(text)
-        made = _card(model, nb, options, result, changes, steps)
+        made = _card(model, nb, options, calls, changes, steps)
         if trial is not None:
             made = replace(made, checks=(*made.checks, trial(model, nb, options)))
-        saved = save_model(folder, made, [nb.name, *sorted(result.tailoring)])
+        saved = save_model(folder, made, [nb.name])
     return Model(out, saved.card)
 
 
-def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list[Change]]:
+def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, list[Change]]:
     source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
     graph = Graph.load(source, parameters)
     # An int8 model keeps its int8 weights on x86, but computes in float; see `convert.graph.fake_quant`.
@@ -168,14 +164,13 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
             source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
             graph.save(source, parameters)
         try:
-            result = run_opt(
+            calls = run_opt(
                 source,
                 parameters,
                 nb,
                 options.target,
                 fp16=options.fp16,
                 int8_weights=int8_weights,
-                tailor=options.tailor,
                 version=options.version,
             )
         except OptEnded as error:
@@ -184,11 +179,11 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[OptResult, list
                 raise
             message = f"{error.message.rstrip('.')}; the first operator with which it ends so is {found}."
             raise ModelError(message, "Replace that operator before the export, or try another --opt-version.") from error
-    return result, changes
+    return calls, changes
 
 
 def _card(
-    model: Model, nb: Path, options: Options, result: OptResult, changes: list[Change], steps: list[Step]
+    model: Model, nb: Path, options: Options, calls: str, changes: list[Change], steps: list[Step]
 ) -> Card:
     card = model.card
     before = sum(item.bytes for item in card.files if item.path.startswith("inference."))
@@ -203,8 +198,8 @@ def _card(
         target=options.target,
         source={**card.source, "parent": {"name": card.name, "files": parent}},
         opt={
-            "version": result.version,
-            "calls": result.command,
+            "version": options.version,
+            "calls": calls,
             "options": option_names(options),
             "bytes_before": before,
             "bytes_after": nb.stat().st_size,
@@ -220,7 +215,6 @@ def option_names(options: Options) -> list[str]:
     """Returns the options that change the file, as on the command line."""
     given = {
         "--fp16": options.fp16,
-        "--tailor": options.tailor,
         "--no-rewrite": not options.rewrite,
         f"--weights {options.weights}": bool(options.weights),
         "--no-pack": not options.packed,

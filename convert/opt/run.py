@@ -12,10 +12,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from convert.opt.environment import DEFAULT_VERSION, OptEnvironment, opt_environment
@@ -36,27 +34,6 @@ Calls = list[list[object]]
 _VALID_TARGETS = {"arm": "arm", "x86": "x86", "opencl": "opencl,arm"}
 
 
-@dataclass(frozen=True)
-class OptResult:
-    """What the optimiser made.
-
-    Attributes:
-        nb: The `.nb` file.
-        version: Version of the paddlelite package that made it, for example `2.13rc0`.
-        command: The calls that were made, without any path of this machine.
-        log: Its output.
-        seconds: Wall time.
-        tailoring: The lists of operators and kernels for a stripped library, when asked for: file name to content.
-    """
-
-    nb: Path
-    version: str
-    command: str
-    log: str
-    seconds: float
-    tailoring: dict[str, str]
-
-
 def run_opt(
     program: Path,
     parameters: Path,
@@ -65,9 +42,8 @@ def run_opt(
     *,
     fp16: bool = False,
     int8_weights: bool = False,
-    tailor: bool = False,
     version: str = DEFAULT_VERSION,
-) -> OptResult:
+) -> str:
     """Converts one inference model to `.nb`.
 
     Args:
@@ -77,11 +53,10 @@ def run_opt(
         target: `arm`, `x86` or `opencl`.
         fp16: Compute in half precision (Arm v8.2 with `asimdhp` only).
         int8_weights: Store the weights of float operators as int8; the runtime turns them to float when it loads.
-        tailor: Also record which operators and kernels the model needs.
         version: Which opt; another than the installed one gets an environment of its own.
 
     Returns:
-        See `OptResult`.
+        The calls that were made, as JSON; no path of this machine is in them.
 
     Raises:
         ModelError: The optimiser cannot convert this model; says why and what to do.
@@ -93,21 +68,16 @@ def run_opt(
         if fp16:
             calls.append(["enable_fp16"])
         calls.append(["set_valid_places", _VALID_TARGETS[target]])
-        if tailor:
-            calls.append(["record_model_info", True])
         if int8_weights:
             calls += [["set_quant_model", True], ["set_quant_type", "QUANT_INT8"]]
         calls.append(["run"])
-        started = time.monotonic()
         code, log = run_calls(environment, calls, folder)
-        seconds = time.monotonic() - started
         nb = folder / "model.nb"
         if code != 0 or not nb.is_file() or nb.stat().st_size == 0:
             raise explain(log, code, version, target)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(tidy_nb_header(nb.read_bytes()))
-        lists = {path.name.lstrip("."): path.read_text() for path in _tailoring_files(folder)} if tailor else {}
-    return OptResult(out, version, json.dumps(calls), log, seconds, lists)
+    return json.dumps(calls)
 
 
 @contextmanager
@@ -143,10 +113,6 @@ def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[
         message = f"paddle_lite_opt did not end in {_TIMEOUT:.0f} s."
         raise ModelError(message, "Another --opt-version may take the model.") from error
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
-
-
-def _tailoring_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob(".tailored_*") if path.is_file())
 
 
 def model_operators(program: Path, parameters: Path, target: str, version: str = DEFAULT_VERSION) -> dict[str, bool]:

@@ -80,12 +80,12 @@ def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
         program, parameters = folder / "a.pdmodel", folder / "a.pdiparams"
         graph.save(program, parameters)
         try:
-            made = run_opt(program, parameters, folder / "a.nb", "x86", int8_weights=int8_weights)
+            run_opt(program, parameters, folder / "a.nb", "x86", int8_weights=int8_weights)
         except ModelError:
             # A beginning that ends in the middle of a fused pattern may not convert; it says nothing of the values.
             return True
         try:
-            return bool((np.abs(run_network(Job("lite", (made.nb,)), [x])[0]) < _SANE).all())
+            return bool((np.abs(run_network(Job("lite", (folder / "a.nb",)), [x])[0]) < _SANE).all())
         except ModelError:
             # An operator that takes bytes for floats reads four times as many as there are.
             return False

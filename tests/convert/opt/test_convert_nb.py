@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from convert.graph.edit import Graph, arguments
-from convert.nbfile.reader import read_nb
 from convert.opt.convert import Options, convert_model, existing, fitting_options
 from convert.opt.failures import explain
 from convert.rewrite.apply import rewrite
@@ -67,7 +66,7 @@ def test_arm_sizes_do_not_exceed_the_clean_graphs(
     again = convert_model(inference[task], tmp_path / "again", Options("arm"))
     assert again.file(".nb").read_bytes() == content
     assert existing(inference[task], made.folder, Options("arm")) is not None
-    assert existing(inference[task], made.folder, Options("arm", tailor=True)) is None
+    assert existing(inference[task], made.folder, Options("arm", packed=False)) is None
 
 
 @pytest.mark.parametrize(
@@ -307,14 +306,6 @@ def test_pruned_recogniser_keeps_the_scores_of_its_characters(inference: dict[st
         prune_charset(inference["det"], ["A"], tmp_path / "no")
     with pytest.raises(InputError, match="knows none"):
         prune_charset(inference["rec"], ["\u0001"], tmp_path / "no")
-
-
-def test_tailoring_lists_name_the_models_kernels(inference: dict[str, Model], tmp_path: Path) -> None:
-    made = convert_model(inference["det"], tmp_path / "t", Options("arm", tailor=True))
-    names = {item.path for item in made.card.files}
-    assert "tailored_ops_list" in names
-    listed = (made.folder / "tailored_ops_list").read_text()
-    assert all(operator.type in listed for operator in read_nb(made.file(".nb")).operators)
 
 
 @pytest.mark.parametrize(
