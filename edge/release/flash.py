@@ -24,9 +24,10 @@ from edge.plate.answer import Answer
 from edge.release.lock import Lock, board_lock
 from edge.release.preflight import check_board
 from edge.release.releases import SUMS_NAME, Release, damaged_files, look, parse_look
-from edge.release.scripts import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK, explain_disk
+from edge.release.scripts import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK
 from edge.release.smoke import SmokeResult, smoke
 from edge.transport.base import CommandError, Transport
+from edge.transport.transfer import FULL
 
 PACK_NAME = ".pack.tar"
 SMALL = 256 << 10
@@ -173,8 +174,10 @@ class _Flash:
                 self._push(lock, folder, missing)
             self._step("verify on the board")
             self._verify(lock, folder)
-        except (EdgeError, OSError) as error:
-            self._explain(lock, error)
+        except EdgeError as error:
+            if any(words in error.message.lower() for words in FULL):
+                with suppress(EdgeError):  # A full disk is not left full because of this attempt.
+                    lock.run(SWEEP, "sweep", timeout=300, lease=300)
             raise
         self._step("smoke: try it on the board")
         lock.keep("smoke", self.lease)
@@ -286,14 +289,6 @@ class _Flash:
                 f"{still[0]} arrived damaged on {self.transport.name}, twice.",
                 "Check the board's disk and memory. The release that was running is still switched on.",
             )
-
-    def _explain(self, lock: Lock, error: EdgeError | OSError) -> None:
-        """Names a full or read-only disk, and does not leave it full because of this attempt."""
-        said = (error.message if isinstance(error, EdgeError) else str(error)).lower()
-        if "no space" in said or "full" in said or "quota" in said:
-            with suppress(EdgeError):
-                lock.run(SWEEP, "sweep", timeout=300, lease=300)
-        explain_disk(said, self.transport.name)
 
     def _step(self, text: str) -> None:
         self._end()

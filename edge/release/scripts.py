@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from edge.base.errors import DeviceError
 from edge.transport.base import CompletedCommand, Transport, check
 from edge.transport.digest import FUNCTION, parse_digest
+from edge.transport.transfer import disk_error
 
 LOCK_LOST = 75  # EX_TEMPFAIL
 LARGE = 50_000_000
@@ -289,28 +290,12 @@ def run_script(
         raise DeviceError(
             f"Another flash took over on {transport.name} while this one was silent.", "Look with `edge status`."
         )
-    explain_disk(said, transport.name)
+    if error := disk_error(transport.name, said[-300:]):
+        raise error
     if result.code == CANNOT_CREATE:
         raise DeviceError(f"{transport.name}: cannot write below {arguments[0]}: {said[-300:]}", "Check its `root`.")
     check(result)
     return result
-
-
-def explain_disk(said: str, board: str) -> None:
-    """Raises the error that a program's complaint about the disk means; returns when it is none.
-
-    Raises:
-        DeviceError: The disk is full or read-only, or the folder belongs to somebody else.
-    """
-    low = said.lower()
-    if "no space left" in low or "disk full" in low or "quota exceeded" in low:
-        raise DeviceError(f"The disk of {board} is full.", f"Make room: `edge clean --device {board} --keep 1`.")
-    if "read-only file system" in low:
-        raise DeviceError(
-            f"The disk of {board} is mounted read-only.", "Mount it writable, or give the device another `root`."
-        )
-    if "permission denied" in low:
-        raise DeviceError(f"{board}: permission denied: {said[-200:]}", "Give the device a `root` that its user owns.")
 
 
 def digests(

@@ -29,6 +29,7 @@ LOG = logging.getLogger(__name__)
 # A transfer whose link breaks is taken up again, until this many tries in a row brought it no further.
 STALLS = 3
 SCRIPT_TIMEOUT = 600.0
+FULL = ("no space", "disk full", "disk is full", "quota exceeded")
 # What arrived is taken over in whole blocks of this many bytes, so that `dd` can do it where there is no `head -c`.
 BLOCK = 4096
 # Defines `first SIZE FILE`, which prints so many bytes, a multiple of the block.
@@ -331,11 +332,18 @@ def _refused(board: Carrier, answer: CompletedCommand, path: str) -> EdgeError:
 
 def write_error(board: str, text: str) -> EdgeError:
     """Returns the error for what a board said when it could not write, with the step that helps."""
+    return disk_error(board, text) or DeviceError(
+        f"{board} could not write: {text}", "`edge probe` shows its disk and memory."
+    )
+
+
+def disk_error(board: str, text: str) -> DeviceError | None:
+    """Returns the error for a disk that is full, read-only or not the user's; None when a complaint is another."""
     low = text.lower()
-    if "no space" in low:
+    if any(words in low for words in FULL):
         return DeviceError(f"The disk of {board} is full: {text}", f"Free room: edge clean --device {board} --keep 1")
     if "read-only" in low:
         return DeviceError(f"{board} cannot write: {text}", "Remount it writable, or give the device another `root`.")
     if "permission denied" in low or "not permitted" in low:
         return DeviceError(f"{board} does not allow it: {text}", "Set a `root` that the user there may write to.")
-    return DeviceError(f"{board} could not write: {text}", "`edge probe` shows its disk and memory.")
+    return None
