@@ -356,4 +356,3 @@ def _check(result: Result) -> None:
             raise InputError(f"{where}: times go backwards, so its clock cannot be believed.")
         if any(image >= len(result.photos) for image in process.images):
             raise InputError(f"{where}: images names a photo that is not in the list.")
-

@@ -16,7 +16,6 @@ from edge.host.streams import BrokenPipe, drop_output, prepare_streams, printabl
 _OWN = ("edge", "bench", "convert", "train")
 
 
-
 def fail(error: EdgeError) -> NoReturn:
     """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
     _json_error(error.message, error.hint, int(error.exit_code))
@@ -27,14 +26,12 @@ def fail(error: EdgeError) -> NoReturn:
     sys.exit(int(error.exit_code))
 
 
-
 def _json_error(message: str, hint: str, code: int) -> None:
     """Prints the error as the one JSON document that `--json` promises, when it was asked for."""
     if "--json" not in sys.argv:
         return
     with suppress(OSError):
         click.echo(json.dumps({"error": message, "hint": hint, "code": code}, ensure_ascii=False))
-
 
 
 def run_cli(group: click.Command, name: str) -> NoReturn:
@@ -47,7 +44,6 @@ def run_cli(group: click.Command, name: str) -> NoReturn:
         _run_group(group, name)
     except SystemExit as stop:
         _leave(_flushed(stop))
-
 
 
 def _flushed(stop: SystemExit) -> SystemExit:
@@ -69,7 +65,6 @@ def _flushed(stop: SystemExit) -> SystemExit:
     return stop
 
 
-
 def _leave(stop: SystemExit) -> NoReturn:
     """Ends the process, without unloading Paddle or Paddle Lite when one of them was used.
 
@@ -85,7 +80,6 @@ def _leave(stop: SystemExit) -> NoReturn:
         except (OSError, ValueError):  # Its reader went away, or it is closed already.
             continue
     os._exit(code)
-
 
 
 def _run_group(group: click.Command, name: str) -> NoReturn:
@@ -126,7 +120,6 @@ def _run_group(group: click.Command, name: str) -> NoReturn:
         fail(_unexpected(error))
 
 
-
 def _unexpected(error: Exception) -> EdgeError:
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in _OWN:
         return HostError(
@@ -139,7 +132,6 @@ def _unexpected(error: Exception) -> EdgeError:
     )
 
 
-
 def _os_error(error: OSError, where: str) -> EdgeError:
     wrapped = EdgeError(
         f"{error.strerror or error}{where}",
@@ -147,4 +139,3 @@ def _os_error(error: OSError, where: str) -> EdgeError:
     )
     wrapped.exit_code = ExitCode.ENVIRONMENT
     return wrapped
-
