@@ -20,7 +20,7 @@ help:
 	@echo "make clean  remove what make made in this folder (caches: ~/.cache/plate-edge)"
 
 run: setup
-	@$(VENV)/edge run --device local --models $(FIRST) edge/samples/*.jpg
+	@$(VENV)/edge run --device local --models $(FIRST) edge/plate/countries/cn/samples/*.jpg
 ifeq ($(MODELS),$(FIRST))
 	@$(VENV)/bench run --device local --plan quick --models $(FIRST) --out $(OUT) --force
 else

@@ -60,7 +60,7 @@ if [ "${1:-}" = --inside ]; then
     step runtime "$here && $get_runtime"
     step probe "$here && edge probe --device virtual"
     step flash "$here && edge flash --device virtual"
-    step read "$here && edge run --device virtual edge/samples/blue-day.jpg"
+    step read "$here && edge run --device virtual edge/plate/countries/cn/samples/blue-day.jpg"
     step bench "$here && bench run --device virtual --plan quick --precision int8 --out out/virtual"
     step ssh "$here && edge virtual ssh virtual -- uname -m"
     step down "$here && edge virtual down"

@@ -19,6 +19,7 @@ from edge.base.suggest import did_you_mean
 from edge.photo.decode import can_read
 from edge.photo.kinds import EMPTY, FileKind, file_kind
 from edge.photo.labels import LABELS_NAME
+from edge.plate.country import DEFAULT, samples_of
 
 PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff",
@@ -27,7 +28,7 @@ PHOTO_SUFFIXES = (
 
 _EXTRA_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+SAMPLES = samples_of(DEFAULT)
 """The kit's own photos, drawn by `train.synth`, with their `labels.json`."""
 
 READ = "JPEG, PNG, BMP, WebP and TIFF are read"

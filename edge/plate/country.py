@@ -26,6 +26,7 @@ COUNTRIES = Path(__file__).resolve().parent / "countries"
 DEFAULT = "cn"
 """The country of models whose cards name none (the kit's before 0.2) and of everything for which none is asked."""
 FILE_NAME = "plate.yml"
+SAMPLES_NAME = "samples"
 FONT_ROOT = Path("/usr/share/fonts")
 WORDS = {
     "signs": ("OPEN", "EXIT", "P", "24 h"),
@@ -74,7 +75,7 @@ class Country:
     @property
     def samples(self) -> Path:
         """Folder of its sample photos and their `labels.json`; it need not exist."""
-        return self.folder / "samples"
+        return self.folder / SAMPLES_NAME
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -146,6 +147,11 @@ def load_country(name: str | Path = DEFAULT) -> Country:
             f"Countries: {', '.join(known)}; or give a folder with a {FILE_NAME} (docs/formats/country.md).",
         )
     return _load(folder.resolve(), (folder / FILE_NAME).stat().st_mtime_ns)
+
+
+def samples_of(code: str) -> Path:
+    """Returns the folder of the kit's sample photos for the `country` of a card ("" for `DEFAULT`); it need not exist."""
+    return COUNTRIES / (code or DEFAULT) / SAMPLES_NAME
 
 
 def card_grammar(lines: tuple[str, ...], where: str = "the card") -> Grammar:

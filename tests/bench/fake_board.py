@@ -86,12 +86,12 @@ def shown_result(folder: Path) -> Result:
 
     from edge.base.paths import sha256_file
     from edge.photo.labels import read_labels
+    from edge.photo.listing import SAMPLES
 
-    samples = Path(__file__).resolve().parents[2] / "edge" / "samples"
-    labels = read_labels(samples / "labels.json")
+    labels = read_labels(SAMPLES / "labels.json")
     photos = tuple(
         ResultPhoto(path.name, sha256_file(path), path.stat().st_size, labels[path.name])
-        for path in sorted(samples.glob("*.jpg"))[:2]
+        for path in sorted(SAMPLES.glob("*.jpg"))[:2]
     )
     result = run(folder, processes=5, repeats=20)
     processes = []

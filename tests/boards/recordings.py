@@ -10,11 +10,12 @@ import pytest
 
 from edge.bundle.toolchain import build_program
 from edge.bundle.zoo import ensure_models
+from edge.plate.country import samples_of
 from edge.release.install import ensure_installed
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "replay"))
-SAMPLES = sorted((TESTS.parent / "edge/samples").glob("*.jpg"))
+SAMPLES = sorted(samples_of("cn").glob("*.jpg"))
 # Of the published models two photos are read, at a size that is not theirs; of plate-v1 all, as it comes.
 SETTINGS = {"det_limit_type": "max", "det_limit_side": "640"}
 SETS = {"ppocrv3": (("fp32",), SAMPLES[:2], SETTINGS), "plate-v1": (("fp32", "int8"), SAMPLES, {})}

@@ -20,12 +20,12 @@ from edge.commands.run import run as edge_run
 from edge.device.board import Device
 from edge.device.probe import Probe
 from edge.link.connect import connect, device_root
+from edge.photo.listing import SAMPLES
 from edge.release.flash import flash
 from edge.release.install import build_bundle, ensure_installed, host_answers, is_installed
 from edge.release.releases import Release, current_release, look
 
 # The models and the build are shared with whoever runs the tests; `ssh_board` gives each test another HOME.
-SAMPLES = Path(__file__).parents[2] / "edge/samples"
 CACHE = Path(os.environ.get("PLATE_EDGE_CACHE", Path.home() / ".cache" / "plate-edge"))
 
 
@@ -45,7 +45,7 @@ def read_sample(device: Device, release: Release) -> list[str]:
 
 
 def test_the_real_thing_from_nothing_to_plates(device: Device) -> None:
-    labels = json.loads((Path(__file__).parents[2] / "edge/samples/labels.json").read_text(encoding="utf-8"))
+    labels = json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8"))
     steps: list[str] = []
     release = ensure_installed(device, ["ppocrv3"], ["fp32"], steps.append)
     assert any(step.startswith("smoke") for step in steps)

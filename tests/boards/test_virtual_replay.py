@@ -55,7 +55,7 @@ def board(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def texts(photo: Path) -> list[str]:
-    labels = json.loads((TESTS.parent / "edge/samples/labels.json").read_text(encoding="utf-8"))
+    labels = json.loads((PHOTOS[0].parent / "labels.json").read_text(encoding="utf-8"))
     return [plate["text"] for plate in labels[photo.name]]
 
 

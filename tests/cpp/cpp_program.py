@@ -17,7 +17,6 @@ from edge.ocr.config import PipelineConfig, dump_config
 from edge.plate.country import card_grammar
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "edge" / "samples"
 # Reads the kit's own samples well, at a third of the note's pixels.
 FAST = ("--det-limit-type", "max", "--det-limit-side", "640")
 

@@ -16,10 +16,10 @@ import edge.bundle.zoo
 import edge.ocr.reader
 from edge.ocr.image import load_image
 from edge.ocr.settings import fit_cards
+from edge.photo.listing import SAMPLES
 from edge.runtime.engines import open_networks
 
 REPO = Path(__file__).resolve().parents[2]
-SAMPLES = REPO / "edge" / "samples"
 
 
 def example(number: int) -> SimpleNamespace:

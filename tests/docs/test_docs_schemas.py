@@ -21,6 +21,7 @@ from edge.base.paths import cache_dir
 from edge.bundle.manifest import BundleFile, Manifest
 from edge.model.card import Card, Charset, Input
 from edge.ocr.config import PipelineConfig, load_config
+from edge.photo.listing import SAMPLES
 
 REPO = Path(__file__).resolve().parents[2]
 SCHEMAS = REPO / "docs" / "schemas"
@@ -57,7 +58,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     plan = {"name": "schemas", "precisions": ["fp32"], "processes": 1, "warmup": 1, "warmup_ms": 1}
     (out / "plan.yml").write_text(yaml.safe_dump({**plan, "repeats": 2, "min_ms": 1, "models": ["ppocrv3"]}))
     command = [sys.executable, "-m", "edge", "bench", "run", "--device", "local", "--plan", str(out / "plan.yml")]
-    photo = str(REPO / "edge" / "samples" / "blue-day.jpg")
+    photo = str(SAMPLES / "blue-day.jpg")
     done = subprocess.run(
         [*command, "--photos", photo, "--out", str(out / "run"), "--no-report", "--quiet"],
         cwd=REPO, env={**os.environ}, capture_output=True, text=True, check=False,

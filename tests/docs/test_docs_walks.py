@@ -12,6 +12,7 @@ import pytest
 from command_lines import REPO, Line, documents, find_lines
 
 from edge.base.paths import cache_dir
+from edge.photo.listing import SAMPLES
 
 # What makes a line small without changing which command it is.
 SMALLER = (
@@ -74,8 +75,9 @@ def small_words(line: Line, cwd: Path, home: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_is_walked(page: str, home: Path, tmp_path: Path) -> None:
     """Every line ends with 0, with what the lines before it left."""
-    (tmp_path / "edge").mkdir()
-    (tmp_path / "edge" / "samples").symlink_to(REPO / "edge" / "samples")
+    samples = SAMPLES.relative_to(REPO)
+    (tmp_path / samples).parent.mkdir(parents=True)
+    (tmp_path / samples).symlink_to(SAMPLES)
     (tmp_path / "small.yml").write_text(PLAN, encoding="utf-8")
     environment = {
         **os.environ,

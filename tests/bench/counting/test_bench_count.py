@@ -17,6 +17,7 @@ from bench.commands.count import parse_count
 from bench.counting.count import OURS, build_plugin, parse_counts, run_counted
 from bench.record.events import STAGES
 from edge.base.errors import DeviceError, NotValidError, UsageError
+from edge.photo.listing import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_arm = pytest.mark.skipif(
@@ -125,7 +126,7 @@ def test_our_own_stages_stay_within_their_budget(tmp_path: Path, monkeypatch: py
     from edge.release.install import ensure_installed
 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    photo = ROOT / "edge" / "samples" / "blue-day.jpg"
+    photo = SAMPLES / "blue-day.jpg"
     local = Device("local", load_profile("local"), "local", root=str(tmp_path / "board"))
     host = ensure_installed(local, ["ppocrv3"], ["fp32"])
     config = Path(host.path) / "models/ppocrv3-fp32/plate.conf"

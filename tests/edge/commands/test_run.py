@@ -18,11 +18,10 @@ from edge.bundle.zoo import ModelPair
 from edge.commands.run import plan_copies
 from edge.link.local import LocalTransport
 from edge.ocr.draw import COLOUR
-from edge.photo.listing import list_photos
+from edge.photo.listing import SAMPLES, list_photos
 from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release
 
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 SMALL = ["--set", "det_limit_type=max", "--set", "det_limit_side=640"]
 
 

@@ -18,11 +18,11 @@ from edge.ocr.draw import COLOUR, can_label, draw_plates
 from edge.ocr.image import image_size, load_image
 from edge.ocr.reader import STAGES, Networks, Reader
 from edge.photo.decode import MAX_PIXELS
+from edge.photo.listing import SAMPLES
 from edge.plate.answer import ReadPlate
 from edge.runtime.engines import open_network, open_networks
 from edge.runtime.paddle_lite import LiteNetwork
 
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 CHARACTERS = tuple("皖A12345·")
 CONFIG = PipelineConfig(det_limit_type="max", det_limit_side=640)
 

@@ -34,7 +34,7 @@ def test_a_country_is_one_folder_anywhere(tmp_path: Path) -> None:
         found = country.form_of(text)
         assert found is not None and found[0].name == name == country.kind(name).name
         assert len(found[0].layout.boxes) == len(text) == len(found[1].template)
-    assert country.form_of("皖A1234") is country.kind_of("皖A12345") is None
+    assert country.form_of("皖A12345") is country.kind_of("皖A123456") is None
     assert {box.y for box in country.kind("car").layout.boxes} == {12, 108}
     assert country.kind("state").red_ink == (0x10, 0x10, 0xE0)
     with pytest.raises(UsageError, match="Unknown kind of plate 'lorry'"):

@@ -14,9 +14,10 @@ import pytest
 
 from edge.bundle.zoo import ModelPair
 from edge.commands.run import show
+from edge.photo.listing import SAMPLES
 from edge.plate.answer import Answer, ReadPlate
 
-SAMPLE = Path(__file__).resolve().parents[3] / "edge" / "samples" / "blue-day.jpg"
+SAMPLE = SAMPLES / "blue-day.jpg"
 # As archives of Windows leave them (GBK), and as nobody would call a photo.
 NAMES = (b"\xbe\xa9A.jpg", b"[bold]a [copy].jpg", b" '$(x)\" -- .jpg", "\u2028 ä.jpg".encode())
 

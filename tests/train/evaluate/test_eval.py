@@ -24,6 +24,7 @@ from edge.model.card import save_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.image import load_image
 from edge.ocr.reader import Reader
+from edge.photo.listing import SAMPLES
 from edge.plate.answer import ReadPlate
 from edge.runtime.engines import open_networks
 from train.commands.evaluate import chosen_models, evaluate
@@ -41,7 +42,6 @@ from train.evaluate.pipeline import (
 )
 from train.evaluate.sources import find_sources, open_evaluated, source_settings
 
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 SMALL = PipelineConfig(det_limit_type="max", det_limit_side=640)
 VARIANTS = [
     SMALL,

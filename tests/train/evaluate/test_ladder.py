@@ -12,10 +12,9 @@ import pytest
 
 from edge.base.errors import UsageError
 from edge.bundle.zoo import ModelPair
+from edge.photo.listing import SAMPLES
 from train.commands.ladder import parse_side, show_rows
 from train.evaluate.ladder import COLUMNS, RUNGS
-
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
 def test_the_notes_figures_are_those_of_the_note() -> None:

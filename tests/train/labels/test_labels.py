@@ -20,14 +20,13 @@ from PIL import Image
 
 from edge.base.alone import alone_in
 from edge.base.errors import EdgeError, InputError, UsageError
+from edge.photo.listing import SAMPLES
 from edge.plate.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
 from train.data.dataset import read_crops, read_photos
 from train.labels.journal import label_roots
 from train.labels.jpeg import shorten
 from train.labels.make import LabelOptions, make_labels
 from train.labels.photo import read_photo
-
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
 def note_labels(photos: Path, out: Path, phase: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.photo.listing import SAMPLES
+
 pytest.importorskip("paddleslim")
 pytestmark = pytest.mark.paddle
-SAMPLES = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
 def _recipe(task: str, **changes: object):  # type: ignore[no-untyped-def]

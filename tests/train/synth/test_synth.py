@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,7 +26,6 @@ from train.synth.text import random_text
 
 CN = load_country("cn")
 KINDS = [kind.name for kind in CN.kinds]
-FOLDER = Path(__file__).resolve().parents[3] / "edge" / "samples"
 
 
 def rng(seed=0):
@@ -156,8 +154,8 @@ def test_a_flat_plate_is_annotated_to_the_pixel():
 
 
 def test_the_committed_samples_are_what_the_kit_renders():
-    labels = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    photos = sorted(FOLDER.glob("*.jpg"))
+    labels = json.loads((CN.samples / "labels.json").read_text(encoding="utf-8"))
+    photos = sorted(CN.samples.glob("*.jpg"))
     assert [photo.name for photo in photos] == sorted(labels)
     assert 6 <= len(photos) <= 8 and sum(photo.stat().st_size for photo in photos) < 1_500_000
     assert {len(plates[0]["text"]) for plates in labels.values()} == {7, 8}
@@ -165,7 +163,7 @@ def test_the_committed_samples_are_what_the_kit_renders():
         scene = render_sample(name)
         (plate,) = labels[f"{name}.jpg"]
         assert plate == {"text": scene.name.text, "box": [list(point) for point in scene.name.vertices]}
-        photo = cv2.imread(str(FOLDER / f"{name}.jpg"))
+        photo = cv2.imread(str(CN.samples / f"{name}.jpg"))
         # Another font version moves some pixels; the photo is the same.
         assert np.abs(photo.astype(int) - scene.image).mean() < 6
 
