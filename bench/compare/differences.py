@@ -90,17 +90,19 @@ def _machine(a: Result, b: Result) -> list[str]:
                       ("features", "other CPU features"), ("online", "other cores online"),
                       ("aslr", "another setting of address randomisation")):  # fmt: skip
         old, new = a.facts.get(key), b.facts.get(key)
-        if old == new:
-            continue
-        if key in ("max_khz", "features"):
-            old, new = (sorted(value.items() if isinstance(value, Mapping) else value or ()) for value in (old, new))
-        notes += _pair(what, old, new)
+        notes += _pair(what, *map(_in_order, (old, new))) if old != new else []
     memory = [float(side.facts.get("memory_kb") or 0) for side in (a, b)]
     if all(memory) and abs(memory[0] - memory[1]) > _MEMORY * max(memory):
         notes.append("another memory: " + " and ".join(f"{value / 2**20:.1f} GiB" for value in memory))
     for key, what in (("transport", "another way to the board"), ("title", "another title of the board")):
         notes += _pair(what, a.device.get(key), b.device.get(key))
     return notes
+
+
+def _in_order(value: object) -> object:
+    if isinstance(value, dict):
+        return sorted(value.items())
+    return sorted(value) if isinstance(value, list) else value
 
 
 def _plan(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

@@ -20,10 +20,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import cast
 
 from bench.conditions.environment import parse, script
-from bench.conditions.knobs import CPUS, KNOBS
+from bench.conditions.knobs import CPUS, KNOBS, TuningFacts
 from edge.base.errors import DeviceError, EdgeError
 from edge.transport.base import Transport
 
@@ -170,9 +170,9 @@ class SystemTuning:
     problems: list[str] = field(default_factory=list)
     restored: bool | None = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> TuningFacts:
         """Plain JSON."""
-        return asdict(self)
+        return cast(TuningFacts, asdict(self))
 
 
 class BoardTuner:

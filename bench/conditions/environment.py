@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from bench.conditions.power import PATTERNS, source_of, watts_of
 from edge.base.errors import EdgeError
+from edge.model.json_types import Count, Figure
 from edge.transport.base import Transport
 
 _CPU = "/sys/devices/system/cpu"
@@ -105,6 +106,40 @@ class Snapshot:
         return max(self.power_w.values()) if self.power_w else None
 
 
+class Look(TypedDict, total=False):
+    """A snapshot as JSON."""
+
+    frequencies: dict[str, Figure] | None
+    governors: dict[str, str] | None
+    limits: dict[str, Figure] | None
+    temperatures: dict[str, float] | None
+    cooling: dict[str, Figure] | None
+    throttled: dict[str, Count] | None
+    load: Figure | None
+    memory_kb: Figure | None
+    power_w: dict[str, float] | None
+    power_source: str | None
+    missing: dict[str, str]
+
+
+class MachineFacts(TypedDict, total=False):
+    """What stays the same on a board; None where it does not tell."""
+
+    model: str | None
+    soc: str | None
+    cpu: str | None
+    cpu_parts: dict[str, Count] | None
+    features: list[str] | None
+    cores: Count | None
+    online: str | None
+    max_khz: dict[str, Count] | None
+    kernel: str | None
+    system: str | None
+    memory_kb: Figure | None
+    aslr: Count | None
+    hypervisor: bool | None
+
+
 _REASONS = {
     "frequencies": f"no {_CPU}/cpu*/cpufreq (no frequency scaling, or a virtual machine)",
     "governors": f"no {_CPU}/cpu*/cpufreq/scaling_governor",
@@ -124,11 +159,11 @@ def script(patterns: Sequence[str], *, whole: bool = False) -> str:
     return _READ % " ".join(patterns) + (_WHOLE if whole else "")
 
 
-def read_board(transport: Transport) -> tuple[dict[str, Any], Snapshot]:
+def read_board(transport: Transport) -> tuple[MachineFacts, Snapshot]:
     """Reads everything: the facts that stay, and a first snapshot.
 
     Returns:
-        Facts (plain JSON, see `facts`) and the snapshot.
+        Facts and the snapshot.
 
     Raises:
         LinkError: The board cannot be reached.
@@ -165,12 +200,8 @@ def parse(text: str) -> dict[str, list[str]]:
     return values
 
 
-def facts(values: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Picks what stays the same: cores with part and features, kernel, memory, model, system.
-
-    Returns:
-        Plain JSON; a fact that the board does not tell is None.
-    """
+def facts(values: Mapping[str, list[str]]) -> MachineFacts:
+    """Picks what stays the same: cores with part and features, kernel, memory, model, system."""
     info = values.get("/proc/cpuinfo", [])
     release = dict(line.split("=", 1) for line in values.get("/etc/os-release", []) if "=" in line)
     features = sorted(set(_info(info, "Features") or _info(info, "flags")))

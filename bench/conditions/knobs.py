@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from edge.base.errors import UsageError
 
@@ -39,6 +40,25 @@ class Knob:
         if self.words:
             return self.words[number][value]
         return str(int(value) * self.factor) if self.factor != 1 else value
+
+
+class KnobFile(TypedDict):
+    """One file that a knob set, see `board_tuner.Setting`."""
+
+    knob: str
+    path: str
+    before: str
+    wanted: str
+    now: str
+
+
+class TuningFacts(TypedDict, total=False):
+    """Knobs that `--tune-board` set, see `board_tuner.SystemTuning`; empty without."""
+
+    knobs: dict[str, str]
+    settings: list[KnobFile]
+    problems: list[str]
+    restored: bool | None
 
 
 KNOBS = (

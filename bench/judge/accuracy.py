@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.record.parts import RecordedPlate, TruePlate
 from bench.record.result import Result, ResultPhoto
 from edge.plate.metrics import EndToEndMetric, f_measure
 
@@ -49,7 +50,7 @@ class Agreement:
     differing: tuple[int, ...]
 
 
-def answers_of(result: Result, key: str) -> dict[int, list[dict[str, Any]]]:
+def answers_of(result: Result, key: str) -> dict[int, list[RecordedPlate]]:
     """Answers of a cell by photo index, of the first process that gave any; the verdict compares the others with it."""
     for process in result.of(key):
         if process.answers:
@@ -57,7 +58,7 @@ def answers_of(result: Result, key: str) -> dict[int, list[dict[str, Any]]]:
     return {}
 
 
-def accuracy(photos: Sequence[ResultPhoto], answers: Mapping[int, Sequence[Mapping[str, Any]]]) -> Accuracy | None:
+def accuracy(photos: Sequence[ResultPhoto], answers: Mapping[int, Sequence[RecordedPlate]]) -> Accuracy | None:
     """Counts plates read right.
 
     Args:
@@ -78,7 +79,7 @@ def accuracy(photos: Sequence[ResultPhoto], answers: Mapping[int, Sequence[Mappi
 
 
 def agreement(
-    a: Mapping[int, Sequence[Mapping[str, Any]]], b: Mapping[int, Sequence[Mapping[str, Any]]]
+    a: Mapping[int, Sequence[RecordedPlate]], b: Mapping[int, Sequence[RecordedPlate]]
 ) -> Agreement | None:
     """Compares the texts of two cells photo by photo; None when they share none."""
     both = sorted(set(a) & set(b))
@@ -86,10 +87,10 @@ def agreement(
     return Agreement(len(both) - len(differing), len(both), differing) if both else None
 
 
-def _boxes_and_texts(plates: Sequence[Mapping[str, Any]]) -> list[tuple[Any, str]]:
-    return [(plate.get("box") or (), str(plate["text"])) for plate in plates]
+def _boxes_and_texts(plates: Sequence[RecordedPlate | TruePlate]) -> list[tuple[Any, str]]:
+    return [(plate.get("box") or (), plate["text"]) for plate in plates]
 
 
-def texts_read(plates: Sequence[Mapping[str, Any]]) -> list[str]:
+def texts_read(plates: Sequence[RecordedPlate]) -> list[str]:
     """The texts of plates, sorted: what is compared where only texts count."""
-    return sorted(str(plate.get("text")) for plate in plates)
+    return sorted(plate["text"] for plate in plates)

@@ -6,13 +6,14 @@ answers that change, an emulated CPU). NOISY: it is, but it would come out diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from bench.conditions.environment import Look
 from bench.conditions.knobs import cpu_list
+from bench.plan.plan import PlanFacts
 from bench.record.events import STAGES
 from bench.record.result import Process, Result, ResultCell
 from bench.stats.describe import Summary
@@ -164,24 +165,23 @@ def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Proces
         found.invalid.append(f"the board throttled while it ran: {throttled}")
 
 
-def _planned(plan: Mapping[str, Any]) -> int:
+def _planned(plan: PlanFacts) -> int:
     """Processes without which a cell is not whole; see `Plan.least_processes`."""
-    processes = int(plan.get("processes", 0))
-    boxed = plan.get("box_s") and plan.get("min_processes")
-    return min(processes, int(plan["min_processes"])) if boxed else processes
+    processes = plan.get("processes", 0)
+    return min(processes, plan.get("min_processes") or processes) if plan.get("box_s") else processes
 
 
 def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
     for process in measured:
         threads = process.effective.get("threads", {})
-        if threads.get("started", 0) > threads.get("effective", 0):
-            cores = threads["effective"]
+        started, cores = threads.get("started"), threads.get("effective")
+        if started and cores and started > cores:
             found.invalid.append(
-                f"{threads['started']} threads were started on {cores} core{'s' if cores > 1 else ''}: {cores} ran at once"
+                f"{started} threads were started on {cores} core{'s' if cores > 1 else ''}: {cores} ran at once"
             )
             break
-        if threads.get("effective") not in (None, cell.threads):
-            found.invalid.append(f"{cell.threads} threads were asked for, the runtime used {threads['effective']}")
+        if cores not in (None, cell.threads):
+            found.invalid.append(f"{cell.threads} threads were asked for, the runtime used {cores}")
             break
     for process in measured:
         mode = process.effective.get("power_mode", {})
@@ -193,8 +193,8 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
     if changed:
         found.invalid.append(f"the plates read changed from iteration to iteration in {len(changed)} processes")
     answers = [process.answers for process in measured if process.answers]
-    texts = [{key: [plate.get("text") for plate in plates] for key, plates in answer.items()} for answer in answers]
-    first: dict[str, list[object]] = {}
+    texts = [{key: [plate["text"] for plate in plates] for key, plates in answer.items()} for answer in answers]
+    first: dict[str, list[str]] = {}
     if any(first.setdefault(key, read) != read for answer in texts for key, read in answer.items()):
         found.invalid.append("two processes read other plates on the same photos")
     garbage = sum(process.problem_count for process in measured)
@@ -226,11 +226,8 @@ def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Proce
     if not any(look.get(name) is not None for look in _looks(result, measured) for name in told):
         found.notes.append("the board told neither clocks nor temperature nor load: whether they changed is not known")
     indices = {process.index for process in measured}
-    speeds = [
-        max(sample["frequencies"].values())
-        for sample in result.samples
-        if sample.get("process") in indices and sample.get("frequencies")
-    ]
+    told_speeds = [sample.get("frequencies") for sample in result.samples if sample.get("process") in indices]
+    speeds = [max(speed.values()) for speed in told_speeds if speed]
     if len(speeds) >= 4:
         third = max(1, len(speeds) // 3)
         early, late = float(np.median(speeds[:third])), float(np.median(speeds[-third:]))
@@ -254,7 +251,7 @@ def _judge_host_check(result: Result, cell: ResultCell, found: _Findings) -> Non
 def _judge_knobs(result: Result, measured: Sequence[Process], found: _Findings) -> None:
     found.noisy += [f"a knob of the board: {problem}" for problem in result.tuning.get("problems", [])]
     looks = [look["governors"] for look in _looks(result, measured) if look.get("governors")]
-    names = {str(value) for look in looks if isinstance(look, dict) for value in look.values()}
+    names = {value for look in looks if look for value in look.values()}
     if any(look != looks[0] for look in looks):
         found.noisy.append(f"the governor changed while it ran ({', '.join(sorted(names))})")
     asked = result.tuning.get("knobs", {}).get("cpus")
@@ -265,22 +262,20 @@ def _judge_knobs(result: Result, measured: Sequence[Process], found: _Findings) 
             break
 
 
-def _looks(result: Result, measured: Sequence[Process]) -> list[dict[str, Any]]:
+def _looks(result: Result, measured: Sequence[Process]) -> list[Look]:
     indices = {process.index for process in measured}
-    looks: list[dict[str, Any]] = []
-    for process in measured:
-        looks += [look for look in (process.before, process.after) if look]
-    return looks + [sample for sample in result.samples if sample.get("process") in indices]
+    looks = [look for process in measured for look in (process.before, process.after) if look]
+    return [*looks, *(sample for sample in result.samples if sample.get("process") in indices)]
 
 
-def _throttled(looks: Sequence[dict[str, Any]]) -> str:
+def _throttled(looks: Sequence[Look]) -> str:
     """How the board held its processors back while it ran; "" when it did not."""
     counters: dict[str, set[int]] = {}
     limits: dict[str, set[float]] = {}
     cooled: dict[str, float] = {}
     for look in looks:
-        for name, value in (look.get("throttled") or {}).items():
-            counters.setdefault(name, set()).add(int(value))
+        for name, count in (look.get("throttled") or {}).items():
+            counters.setdefault(name, set()).add(count)
         for cpu, value in (look.get("limits") or {}).items():
             limits.setdefault(cpu, set()).add(value)
         for name, value in (look.get("cooling") or {}).items():

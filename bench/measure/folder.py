@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from datetime import datetime, timezone
@@ -31,7 +30,7 @@ def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, fo
         InputError: Nothing can be written there.
     """
     _check_writable(out or Path("out"))
-    mine = json.loads(json.dumps(plan.document()))
+    mine = plan.document()
 
     def unfinished(folder: Path) -> bool:
         return (folder / SESSION_NAME).is_file() and not all(is_done(folder / RAW, slot) for slot in plan.slots)

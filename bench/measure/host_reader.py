@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.judge.accuracy import Accuracy, accuracy, answers_of, texts_read
 from bench.plan.candidate import Candidate
+from bench.record.parts import HostCheck, RecordedPlate, TruePlate
 from bench.record.result import Result, ResultPhoto
 from edge.base.errors import DeviceError, InputError
 from edge.base.paths import sha256_file
@@ -23,7 +24,7 @@ from edge.transport.base import Transport, check
 if TYPE_CHECKING:
     from bench.measure.target import Command
 
-Plates = list[dict[str, Any]]
+Plates = list[RecordedPlate]
 
 
 class HostReader:
@@ -39,7 +40,7 @@ class HostReader:
     """
 
     def __init__(
-        self, command: Command, transport: Transport, photos: Sequence[tuple[Path, tuple[dict[str, Any], ...] | None]]
+        self, command: Command, transport: Transport, photos: Sequence[tuple[Path, tuple[TruePlate, ...] | None]]
     ) -> None:
         self._command, self._transport = command, transport
         self.paths = [path for path, truth in photos if truth is not None]
@@ -90,7 +91,9 @@ class HostReader:
         return sum(digest in mine and mine[digest] != texts_read(plates) for digest, plates in answers.items())
 
 
-def agreement_with_host(result: Result, command: Command, transport: Transport, paths: Sequence[Path]) -> dict[str, Any]:
+def agreement_with_host(
+    result: Result, command: Command, transport: Transport, paths: Sequence[Path]
+) -> dict[str, HostCheck]:
     """Compares what a board read with what this host reads in the same photos with the same settings.
 
     Args:
@@ -122,7 +125,7 @@ def agreement_with_host(result: Result, command: Command, transport: Transport, 
     return found
 
 
-def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> dict[str, Any]:
+def _compared(board: dict[int, Plates], host: dict[int, Plates]) -> HostCheck:
     edits, overlaps = 0, []
     for index, plates in board.items():
         edits += edit_distance(" ".join(texts_read(plates)), " ".join(texts_read(host[index])))

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from bench.conditions.board_tuner import BoardTuner, SystemTuning
 from bench.measure.host_reader import HostReader, agreement_with_host
-from bench.measure.target import GivenPhotos, SystemUnderTest, TargetPhoto, push_photos
+from bench.measure.target import GivenPhotos, SystemUnderTest, TargetPhoto, Truth, push_photos
 from bench.plan.plan import Plan
+from bench.record.parts import DeviceFacts, HostCheck, Kind, KitFacts, RuntimeFacts, VariantFacts
 from bench.record.result import Result
 from edge import __version__
 from edge.base.paths import KIT_ROOT
@@ -25,7 +26,6 @@ from edge.photo.labels import LABELS_NAME, read_labels
 from edge.photo.listing import SAMPLES
 from edge.release.install import ensure_installed, installed_release
 from edge.release.releases import Release
-from edge.transport.base import Transport
 
 HOST_NOTE = (
     "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "
@@ -78,7 +78,7 @@ def open_target(
         placed = push_photos(transport, f"{device_root(transport, found)}/photos", photos.photos, Path(scratch.name))
     else:
         placed = sample_photos(release)
-    runtime = release.manifest.runtime
+    runtime = cast(RuntimeFacts, release.manifest.runtime)
     program = next((item.sha256 for item in release.manifest.files if item.path == "bin/plate_ocr"), "")
     kind = device_kind(found, runtime)
     return SystemUnderTest(
@@ -89,7 +89,7 @@ def open_target(
         photos=placed,
         variants={name: variant_facts(release.manifest, name) for name in release.variants},
         release=release.hash,
-        runtime=dict(runtime),
+        runtime=runtime,
         program=program,
         notes=tuple(filter(None, (HOST_NOTE if kind == "host" else "", photos.converted if photos else ""))),
         scratch=scratch,
@@ -110,7 +110,7 @@ def host_reader(target: SystemUnderTest, plan: Plan, report: Say) -> HostReader:
     return HostReader(release.command, connect(host), photos)
 
 
-def compare_with_host(result: Result, target: SystemUnderTest, plan: Plan, report: Say) -> dict[str, Any]:
+def compare_with_host(result: Result, target: SystemUnderTest, plan: Plan, report: Say) -> dict[str, HostCheck]:
     """Reads a result's photos on this host too; see `agreement_with_host`.
 
     Raises:
@@ -164,7 +164,7 @@ def close_target(target: SystemUnderTest) -> None:
         target.scratch.cleanup()
 
 
-def device_kind(device: Device, runtime: dict[str, Any]) -> str:
+def device_kind(device: Device, runtime: RuntimeFacts) -> Kind:
     """`replay`, `emulated`, `host` or `board`: what a time taken there means."""
     if runtime.get("replay"):
         return "replay"
@@ -173,7 +173,7 @@ def device_kind(device: Device, runtime: dict[str, Any]) -> str:
     return "host" if device.board.abi == "host" else "board"
 
 
-def device_facts(device: Device, kind: str) -> dict[str, Any]:
+def device_facts(device: Device, kind: Kind) -> DeviceFacts:
     """What the result says about the device; no address, for results are handed on."""
     return {
         "name": device.name,
@@ -186,7 +186,7 @@ def device_facts(device: Device, kind: str) -> dict[str, Any]:
     }
 
 
-def variant_facts(manifest: Manifest, variant: str) -> dict[str, Any]:
+def variant_facts(manifest: Manifest, variant: str) -> VariantFacts:
     """Sizes and hashes of one pair of models, as `ResultCell` wants them."""
     entry = manifest.variants[variant]
     files = {item.path: item for item in manifest.files}
@@ -201,7 +201,7 @@ def variant_facts(manifest: Manifest, variant: str) -> dict[str, Any]:
 
 def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     """The photos inside a release, with their truth where they are the kit's own."""
-    labels = read_labels(SAMPLES / LABELS_NAME)
+    labels = cast("dict[str, Truth]", read_labels(SAMPLES / LABELS_NAME))
     placed = []
     files = {f"{release.path}/{item.path}": item for item in release.manifest.files}
     for remote in release.samples:
@@ -211,14 +211,15 @@ def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     return tuple(placed)
 
 
-def kit_facts() -> dict[str, Any]:
+def kit_facts() -> KitFacts:
     """Version of the kit, and commit and state of its work tree where it is one."""
-    facts: dict[str, Any] = {"version": __version__, "git": None, "dirty": None}
+    facts: KitFacts = {"version": __version__, "git": None, "dirty": None}
     if not (KIT_ROOT / ".git").exists():
         return facts
     try:
         commit = _git("rev-parse", "HEAD")
-        facts.update(git=commit, dirty=bool(_git("status", "--porcelain", "--untracked-files=no")))
+        facts["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
+        facts["git"] = commit
     except (OSError, subprocess.SubprocessError):
         pass
     return facts
@@ -227,8 +228,3 @@ def kit_facts() -> dict[str, Any]:
 def _git(*words: str) -> str:
     command = ["git", "-C", str(KIT_ROOT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-
-def transport_of(device: str) -> Transport:
-    """Opens the way to a device by name."""
-    return connect(find_device(device))

@@ -9,14 +9,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from bench.conditions.board_tuner import SystemTuning, bound
-from bench.conditions.environment import Snapshot, read_board, sample_or_none
+from bench.conditions.environment import Look, Snapshot, read_board, sample_or_none
 from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan, Slot
 from bench.plan.timebox import TimeBox
 from bench.record.events import EventLog, printable
+from bench.record.parts import KitFacts, ProcessHeader, ProcessTrailer, SessionFile, SessionStart
 from bench.record.raw import (
     RAW,
     SESSION_NAME,
@@ -146,7 +147,7 @@ class Session:
         plan: Plan,
         out: Path,
         *,
-        kit: dict[str, Any] | None = None,
+        kit: KitFacts | None = None,
         command: tuple[str, ...] = (),
         reporter: Reporter | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
@@ -230,12 +231,11 @@ class Session:
         mine = self._identity()
         if (self.out / SESSION_NAME).is_file():
             session = read_session(self.out)
-            # Sessions of before knobs were written down have those that were noted later.
-            session.setdefault("knobs", (session.get("tuning") or {}).get("knobs", {}))
-            for key, text in _SAME.items():
-                if json.loads(json.dumps(mine[key])) != session.get(key):
+            asked: dict[str, Any] = json.loads(json.dumps(mine))
+            for key, before in session.items():
+                if key in asked and asked[key] != before:
                     raise UsageError(
-                        f"{self.out} holds a session with another {text}.",
+                        f"{self.out} holds a session with another {_SAME[key]}.",
                         "Give another folder with --out, or start anew with --force.",
                     )
             self._check_machine(session)
@@ -243,33 +243,29 @@ class Session:
             return time.monotonic() - max(passed, last_offset(self.folder))
         facts, _ = read_board(self.target.transport)
         now = datetime.now(timezone.utc)
-        write_session(
-            self.out,
-            {
-                **mine,
-                "created": now.isoformat(timespec="milliseconds"),
-                "kit": self.kit,
-                "command": list(self.command),
-                "facts": facts,
-                "notes": list(self.target.notes),
-            },
-        )
+        about = {
+            "created": now.isoformat(timespec="milliseconds"), "kit": self.kit, "command": list(self.command),
+            "facts": facts, "notes": list(self.target.notes),
+        }  # fmt: skip
+        write_session(self.out, cast(SessionFile, {**mine, **about}))
         return time.monotonic()
 
-    def _check_machine(self, session: dict[str, Any]) -> None:
+    def _check_machine(self, session: SessionFile) -> None:
         """Refuses another machine of the same name: `local` on a home that several share, or a board replaced."""
         facts, _ = read_board(self.target.transport)
-        for key in ("model", "cpu"):
-            before = session["facts"].get(key)
-            if before and facts[key] and facts[key] != before:
+        for key, before, now in (
+            ("model", session["facts"].get("model"), facts.get("model")),
+            ("cpu", session["facts"].get("cpu"), facts.get("cpu")),
+        ):
+            if before and now and now != before:
                 raise UsageError(
-                    f"{self.out} holds a session of another machine: its {key} is {before}, this one's {facts[key]}.",
+                    f"{self.out} holds a session of another machine: its {key} is {before}, this one's {now}.",
                     "Give another folder with --out, or start anew with --force.",
                 )
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> SessionStart:
         return {
-            "plan": json.loads(json.dumps(self.plan.document())),
+            "plan": self.plan.document(),
             "device": self.target.device,
             "release": self.target.release,
             "program": self.target.program,
@@ -310,7 +306,7 @@ class Session:
         words = [*self.plan.arguments(slot.cell, len(photos)), *(photo.remote for photo in photos)]
         argv, env = self.target.command(slot.cell.variant, "bench", *words)
         argv = bound(argv, self.tuning.knobs) if self.tuning is not None else argv
-        header = {
+        header: ProcessHeader = {
             "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "offset_s": round(time.monotonic() - self._began, 3),
             "before": _plain(before),
@@ -327,7 +323,7 @@ class Session:
                 self.reporter.iteration(slot, log.ms["total"][-1], log.iterations)
 
         started = time.monotonic()
-        trailer: dict[str, Any] = {}
+        trailer: ProcessTrailer = {}
         try:
             sampler.start(slot.index)
             try:
@@ -382,8 +378,8 @@ _SAME = {
 }  # fmt: skip
 
 
-def _plain(snapshot: Snapshot | None) -> dict[str, Any] | None:
-    return asdict(snapshot) if snapshot is not None else None
+def _plain(snapshot: Snapshot | None) -> Look | None:
+    return cast(Look, asdict(snapshot)) if snapshot is not None else None
 
 
 def _tail(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.record.parts import DeviceFacts, RuntimeFacts, TruePlate, VariantFacts
 from edge.base.paths import sha256_file
 from edge.photo.decode import to_png
 from edge.photo.labels import LABELS_NAME, read_labels
@@ -15,7 +16,7 @@ from edge.photo.listing import PhotoList, check_photo, converted_note, distinct_
 from edge.transport.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
-Truth = tuple[dict[str, Any], ...]
+Truth = tuple[TruePlate, ...]
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,14 @@ class SystemUnderTest:
         scratch: Holds the photos that were converted; removed when the target is closed.
     """
 
-    device: dict[str, Any]
+    device: DeviceFacts
     transport: Transport
     sampler: Transport | None
     command: Command
     photos: tuple[TargetPhoto, ...]
-    variants: dict[str, dict[str, Any]]
+    variants: dict[str, VariantFacts]
     release: str
-    runtime: dict[str, Any]
+    runtime: RuntimeFacts
     program: str
     notes: tuple[str, ...] = field(default=())
     scratch: tempfile.TemporaryDirectory[str] | None = None

@@ -13,12 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from edge.base.errors import InputError, UsageError
 from edge.base.suggest import did_you_mean
 from edge.bundle.zoo import detector_limit, model_sets
 from edge.host.cpuinfo import POWER_MODES
+from edge.model.json_types import Count, Figure
 from edge.ocr.config import PipelineConfig
 
 _HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
@@ -256,14 +257,35 @@ class Plan:
             "--repeats", str(repeats), "--min-ms", f"{self.min_ms:g}", "--max-ms", f"{self.max_ms:g}",
         ]  # fmt: skip
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> PlanFacts:
         """The plan as plain JSON."""
-        return {**asdict(self), "options": dict(self.options)}
+        return cast(PlanFacts, json.loads(json.dumps({**asdict(self), "options": dict(self.options)})))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the plan, by which a session that was broken off is recognised."""
         return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+
+
+class PlanFacts(TypedDict, total=False):
+    """A plan as JSON."""
+
+    name: str
+    models: list[str]
+    precisions: list[str]
+    threads: list[Count]
+    power_modes: list[str]
+    det_sides: list[str]
+    processes: Count
+    min_processes: Count
+    box_s: Figure
+    warmup: Count
+    warmup_ms: Figure
+    repeats: Count
+    min_ms: Figure
+    max_ms: Figure
+    cooldown_s: Figure
+    options: dict[str, str]
 
 
 PRESETS: dict[str, Plan] = {

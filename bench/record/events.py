@@ -11,7 +11,10 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict, cast
+
+from bench.record.parts import AskedMode, AskedThreads, RecordedPlate
+from edge.model.json_types import Bounds, Count, Figure, mistyped
 
 SCHEMA = "plate-ocr/events/1"
 STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
@@ -24,6 +27,105 @@ _MAX_PROBLEMS = 50
 _MAX_LINE = 4 << 20
 # Thirty years. A whole number in JSON has no end, but a float has.
 _MAX_MS = 1e12
+
+
+StageTimes = Annotated[dict[str, Figure], Bounds(keys=KEYS)]
+
+
+class StartEvent(TypedDict):
+    """The program has started."""
+
+    event: Literal["start"]
+    schema: Literal["plate-ocr/events/1"]
+    program: str
+    version: str
+    runtime: str
+    compiler: str
+    abi: str
+    pid: Count
+    threads: AskedThreads
+    power_mode: AskedMode
+    affinity: list[Count]
+    cpu_features: list[str]
+    config: dict[str, Any]
+    images: Count
+
+
+class _LoadTold(TypedDict):
+    event: Literal["load"]
+    ms: Annotated[dict[str, Figure], Bounds(keys=("det", "rec"))]
+    rss_kb: Count
+    hwm_kb: Count
+
+
+class LoadEvent(_LoadTold, total=False):
+    """Both models are loaded."""
+
+    jpeg: str
+
+
+class _PhotoTold(TypedDict):
+    t: Figure
+    image: int | str
+    plates: Count
+    boxes: Count
+    ms: StageTimes
+
+
+class _FirstTold(_PhotoTold):
+    event: Literal["first"]
+
+
+class FirstEvent(_FirstTold, total=False):
+    """The first, cold photo was read; peak memory when each stage first ended."""
+
+    hwm_kb: dict[str, Count]
+
+
+class PhotoEvent(_PhotoTold):
+    """A further photo was read."""
+
+    event: Literal["warmup", "iteration"]
+    i: Count
+
+
+class ErrorEvent(TypedDict):
+    """A photo cannot be read."""
+
+    event: Literal["error"]
+    error: str
+
+
+class _PhotoAnswer(TypedDict):
+    image: int | str
+    plates: list[RecordedPlate]
+
+
+class Answer(_PhotoAnswer, total=False):
+    """What was read in a photo the first time, and what is wrong with its file."""
+
+    warnings: list[str]
+
+
+class _EndTold(TypedDict):
+    event: Literal["end"]
+    iterations: Count
+    warmups: Count
+    rss_kb: Count
+    hwm_kb: Count
+    answers: list[Answer]
+    ok: bool
+
+
+class EndEvent(_EndTold, total=False):
+    """The program has finished; `why` where an answer changed."""
+
+    why: str
+    process_threads: Count
+
+
+EVENTS = (StartEvent, LoadEvent, FirstEvent, PhotoEvent, ErrorEvent, EndEvent)
+_SINGLE: dict[str, type] = {"load": LoadEvent, "first": FirstEvent, "end": EndEvent}
 
 
 @dataclass(frozen=True)
@@ -71,10 +173,10 @@ class EventLog:
         lines: Lines seen.
     """
 
-    start: dict[str, Any] | None = None
-    load: dict[str, Any] | None = None
-    first: dict[str, Any] | None = None
-    end: dict[str, Any] | None = None
+    start: StartEvent | None = None
+    load: LoadEvent | None = None
+    first: FirstEvent | None = None
+    end: EndEvent | None = None
     warmups: array[float] = field(default_factory=lambda: array("d"))
     times: array[float] = field(default_factory=lambda: array("d"))
     images: array[int] = field(default_factory=lambda: array("l"))
@@ -114,8 +216,8 @@ class EventLog:
             self._warmup(event, text)
         elif kind == "start":
             self._start(event)
-        elif kind in ("load", "first", "end"):
-            self._single(str(kind), event, text)
+        elif isinstance(kind, str) and kind in _SINGLE:
+            self._single(kind, event, text)
         elif kind == "error":
             self._note(f"{str(event.get('path'))[:300]} cannot be read: {str(event.get('error'))[:200]}")
         else:
@@ -136,23 +238,21 @@ class EventLog:
             self._fatal(f"events of schema {str(event.get('schema'))[:60]!r}; this kit reads {SCHEMA!r}")
         elif self.start is not None:
             self._fatal("a second start: two programs wrote to one stream")
-        elif not _is_start(event):
-            self._fatal(f"a start with mistyped keys: {str(event)[:160]}")
+        elif fault := _fault(event, StartEvent):
+            self._fatal(f"a start event with mistyped keys: {fault}")
         else:
-            self.start = event
+            self.start = cast(StartEvent, event)
 
     def _single(self, kind: str, event: dict[str, Any], text: str) -> None:
         if getattr(self, kind) is not None:
             self._fatal(f"a second {kind} event")
             return
-        times = event.get("ms")
-        if kind != "end" and not _believable(times):
-            self._fatal(f"times that cannot be: {text[:160]}")
-            return
-        if not _storable(event) or (kind == "end" and not is_answers(event.get("answers", []))):
-            self._fatal(f"a {kind} event with mistyped keys: {text[:160]}")
-            return
-        setattr(self, kind, event)
+        if kind != "end" and not event.get("ms"):
+            self._fatal(f"a {kind} event without times: {text[:160]}")
+        elif fault := _fault(event, _SINGLE[kind]):
+            self._fatal(f"a {kind} event with mistyped keys: {fault}")
+        else:
+            setattr(self, kind, event)
 
     def _warmup(self, event: dict[str, Any], text: str) -> None:
         try:
@@ -223,59 +323,9 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def is_box(box: Any) -> bool:
-    """True for four corners [x, y] of finite numbers."""
-    return (
-        isinstance(box, (list, tuple))
-        and len(box) == 4
-        and all(isinstance(corner, (list, tuple)) and len(corner) == 2 for corner in box)
-        and all(_is_number(value) for corner in box for value in corner)
-    )
-
-
-def is_plates(plates: Any) -> bool:
-    """True for a list of plates with a `text` and, where there is one, a `box` and a `score`."""
-    return isinstance(plates, (list, tuple)) and all(
-        isinstance(plate, dict)
-        and isinstance(plate.get("text"), str)
-        and ("box" not in plate or is_box(plate["box"]))
-        and ("score" not in plate or _is_number(plate["score"]))
-        for plate in plates
-    )
-
-
-def is_answers(answers: Any) -> bool:
-    """True for the `answers` of an `end` event; one of a photo that could not be read has no plates."""
-    return isinstance(answers, list) and all(
-        isinstance(item, dict) and type(item.get("image")) in (str, int) and is_plates(item.get("plates", []))
-        for item in answers
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MAX_MS
-
-
-def _is_start(event: dict[str, Any]) -> bool:
-    affinity = event.get("affinity", [])
-    return (
-        all(isinstance(event.get(key, {}), dict) for key in ("threads", "power_mode", "config"))
-        and isinstance(affinity, list)
-        and all(type(cpu) is int for cpu in affinity)
-        and _storable(event)
-    )
-
-
-def _storable(value: Any) -> bool:
-    """Whether a result can hold it: no number beyond a float (1e999), no half of a UTF-16 pair, which no file takes."""
+def _fault(event: dict[str, Any], kind: type) -> str:
+    """What is mistyped in an event; "" when nothing is. What it lacks is no fault: nothing else is lost by it."""
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _believable(times: Any) -> bool:
-    if not isinstance(times, dict) or not times:
-        return False
-    return all(_is_number(value) and value >= 0 for value in times.values())
+        return next(mistyped(event, kind, partial=True), "")
+    except RecursionError:
+        return "it is nested too deeply"

@@ -16,17 +16,30 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from bench.conditions.environment import Snapshot
+from bench.conditions.knobs import TuningFacts
 from bench.plan.plan import Plan, Slot, plan_from_mapping
-from bench.record.events import FATAL, STAGES, EventLog
+from bench.record.events import FATAL, STAGES, EndEvent, EventLog
+from bench.record.parts import (
+    Effective,
+    HostCheck,
+    ProcessHeader,
+    ProcessTrailer,
+    RecordedPlate,
+    Sample,
+    SessionFile,
+    SessionPhoto,
+)
 from bench.record.result import Process, Result, ResultCell, ResultPhoto
 from edge.base.errors import InputError
 from edge.base.paths import write_atomic
 from edge.host.ending import ended_by
+from edge.model.json_types import mistyped
 
 SCHEMA = "plate-edge/session/1"
 SESSION_NAME = "session.json"
@@ -43,10 +56,10 @@ class RawWriter:
     Args:
         folder: The `raw` folder.
         slot: What runs.
-        header: JSON beside the slot's own: time, conditions, command.
+        header: Beside the slot's own: time, conditions, command.
     """
 
-    def __init__(self, folder: Path, slot: Slot, header: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, slot: Slot, header: ProcessHeader) -> None:
         self.final = folder / f"{slot.name}.jsonl"
         self.part = folder / f"{slot.name}.jsonl.part"
         _keep_old(self.part)
@@ -65,7 +78,7 @@ class RawWriter:
             self._stream.flush()
             self._flushed = now
 
-    def finish(self, trailer: dict[str, Any], *, final: bool) -> None:
+    def finish(self, trailer: ProcessTrailer, *, final: bool) -> None:
         """Writes the trailer and closes; with `final` the process counts as done and is not run again."""
         self.line(json.dumps({"event": "exit", **trailer}, ensure_ascii=False))
         if final:
@@ -112,12 +125,12 @@ def leave_out(folder: Path, slot: Slot, why: str) -> None:
     write_atomic(folder / f"{slot.name}.left-out", why + "\n")
 
 
-def write_session(out: Path, document: dict[str, Any]) -> None:
+def write_session(out: Path, document: SessionFile) -> None:
     """Writes `session.json`."""
     write_atomic(out / SESSION_NAME, json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, indent=1) + "\n")
 
 
-def read_session(out: Path) -> dict[str, Any]:
+def read_session(out: Path) -> SessionFile:
     """Reads `session.json`.
 
     Raises:
@@ -132,24 +145,31 @@ def read_session(out: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(f"{path} is not a session of this version of the kit.", "Start a new one in another folder.")
-    return document
+    del document["schema"]
+    # Sessions of before knobs were written down have those that were noted later.
+    document.setdefault("knobs", (document.get("tuning") or {}).get("knobs", {}))
+    fault = next(mistyped(document, SessionFile), "")
+    if fault:
+        raise InputError(f"{path}: {fault}.", "It was edited, or is damaged; start a new session in another folder.")
+    return cast(SessionFile, document)
 
 
-def note_tuning(out: Path, tuning: dict[str, Any]) -> None:
+def note_tuning(out: Path, tuning: TuningFacts) -> None:
     """Keeps what became of the board's knobs in `session.json`."""
     document = read_session(out)
-    earlier = document.get("tuning") or {}
+    earlier = document.get("tuning", TuningFacts())
     # A resumed session set them twice; whatever went wrong the first time still did.
     problems = list(dict.fromkeys([*earlier.get("problems", []), *tuning["problems"]]))
-    write_session(out, {**document, "tuning": {**tuning, "problems": problems}})
+    document["tuning"] = {**tuning, "problems": problems}
+    write_session(out, document)
 
 
-def note_host_check(out: Path, found: dict[str, Any]) -> None:
+def note_host_check(out: Path, found: dict[str, HostCheck]) -> None:
     """Keeps how far the board agreed with this host in `session.json`."""
     write_session(out, {**read_session(out), "host_check": found})
 
 
-def session_plan(document: dict[str, Any]) -> Plan:
+def session_plan(document: SessionFile) -> Plan:
     """Returns the plan of a session."""
     return plan_from_mapping(dict(document["plan"]), SESSION_NAME)
 
@@ -188,9 +208,8 @@ def collect(out: Path, *, why: str = "") -> Result:
             left_out[slot.cell.key] = left_out.get(slot.cell.key, 0) + 1
     if missing and not why:
         why = f"{len(missing)} of {len(plan.slots)} processes did not run to their end"
-    start: dict[str, Any] = next((process.effective for process in processes if process.effective), {})
+    start = next((process.effective for process in processes if process.effective), Effective())
     last = max((process.offset_s + process.seconds for process in processes), default=0.0)
-    told = {key: start.get(key) for key in ("version", "compiler", "abi", "runtime")}
     return Result(
         created=session["created"],
         finished="" if missing else _later(session["created"], last),
@@ -199,10 +218,13 @@ def collect(out: Path, *, why: str = "") -> Result:
         kit=session["kit"],
         command=tuple(session["command"]),
         device=session["device"],
-        program={"sha256": session["program"], **told},
+        program={
+            "sha256": session["program"], "version": start.get("version"), "compiler": start.get("compiler"),
+            "abi": start.get("abi"), "runtime": start.get("runtime"),
+        },
         runtime=session["runtime"],
         release=session["release"],
-        plan=json.loads(json.dumps(plan.document())),
+        plan=plan.document(),
         photos=tuple(_photo(item) for item in session["photos"]),
         cells=tuple(
             ResultCell(
@@ -213,26 +235,26 @@ def collect(out: Path, *, why: str = "") -> Result:
         ),
         processes=tuple(processes),
         facts=session["facts"],
-        samples=tuple(_json_lines(folder / SAMPLES_NAME)),
+        samples=tuple(_samples(folder / SAMPLES_NAME)),
         notes=(*session["notes"], *_left_out(left_out, plan)),
-        tuning=session.get("tuning") or {},
-        host_check=session.get("host_check") or {},
+        tuning=session.get("tuning", TuningFacts()),
+        host_check=session.get("host_check", {}),
     )  # fmt: skip
 
 
-def read_process(path: Path, slot: Slot, session: dict[str, Any]) -> Process | None:
+def read_process(path: Path, slot: Slot, session: SessionFile) -> Process | None:
     """Reads one raw file, whole or broken off; None when not even its header was written."""
     log = EventLog()
-    header: dict[str, Any] | None = None
-    trailer: dict[str, Any] | None = None
+    header: ProcessHeader | None = None
+    trailer: ProcessTrailer | None = None
     with path.open("r", encoding="utf-8", errors="replace", newline="\n") as stream:
         for line in stream:
             if header is None:
-                header = _object(line, "process")
+                header = cast("ProcessHeader | None", _object(line, "process"))
                 if header is None:
                     return None
             elif line.startswith('{"event": "exit"') and (found := _object(line, "exit")) is not None:
-                trailer = found
+                trailer = cast(ProcessTrailer, found)
             else:
                 log.feed(line)
     if header is None:
@@ -241,7 +263,7 @@ def read_process(path: Path, slot: Slot, session: dict[str, Any]) -> Process | N
 
 
 def make_process(
-    log: EventLog, slot: Slot, header: dict[str, Any], trailer: dict[str, Any] | None, remotes: list[str]
+    log: EventLog, slot: Slot, header: ProcessHeader, trailer: ProcessTrailer | None, remotes: list[str]
 ) -> Process:
     """Builds the record of one process from its events.
 
@@ -254,13 +276,14 @@ def make_process(
     """
     code = trailer.get("code") if trailer else None
     why = _why(log, trailer)
-    end = log.end or {}
+    end = log.end or cast(EndEvent, {})
     keep = ("version", "runtime", "compiler", "abi", "threads", "power_mode", "affinity", "cpu_features", "config")
-    effective = {key: log.start[key] for key in keep if key in log.start} if log.start else {}
+    effective = cast(Effective, {key: value for key, value in (log.start or {}).items() if key in keep})
     threads, cores = effective.get("threads"), effective.get("affinity")
-    if isinstance(threads, dict) and cores and (threads.get("effective") or 0) > len(cores):
+    started = threads.get("effective") if threads else None
+    if threads and cores and started and started > len(cores):
         # The runtime takes any number; what cannot run at once takes turns.
-        effective["threads"] = {**threads, "started": threads["effective"], "effective": len(cores)}
+        effective["threads"] = {**threads, "started": started, "effective": len(cores)}
     if "process_threads" in end:
         effective["process_threads"] = end["process_threads"]
     if header.get("argv"):
@@ -276,9 +299,9 @@ def make_process(
         complete=not why,
         why=why,
         effective=effective,
-        load_ms=dict((log.load or {}).get("ms", {})),
-        first_ms=dict((log.first or {}).get("ms", {})),
-        rss_kb=_kilobytes(end, "rss_kb"),
+        load_ms=log.load["ms"] if log.load else {},
+        first_ms=log.first["ms"] if log.first else {},
+        rss_kb=end.get("rss_kb") or None,
         hwm_kb=_peaks(log),
         warmups=tuple(log.warmups),
         times=tuple(log.times),
@@ -288,7 +311,7 @@ def make_process(
         ms={key: tuple(column) for key, column in log.ms.items()},
         answers=_answers(end, remotes),
         answers_ok=bool(end.get("ok", not end)),
-        problems=tuple(asdict(problem) for problem in log.problems),
+        problems=tuple(log.problems),
         problem_count=log.problem_count,
         before=header.get("before"),
         after=trailer.get("after") if trailer else None,
@@ -296,7 +319,7 @@ def make_process(
     )
 
 
-def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
+def _why(log: EventLog, trailer: ProcessTrailer | None) -> str:
     if trailer is None:
         return "it was broken off"
     if trailer.get("error"):
@@ -304,9 +327,10 @@ def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
     if trailer.get("code") != 0:
         said = str(trailer.get("stderr", "")).strip().splitlines()
         tail = f": {said[-1][:200]}" if said else ""
-        if trailer.get("signal"):
+        number = trailer.get("signal")
+        if number:
             about = f" ({trailer['about']})" if trailer.get("about") else ""
-            return f"the program {ended_by(trailer['signal'])}{about}{tail}"
+            return f"the program {ended_by(number)}{about}{tail}"
         return f"the program ended with exit code {trailer.get('code')}{tail}"
     fatal = next((problem for problem in log.problems if problem.kind == FATAL), None)
     if log.fatal_count:
@@ -318,12 +342,12 @@ def _why(log: EventLog, trailer: dict[str, Any] | None) -> str:
     return ""
 
 
-def _answers(end: dict[str, Any], remotes: list[str]) -> dict[str, list[dict[str, Any]]]:
+def _answers(end: EndEvent, remotes: list[str]) -> dict[str, list[RecordedPlate]]:
     places = {remote: index for index, remote in enumerate(remotes)}
-    answers: dict[str, list[dict[str, Any]]] = {}
+    answers: dict[str, list[RecordedPlate]] = {}
     for item in end.get("answers", []):
         image, plates = item.get("image"), item.get("plates")
-        index = image if isinstance(image, int) else places.get(image)
+        index = image if isinstance(image, int) else places.get(image or "")
         if index is not None and plates is not None:
             answers[str(index)] = plates
     return answers
@@ -342,14 +366,10 @@ def _left_out(cells: dict[str, int], plan: Plan) -> list[str]:
 
 def _peaks(log: EventLog) -> dict[str, int | None]:
     """Peak memory after loading, after each stage of the first photo (where the program tells), and at the end."""
-    told = (log.first or {}).get("hwm_kb")
-    stages = {stage: _kilobytes(told, stage) for stage in STAGES if stage in told} if isinstance(told, dict) else {}
-    return {"load": _kilobytes(log.load or {}, "hwm_kb"), **stages, "end": _kilobytes(log.end or {}, "hwm_kb")}
-
-
-def _kilobytes(event: dict[str, Any], key: str) -> int | None:
-    value = event.get(key)
-    return value if type(value) is int and 0 < value < 1 << 53 else None
+    told = log.first.get("hwm_kb", {}) if log.first else {}
+    stages = {stage: told[stage] or None for stage in STAGES if stage in told}
+    load, end = (event.get("hwm_kb") or None if event else None for event in (log.load, log.end))
+    return {"load": load, **stages, "end": end}
 
 
 def _object(line: str, event: str) -> dict[str, Any] | None:
@@ -360,17 +380,15 @@ def _object(line: str, event: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and document.get("event") == event else None
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _samples(path: Path) -> Iterator[Sample]:
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
-            try:
+            with suppress(ValueError):
                 document = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(document, dict):
-                yield document
+                if next(mistyped(document, Sample), "") == "":
+                    yield document
 
 
 def _keep_old(part: Path) -> None:
@@ -381,7 +399,7 @@ def _keep_old(part: Path) -> None:
         part.replace(old)
 
 
-def _photo(item: dict[str, Any]) -> ResultPhoto:
+def _photo(item: SessionPhoto) -> ResultPhoto:
     truth = item["truth"]
     return ResultPhoto(item["name"], item["sha256"], item["bytes"], tuple(truth) if truth is not None else None)
 

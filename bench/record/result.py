@@ -8,19 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from bench.record.events import KEYS
-from bench.record.shapes import CELL, PHOTO, PROCESS, RESULT, figure, misfit
+from bench.conditions.environment import Look, MachineFacts
+from bench.conditions.knobs import TuningFacts
+from bench.plan.plan import PlanFacts
+from bench.record.events import KEYS, Problem
+from bench.record.parts import (
+    DeviceFacts,
+    Effective,
+    HostCheck,
+    KitFacts,
+    ProgramFacts,
+    RecordedPlate,
+    RuntimeFacts,
+    Sample,
+    TruePlate,
+)
 from edge.base.errors import InputError
 from edge.base.paths import write_atomic
+from edge.model.json_types import Bounds, Count, Figure, build, mistyped
 
 SCHEMA = "plate-edge/result/1"
 RESULT_NAME = "result.json"
-KINDS = ("host", "board", "emulated", "replay")
 
 
 @dataclass(frozen=True)
@@ -35,9 +49,9 @@ class ResultPhoto:
     """
 
     name: str
-    sha256: str
-    bytes: int
-    truth: tuple[dict[str, Any], ...] | None = None
+    sha256: Annotated[str, Bounds(pattern="[0-9a-f]{64}")]
+    bytes: Count
+    truth: tuple[TruePlate, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,39 +81,39 @@ class Process:
         ms: Stage to milliseconds of each iteration; `total` too.
         answers: Photo index (as text) to the plates read the first time.
         answers_ok: The same answers in every iteration.
-        problems: Lines that could not be used: `line`, `kind`, `message`.
+        problems: Lines that could not be used.
         problem_count: Of all of them.
-        before: Conditions before (`environment.Snapshot`).
+        before: Conditions before.
         after: Conditions after.
         stderr: The last lines of its standard error when it failed.
     """
 
-    index: int
-    round: int
+    index: Count
+    round: Count
     cell: str
     started: str
-    offset_s: float
-    seconds: float
+    offset_s: Figure
+    seconds: Figure
     exit_code: int | None
     complete: bool
     why: str
-    effective: dict[str, Any]
-    load_ms: dict[str, float]
-    first_ms: dict[str, float]
-    rss_kb: int | None
-    hwm_kb: dict[str, int | None]
-    warmups: tuple[float, ...]
-    times: tuple[float, ...]
-    images: tuple[int, ...]
-    plates: tuple[int, ...]
-    boxes: tuple[int, ...]
-    ms: dict[str, tuple[float, ...]]
-    answers: dict[str, list[dict[str, Any]]]
+    effective: Effective
+    load_ms: dict[str, Figure]
+    first_ms: dict[str, Figure]
+    rss_kb: Count | None
+    hwm_kb: dict[str, Count | None]
+    warmups: tuple[Figure, ...]
+    times: tuple[Figure, ...]
+    images: tuple[Count, ...]
+    plates: tuple[Count, ...]
+    boxes: tuple[Count, ...]
+    ms: Annotated[dict[str, tuple[Figure, ...]], Bounds(keys=KEYS)]
+    answers: dict[str, list[RecordedPlate]]
     answers_ok: bool
-    problems: tuple[dict[str, Any], ...]
-    problem_count: int
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    problems: tuple[Problem, ...]
+    problem_count: Count
+    before: Look | None
+    after: Look | None
     stderr: str = ""
 
 
@@ -122,12 +136,12 @@ class ResultCell:
 
     key: str
     model: str
-    precision: str
-    threads: int
+    precision: Annotated[str, Bounds(pattern=r"\w{1,16}")]
+    threads: Count
     power_mode: str
-    side: str
-    det_bytes: int
-    rec_bytes: int
+    side: Annotated[str, Bounds(pattern=r"(min|max)\d{1,5}")]
+    det_bytes: Count
+    rec_bytes: Count
     hashes: dict[str, str] = field(default_factory=dict)
     opt: dict[str, str] = field(default_factory=dict)
 
@@ -146,43 +160,42 @@ class Result:
         finished: UTC when it ended, "" when it was broken off.
         complete: Every process of the plan ran to its end.
         why: Why not.
-        kit: `version`, `git` (commit or None), `dirty`.
+        kit: What measured.
         command: Command line that made it.
-        device: `name`, `board`, `title`, `soc`, `kind` (one of `KINDS`), `transport`, `abi`.
-        program: `sha256`, `version`, `compiler`, `abi`, `runtime`.
-        runtime: Library: `version`, `build`, `sha256`.
+        device: What was measured.
+        program: What ran there.
+        runtime: Its library.
         release: Hash of the release on the board.
-        plan: The plan as JSON.
+        plan: What was to be measured.
         photos: In the order of the list.
         cells: What was measured.
         processes: In the order in which they ran.
-        facts: What stays the same on the board (`environment.facts`).
-        samples: Conditions while it ran: `t` (seconds since the session began), `process`, and a snapshot's keys.
+        facts: What stays the same on the board.
+        samples: Conditions while it ran.
         notes: Sentences that the reader must know.
-        host_check: Cell to how far the board read what this host reads (`host_reader.agreement_with_host`); empty when it
-            was not compared.
-        tuning: Knobs of the board that were set for the run (`board_tuner.SystemTuning`); empty when it was taken as it was.
+        host_check: Cell to how far the board read what this host reads; empty when it was not compared.
+        tuning: Knobs of the board that were set for the run; empty when it was taken as it was.
     """
 
     created: str
     finished: str
     complete: bool
     why: str
-    kit: dict[str, Any]
+    kit: KitFacts
     command: tuple[str, ...]
-    device: dict[str, Any]
-    program: dict[str, Any]
-    runtime: dict[str, Any]
+    device: DeviceFacts
+    program: ProgramFacts
+    runtime: RuntimeFacts
     release: str
-    plan: dict[str, Any]
+    plan: PlanFacts
     photos: tuple[ResultPhoto, ...]
     cells: tuple[ResultCell, ...]
     processes: tuple[Process, ...]
-    facts: dict[str, Any]
-    samples: tuple[dict[str, Any], ...] = ()
+    facts: MachineFacts
+    samples: tuple[Sample, ...] = ()
     notes: tuple[str, ...] = ()
-    tuning: dict[str, Any] = field(default_factory=dict)
-    host_check: dict[str, Any] = field(default_factory=dict)
+    tuning: TuningFacts = field(default_factory=TuningFacts)
+    host_check: dict[str, HostCheck] = field(default_factory=dict)
 
     @property
     def photos_sha256(self) -> str:
@@ -251,108 +264,41 @@ def result_from_json(document: Any, where: str) -> Result:
             f"{where}: schema {schema!r} is not {SCHEMA!r}.",
             "Another version of the kit wrote it; use that one." if newer else "This is not a result of `bench run`.",
         )
-    body = {key: value for key, value in document.items() if key not in ("schema", "summary")}
     try:
-        body["photos"] = tuple(_build(ResultPhoto, item, f"photos[{i}]") for i, item in enumerate(_list(body, "photos")))
-        body["cells"] = tuple(_build(ResultCell, item, f"cells[{i}]") for i, item in enumerate(_list(body, "cells")))
-        body["processes"] = tuple(_process(item, f"processes[{i}]") for i, item in enumerate(_list(body, "processes")))
-        result = _build(Result, body, "")
-        _check(result)
-    except InputError as error:
-        raise InputError(f"{where}: {error.message}", error.hint) from error
+        result = build(Result, {key: value for key, value in document.items() if key not in ("schema", "summary")})
+        fault = next(chain(mistyped(result, Result), _impossible(result)), "")
+    except ValueError as error:
+        fault = str(error)
+    except RecursionError:
+        fault = "it is nested too deeply"
+    if fault:
+        raise InputError(f"{where}: {fault}.", "It was written by another version of the kit, or edited.")
     return result
-
-
-_T = TypeVar("_T")
 
 
 def _refuse(name: str) -> float:
     raise InputError(f"it holds {name}, which is not a number.", "A result is written without any; was it edited?")
 
 
-def _list(body: Mapping[str, Any], key: str) -> list[Any]:
-    value = body.get(key)
-    if not isinstance(value, list):
-        raise InputError(f"{key} is missing or no list.")
-    return value
-
-
-def _build(kind: type[_T], item: Any, where: str) -> _T:
-    if not isinstance(item, dict):
-        raise InputError(f"{where or 'the document'} is not an object.")
-    known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(item) - set(known))
-    needed = {name for name, entry in known.items() if entry.default is MISSING and entry.default_factory is MISSING}
-    missing = sorted(needed - set(item))
-    prefix = f"{where}: " if where else ""
-    if unknown or missing:
-        what = f"unknown key {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing"
-        raise InputError(f"{prefix}{what}.", "It was written by another version of the kit, or edited.")
-    values = {}
-    for name, value in item.items():
-        expected = str(known[name].type)
-        values[name] = tuple(value) if expected.startswith("tuple") and isinstance(value, list) else value
-        if not _fits(values[name], expected):
-            raise InputError(f"{prefix}{name} is {str(value)[:40]!r}, which is not of type {expected}.")
-    return kind(**values)
-
-
-def _process(item: Any, where: str) -> Process:
-    process = _build(Process, item, where)
-    columns: dict[str, tuple[float, ...]] = {
-        key: tuple(values) if isinstance(values, (list, tuple)) else () for key, values in process.ms.items()
-    }
-    return replace(process, ms=columns)
-
-
-def _fits(value: Any, expected: str) -> bool:
-    if value is None:
-        return "None" in expected
-    head = expected.split("[")[0].split(" ")[0]
-    kinds: dict[str, tuple[type, ...]] = {
-        "int": (int,), "float": (int, float), "str": (str,), "bool": (bool,),
-        "dict": (dict,), "tuple": (tuple,), "list": (list,),
-    }  # fmt: skip
-    if isinstance(value, bool):
-        return head == "bool"
-    return isinstance(value, kinds[head])
-
-
-def _check(result: Result) -> None:
+def _impossible(result: Result) -> Iterator[str]:
+    """What cannot be, although every value is of its type."""
     keys = {cell.key for cell in result.cells}
     if len(keys) != len(result.cells):
-        raise InputError("two cells have the same key.")
-    if result.device.get("kind") not in KINDS:
-        raise InputError(f"device.kind {result.device.get('kind')!r} is none of {', '.join(KINDS)}.")
-    parts = [("", result, RESULT), *((f"photos[{i}]: ", photo, PHOTO) for i, photo in enumerate(result.photos))]
-    parts += [(f"cells[{i}]: ", cell, CELL) for i, cell in enumerate(result.cells)]
-    parts += [(f"processes[{i}]: ", process, PROCESS) for i, process in enumerate(result.processes)]
-    for prefix, part, shapes in parts:
-        wrong = misfit(part, shapes)
-        if wrong:
-            value = str(getattr(part, wrong))[:80]
-            raise InputError(f"{prefix}{wrong} holds what cannot be: {value!r}.", "Was the file edited?")
+        yield "two cells have the same key"
     for number, process in enumerate(result.processes):
         where = f"processes[{number}]"
         if not all(key.isdecimal() and int(key) < len(result.photos) for key in process.answers):
-            raise InputError(f"{where}: answers name a photo that is not in the list.")
+            yield f"{where}: answers name a photo that is not in the list"
         if process.cell not in keys:
-            raise InputError(f"{where}: cell {process.cell!r} is not among the cells.")
+            yield f"{where}: cell {process.cell!r} is not among the cells"
         count = len(process.times)
-        columns: dict[str, tuple[Any, ...]] = {
-            "images": process.images, "plates": process.plates, "boxes": process.boxes,
-            **{f"ms.{key}": tuple(process.ms.get(key, ())) for key in KEYS},
-        }  # fmt: skip
-        for name, column in columns.items():
+        columns = {"images": process.images, "plates": process.plates, "boxes": process.boxes}
+        for name, column in {**columns, **{f"ms.{key}": values for key, values in process.ms.items()}}.items():
             if len(column) != count:
-                raise InputError(f"{where}: {name} has {len(column)} values, but there are {count} iterations.")
-            if not all(figure(value) for value in column):
-                raise InputError(f"{where}: {name} holds a value that is negative or no number.")
-        if not all(figure(value) for value in (*process.times, *process.warmups)):
-            raise InputError(f"{where}: times or warmups hold a value that is negative or no number.")
-        if any(value <= 0 for value in process.ms.get("total", ())):
-            raise InputError(f"{where}: ms.total holds a value that is not above 0.")
-        if any(later < earlier for earlier, later in zip(process.times, process.times[1:], strict=False)):
-            raise InputError(f"{where}: times go backwards, so its clock cannot be believed.")
+                yield f"{where}: {name} has {len(column)} values, but there are {count} iterations"
+        if any(value <= 0 for value in process.ms["total"]):
+            yield f"{where}: ms.total holds a value that is not above 0"
+        if any(later < earlier for earlier, later in pairwise(process.times)):
+            yield f"{where}: times go backwards, so its clock cannot be believed"
         if any(image >= len(result.photos) for image in process.images):
-            raise InputError(f"{where}: images names a photo that is not in the list.")
+            yield f"{where}: images names a photo that is not in the list"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -232,12 +232,10 @@ def _points(
 
 
 def _series(result: Result, key: str, factor: float) -> list[tuple[float, float]]:
-    series = [(float(sample["t"]), _highest(sample[key]) * factor) for sample in result.samples if sample.get(key)]
+    looks: list[tuple[float, Mapping[str, Any]]] = [(sample["t"], sample) for sample in result.samples]
     for process in result.processes:
-        for at, look in ((process.offset_s, process.before), (process.offset_s + process.seconds, process.after)):
-            if look and look.get(key):
-                series.append((at, _highest(look[key]) * factor))
-    return sorted(series)
+        looks += [(process.offset_s, process.before or {}), (process.offset_s + process.seconds, process.after or {})]
+    return sorted((at, _highest(look[key]) * factor) for at, look in looks if look.get(key))
 
 
 def _highest(value: Any) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.judge.accuracy import accuracy, answers_of
 from bench.judge.summary import ResultSummary
+from bench.record.parts import Box, RecordedPlate
 from bench.record.result import Result, ResultPhoto
 from edge.base.errors import EdgeError
 from edge.base.paths import sha256_file, write_atomic
@@ -108,7 +109,7 @@ def order(result: Result) -> list[int]:
         wrong |= set(found.wrong) if found else set()
 
     def rank(number: int) -> int:
-        texts = {tuple(sorted(str(p.get("text")) for p in answer[number])) for answer in answers if number in answer}
+        texts = {tuple(sorted(plate["text"] for plate in answer[number])) for answer in answers if number in answer}
         return 0 if number in wrong else 1 if len(texts) > 1 else 2
 
     answered = [number for number in range(len(result.photos)) if any(number in answer for answer in answers)]
@@ -139,13 +140,13 @@ def photo_cards(result: Result, summary: ResultSummary, pictures: Mapping[int, P
 
 
 def _card(
-    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture | None
+    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[RecordedPlate]]], picture: Picture | None
 ) -> str:
-    truth = [str(plate["text"]) for plate in photo.truth] if photo.truth is not None else None
+    truth = [plate["text"] for plate in photo.truth] if photo.truth is not None else None
     lines = []
     good = True
     for precision, label, plates in said:
-        texts = [str(plate.get("text")) for plate in plates]
+        texts = [plate["text"] for plate in plates]
         right = accuracy([photo], {0: plates})
         passed = right is None or not right.wrong
         good &= passed
@@ -156,7 +157,7 @@ def _card(
             f'<span class="{"ok" if passed else "bad"}"> {mark}</span></li>'
         )
     words = f"Photo {photo.name}. " + "; ".join(
-        f"{label} read {', '.join(str(plate.get('text')) for plate in plates) or 'nothing'}"
+        f"{label} read {', '.join(plate['text'] for plate in plates) or 'nothing'}"
         for _, label, plates in said
     )
     known = (
@@ -175,21 +176,15 @@ def _card(
 
 
 def _drawing(
-    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[dict[str, Any]]]], picture: Picture, words: str
+    number: int, photo: ResultPhoto, said: Sequence[tuple[str, str, list[RecordedPlate]]], picture: Picture, words: str
 ) -> str:
     data = base64.b64encode(picture.jpeg).decode("ascii")
     width, height = picture.width, picture.height
-    outlines = []
-    boxes = []
-    for plate in photo.truth or ():
-        outlines.append(f'<polygon points="{_points(plate["box"])}" class="truth"/>')
-        boxes.append(plate["box"])
+    styled = [(plate["box"], "truth") for plate in photo.truth or ()]
     for precision, _, plates in said:
-        for plate in plates:
-            box = plate.get("box")
-            if isinstance(box, list) and len(box) == 4:
-                outlines.append(f'<polygon points="{_points(box)}" class="box {escape(precision)}"/>')
-                boxes.append(box)
+        styled += [(plate["box"], f"box {escape(precision)}") for plate in plates if "box" in plate]
+    boxes = [box for box, _ in styled]
+    outlines = [f'<polygon points="{_points(box)}" class="{style}"/>' for box, style in styled]
     identity = f"photo{number}"
     scene = (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{identity}-t" class="scene">'
@@ -199,8 +194,7 @@ def _drawing(
     )
     if not boxes:
         return scene
-    xs = [float(x) for box in boxes[:1] for x, _ in box]
-    ys = [float(y) for box in boxes[:1] for _, y in box]
+    xs, ys = zip(*boxes[0], strict=True)
     pad = 0.25 * (max(xs) - min(xs)) + 8
     view = (
         f"{min(xs) - pad:.0f} {min(ys) - pad:.0f} {max(xs) - min(xs) + 2 * pad:.0f} {max(ys) - min(ys) + 2 * pad:.0f}"
@@ -209,5 +203,5 @@ def _drawing(
     return scene + zoom
 
 
-def _points(box: Sequence[Sequence[float]]) -> str:
-    return " ".join(f"{float(x):.1f},{float(y):.1f}" for x, y in box)
+def _points(box: Box) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in box)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.conditions.environment import Look, MachineFacts
 from bench.judge.summary import CellSummary, ResultSummary
+from bench.record.parts import AskedMode, AskedThreads, DeviceFacts
 from bench.record.result import Process, Result
 from bench.stats.bootstrap import method
 from bench.text.table import figure, megabytes
@@ -137,6 +139,8 @@ def conditions(result: Result) -> list[Condition]:
     facts, device, measured = result.facts, result.device, [item for item in result.processes if item.times]
     befores = [process.before for process in measured if process.before]
     afters = [process.after for process in measured if process.after]
+    memory = facts.get("memory_kb")
+    loads = [load for look in befores if (load := look.get("load")) is not None]
     rows = [
         Condition("Device", f"{device.get('name')}: {device.get('title')}"),
         Condition("SoC", _soc(facts, device), "the board does not tell"),
@@ -145,11 +149,9 @@ def conditions(result: Result) -> list[Condition]:
         Condition("Int8 dot product", _dot_product(facts), "/proc/cpuinfo does not tell"),
         Condition("Kernel", str(facts.get("kernel") or ""), "uname does not tell"),
         Condition("System", str(facts.get("system") or ""), "no /etc/os-release"),
-        Condition(
-            "Memory", f"{facts['memory_kb'] / 1024:.0f} MiB" if facts.get("memory_kb") else "", "no /proc/meminfo"
-        ),
-        Condition("Threads", _effective(measured, "threads"), "the program did not tell"),
-        Condition("Power mode", _effective(measured, "power_mode"), "the program did not tell"),
+        Condition("Memory", f"{memory / 1024:.0f} MiB" if memory else "", "no /proc/meminfo"),
+        Condition("Threads", _asked(run.effective.get("threads") for run in measured), "the program did not tell"),
+        Condition("Power mode", _asked(run.effective.get("power_mode") for run in measured), "the program did not tell"),
         Condition("Affinity", _affinity(measured), "the program did not tell"),
         _looked("Governor", befores, "governors", lambda value: ", ".join(sorted(set(value.values())))),
         _span("Clock", result, befores, afters, "frequencies", 1e-3, "MHz"),
@@ -157,7 +159,7 @@ def conditions(result: Result) -> list[Condition]:
         _throttling(afters),
         Condition("Knobs set", _knobs(result)),
         Condition("Read as on this host", _host_check(result), "not compared (--compare-host)"),
-        Condition("Load average before", span_text([look["load"] for look in befores if look.get("load") is not None])),
+        Condition("Load average before", span_text(loads)),
         _looked("Power source", befores, "power_source", str),
         _span("Power", result, befores, afters, "power_w", 1.0, "W"),
         Condition("Peak memory", _peak(measured), "the program did not tell"),
@@ -203,7 +205,7 @@ def _median(item: CellSummary, row: str) -> str:
     return figure(item.stages[row].median) if row in item.stages else "-"
 
 
-def _cpu(facts: dict[str, Any]) -> str:
+def _cpu(facts: MachineFacts) -> str:
     parts = facts.get("cpu_parts")
     cores = f"{facts['cores']} cores" if facts.get("cores") else ""
     core = {part: f"{CORES[part]} ({part})" if part in CORES else f"part {part}" for part in parts or ()}
@@ -214,7 +216,7 @@ def _cpu(facts: dict[str, Any]) -> str:
     return ", ".join(filter(None, (named, cores, clock, virtual)))
 
 
-def _dot_product(facts: dict[str, Any]) -> str:
+def _dot_product(facts: MachineFacts) -> str:
     features = facts.get("features")
     if not features:
         return ""
@@ -223,15 +225,14 @@ def _dot_product(facts: dict[str, Any]) -> str:
     return "yes (asimddp)" if "asimddp" in features else "no (asimddp missing): int8 saves memory, hardly instructions"
 
 
-def _soc(facts: dict[str, Any], device: dict[str, Any]) -> str:
+def _soc(facts: MachineFacts, device: DeviceFacts) -> str:
     soc = str(facts.get("soc") or device.get("soc") or "")
     alias = device.get("soc_alias")
     return f"{soc or 'not told'}; the runtime was told {alias} (--soc-alias)" if alias else soc
 
 
-def _effective(measured: Sequence[Process], key: str) -> str:
-    found = {(str(p.effective[key].get("requested")), str(p.effective[key].get("effective")))
-             for p in measured if key in p.effective}  # fmt: skip
+def _asked(told: Iterable[AskedThreads | AskedMode | None]) -> str:
+    found = {(str(one.get("requested")), str(one.get("effective"))) for one in told if one is not None}
     return ", ".join(asked if asked == used else f"{asked} asked, {used} used" for asked, used in sorted(found))
 
 
@@ -240,14 +241,14 @@ def _affinity(measured: Sequence[Process]) -> str:
     return "; ".join("CPUs " + ", ".join(map(str, cpus)) for cpus in sorted(found) if cpus)
 
 
-def _looked(name: str, looks: Sequence[dict[str, Any]], key: str, text: Any) -> Condition:
+def _looked(name: str, looks: Sequence[Mapping[str, Any]], key: str, text: Callable[[Any], str]) -> Condition:
     for look in looks:
         if look.get(key) is not None:
             return Condition(name, text(look[key]))
     return Condition(name, "", _reason(looks, key))
 
 
-def _throttling(afters: Sequence[dict[str, Any]]) -> Condition:
+def _throttling(afters: Sequence[Look]) -> Condition:
     """Counters and the steps of clocks that cool, after the last process that tells."""
     for look in reversed(afters):
         cooling = {name: value for name, value in (look.get("cooling") or {}).items() if "cpufreq" in name}
@@ -258,10 +259,10 @@ def _throttling(afters: Sequence[dict[str, Any]]) -> Condition:
 
 
 def _span(
-    name: str, result: Result, befores: Sequence[dict[str, Any]], afters: Sequence[dict[str, Any]], key: str,
+    name: str, result: Result, befores: Sequence[Mapping[str, Any]], afters: Sequence[Mapping[str, Any]], key: str,
     factor: float, unit: str,
 ) -> Condition:  # fmt: skip
-    def highest(looks: Iterable[dict[str, Any]]) -> list[float]:
+    def highest(looks: Iterable[Mapping[str, Any]]) -> list[float]:
         return [max(look[key].values()) * factor for look in looks if look.get(key)]
 
     parts = []
@@ -273,7 +274,7 @@ def _span(
     return Condition(name, f"{', '.join(parts)} {unit}" if parts else "", _reason(befores, key))
 
 
-def _reason(looks: Sequence[dict[str, Any]], key: str) -> str:
+def _reason(looks: Sequence[Mapping[str, Any]], key: str) -> str:
     return next((look["missing"][key] for look in looks if key in look.get("missing", {})), "not looked at")
 
 
@@ -333,5 +334,6 @@ def _statistics() -> str:
 
 def _kit(result: Result) -> str:
     kit = result.kit
-    commit = f", commit {kit['git'][:12]}{' with changes' if kit.get('dirty') else ''}" if kit.get("git") else ""
+    git = kit.get("git")
+    commit = f", commit {git[:12]}{' with changes' if kit.get('dirty') else ''}" if git else ""
     return f"{kit.get('version', '?')}{commit}"

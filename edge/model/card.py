@@ -17,7 +17,7 @@ from typing import Any
 from edge.base.errors import InputError, ModelError, VerifyError
 from edge.base.paths import sha256_file, write_atomic
 from edge.model.dictionary import read_dictionary as read_dictionary
-from edge.model.json_types import mistyped
+from edge.model.json_types import build, mistyped
 
 SCHEMA = "plate-edge/model-card/2"
 SCHEMAS = (SCHEMA, "plate-edge/model-card/1")
@@ -249,19 +249,9 @@ def card_from_json(document: Any, where: str) -> Card:
     if not isinstance(document, dict) or document.get("schema") not in SCHEMAS:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ModelError(f"{where}: schema {found!r} is not {SCHEMA!r}.", "Another version of the kit wrote it.")
-    fields = {key: value for key, value in document.items() if key != "schema"}
     try:
-        fields["input"] = Input(**fields["input"])
-        fields["input"] = replace(
-            fields["input"], mean=tuple(fields["input"].mean), std=tuple(fields["input"].std)
-        )
-        fields["charset"] = Charset(**fields["charset"]) if fields.get("charset") else None
-        fields["files"] = tuple(ModelFile(**item) for item in fields["files"])
-        fields["checks"] = tuple(fields.get("checks", ()))
-        fields["grammar"] = tuple(fields.get("grammar", ()))
-        fields["limits"] = Limits(**fields["limits"]) if fields.get("limits") else None
-        card = Card(**fields)
-    except (KeyError, TypeError) as error:
+        card = build(Card, {key: value for key, value in document.items() if key != "schema"})
+    except ValueError as error:
         raise ModelError(f"{where}: {error}.", "The card has a missing, unknown or mistyped key.") from error
     validate(card, where)
     return card

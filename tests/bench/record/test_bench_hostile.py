@@ -82,7 +82,7 @@ def test_board_cannot_steer_the_terminal(tmp_path: Path) -> None:
         Session(broken, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
     assert "owned" in caught.value.message and caught.value.message.isprintable()
     problems = collect(tmp_path / "out").processes[0].problems
-    assert problems and all(str(item["message"]).isprintable() for item in problems)
+    assert problems and all(item.message.isprintable() for item in problems)
 
 
 def test_answers_as_the_program_gives_them_are_taken() -> None:
@@ -179,7 +179,7 @@ def test_result_with_any_part_replaced_is_refused_or_shown(document: dict[str, A
             except Exception as error:  # pragma: no cover
                 raise AssertionError(f"{'.'.join(map(str, path))} = {value!r}: {error!r}") from error
             shown += 1
-    assert shown > 30 and refused > 60
+    assert shown > 15 and refused > 60
 
 
 def poisoned(value: Any, key: str, text: str) -> Any:
