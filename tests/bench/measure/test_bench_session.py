@@ -148,7 +148,7 @@ def test_defect_makes_the_verdict_invalid_and_is_named(tmp_path: Path, fault: st
 def test_garbage_between_lines_is_noted_and_harmless(tmp_path: Path) -> None:
     result = run(tmp_path, {"FAKE_FAULT": "garbage"})
     assert result.complete
-    assert "predictor.cc" in result.processes[0].problems[0]["message"]
+    assert "predictor.cc" in result.processes[0].problems[0].message
     assert any("could not be used" in note for note in summarise_result(result).cells[0].verdict.notes)
 
 
