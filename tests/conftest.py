@@ -48,6 +48,7 @@ LONGEST = (
     "test_cpp_fuzz.py",
     "test_eval.py",
     "test_convert_nb.py",
+    "test_bench_session_resumed.py",
     "test_bench_session.py",
     "test_bench_count.py",
     "test_fit_run.py",
