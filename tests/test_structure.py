@@ -53,7 +53,7 @@ def test_product_files_and_rooms_are_small() -> None:
 
 
 def test_rooms_begin_with_a_sentence_and_import_nothing() -> None:
-    """Only two rooms hand names on: the `.nb` format, and the door to Paddle's layers."""
+    """Only one room holds a function there: the door to Paddle's layers."""
     busy = set()
     for package in PACKAGES:
         for path in (REPO / package).rglob("__init__.py"):
@@ -61,7 +61,7 @@ def test_rooms_begin_with_a_sentence_and_import_nothing() -> None:
             assert ast.get_docstring(tree), path
             if any(isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef)) for node in tree.body):
                 busy.add(str(path.parent.relative_to(REPO)))
-    assert busy == {"convert/nbfile", "train/arch"}
+    assert busy == {"train/arch"}
 
 
 def test_contributing_shows_the_rooms_of_today() -> None:
