@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from convert.nbfile.reader import parse_nb
-from convert.size.anatomy import Anatomy, Difference, compare, dissect
+from convert.size.anatomy import Anatomy, Difference, diff, dissect
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import write_atomic
 from edge.model.card import CARD_NAME, load_model
@@ -51,7 +51,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
         raise UsageError("--html draws one file.", "Name one file, or leave --html out.")
     opened = [open_nb(path) for path in files]
     if len(opened) == 2:
-        difference = compare(opened[0][0], opened[1][0], (opened[0][1], opened[1][1]))
+        difference = diff(opened[0][0], opened[1][0], (opened[0][1], opened[1][1]))
         if as_json:
             click.echo(json.dumps(difference.to_json(), ensure_ascii=False, indent=2))
         else:

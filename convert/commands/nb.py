@@ -56,7 +56,7 @@ def nb(
     """
     from convert.opt.convert import Options, convert_model, existing, fitting_options, speed_note
     from convert.opt.environment import DEFAULT_VERSION, opt_environment
-    from convert.opt.source import open_source
+    from convert.opt.source import open_convertible
     from convert.proof.trial import try_model
 
     asked = Options(target, fp16, rewrite, opt_version or DEFAULT_VERSION, weights or "", pack)
@@ -64,7 +64,7 @@ def nb(
     if opt_version:
         options = asked
     with tempfile.TemporaryDirectory(prefix="plate-source-") as work:
-        source = open_source(model, Path(work), task, dictionary)
+        source = open_convertible(model, Path(work), task, dictionary)
         origin = model if model.is_dir() else model.parent
         folder = out or origin.resolve().with_name(f"{origin.resolve().name}-{target}")
         made = None if force else existing(source, folder, options)

@@ -76,13 +76,13 @@ def verify(
 
 def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
     """Opens an inference model, where it has no card with the task and the dictionary of what was made of it."""
-    from convert.opt.source import open_source
+    from convert.opt.source import open_convertible
 
     folder = path if path.is_dir() else path.parent
     if (folder / CARD_NAME).is_file() or not path.exists():
         return load_model(path)
     work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plate-source-")))
-    return open_source(path, work, made.card.task, made.dictionary)
+    return open_convertible(path, work, made.card.task, made.dictionary)
 
 
 def _report(text: str) -> None:

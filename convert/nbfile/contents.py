@@ -54,7 +54,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Tensor:
+class NbTensor:
     """A weight.
 
     Attributes:
@@ -134,7 +134,7 @@ class NbFile:
     regions: tuple[Region, ...]
     operators: tuple[Operator, ...]
     variables: tuple[str, ...]
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[NbTensor, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     blocks: int

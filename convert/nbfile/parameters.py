@@ -12,7 +12,7 @@ import math
 import struct
 from dataclasses import replace
 
-from convert.nbfile.contents import NbError, Region, Tensor
+from convert.nbfile.contents import NbError, NbTensor, Region
 from convert.nbfile.flat import Buffer, FlatTable
 from convert.nbfile.topology import DTYPES
 
@@ -23,7 +23,7 @@ WIDTHS = {
 }  # fmt: skip
 
 
-def read_stream(data: memoryview, start: int) -> tuple[list[Tensor], list[Region]]:
+def read_stream(data: memoryview, start: int) -> tuple[list[NbTensor], list[Region]]:
     """Reads the section of meta version 2.
 
     Args:
@@ -44,7 +44,7 @@ def read_stream(data: memoryview, start: int) -> tuple[list[Tensor], list[Region
     count, _ = _unpack("<HI", data, position + 2)
     position += 2 + header
     regions = [Region("parameter header", start, position - start)]
-    tensors: list[Tensor] = []
+    tensors: list[NbTensor] = []
     for _ in range(count):
         total, offset = _unpack("<II", data, position)
         end = position + 4 + total
@@ -60,7 +60,7 @@ def read_stream(data: memoryview, start: int) -> tuple[list[Tensor], list[Region
     return tensors, regions
 
 
-def read_combined(data: memoryview, start: int) -> tuple[list[Tensor], list[Region]]:
+def read_combined(data: memoryview, start: int) -> tuple[list[NbTensor], list[Region]]:
     """Reads the section of meta version 1; see `read_stream`."""
     buffer = Buffer(data[start:], start)
     tensors = [_tensor(param, buffer, 0) for param in buffer.root().tables(0)]
@@ -80,7 +80,7 @@ def _unpack(layout: str, data: memoryview, position: int) -> tuple[int, ...]:
     return struct.unpack_from(layout, data, position)
 
 
-def _tensor(param: FlatTable, buffer: Buffer, record: int) -> Tensor:
+def _tensor(param: FlatTable, buffer: Buffer, record: int) -> NbTensor:
     name = param.string(1)
     variable = param.table(3)
     if variable is None or param.number(2, "B") != 1:
@@ -89,7 +89,7 @@ def _tensor(param: FlatTable, buffer: Buffer, record: int) -> Tensor:
     dtype = DTYPES.get(variable.number(3, "i"))
     start, length = variable.extent(4)
     _check_tensor(name, dtype, shape, length, buffer.base + param.position)
-    return Tensor(name, str(dtype), shape, length, buffer.base + start, record)
+    return NbTensor(name, str(dtype), shape, length, buffer.base + start, record)
 
 
 def _check_tensor(name: str, dtype: str | None, shape: tuple[int, ...], length: int, offset: int) -> None:

@@ -15,8 +15,8 @@ from convert.opt.environment import DEFAULT_VERSION, version_for_runtime
 from convert.opt.failures import OptEnded
 from convert.opt.refused import first_refused
 from convert.opt.run import run_opt
-from convert.rewrite.apply import Change, rewrite
-from convert.size.shrink import Step, shrink
+from convert.rewrite.apply import rewrite
+from convert.size.shrink import ShrinkStep, shrink
 from edge.base.errors import EdgeError, InputError, ModelError, UsageError
 from edge.base.paths import sha256_file
 from edge.device.board import Board, load_profile
@@ -151,13 +151,13 @@ def convert_model(
     return Model(out, saved.card)
 
 
-def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, list[Change]]:
+def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, dict[str, int]]:
     source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
     graph = Graph.load(source, parameters)
     # An int8 model keeps its int8 weights on x86, but computes in float; see `convert.graph.fake_quant`.
     int8_weights = options.target == "x86" and options.rewrite and is_quantised(graph)
     with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
-        changes: list[Change] = []
+        changes: dict[str, int] = {}
         if options.rewrite:
             integers = options.weights_for(model.card.precision) != "keep"
             changes = rewrite(graph, options.target, options.version, integers=integers)
@@ -183,13 +183,12 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, list[Chang
 
 
 def _card(
-    model: Model, nb: Path, options: Options, calls: str, changes: list[Change], steps: list[Step]
+    model: Model, nb: Path, options: Options, calls: str, rewrites: dict[str, int], steps: list[ShrinkStep]
 ) -> Card:
     card = model.card
     before = sum(item.bytes for item in card.files if item.path.startswith("inference."))
     parent = {item.path: item.sha256 for item in card.files}
     precision = "fp16" if options.fp16 else card.precision
-    rewrites = {change.name: change.count for change in changes}
     return replace(
         card,
         name=f"{card.name.removesuffix('-fp32') + '-fp16' if options.fp16 else card.name}-{options.target}",

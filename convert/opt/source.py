@@ -51,7 +51,7 @@ def find_files(path: Path) -> tuple[Path, Path]:
     return programs[0], parameters
 
 
-def open_source(path: Path, work: Path, task: str | None = None, dictionary: Path | None = None) -> Model:
+def open_convertible(path: Path, work: Path, task: str | None = None, dictionary: Path | None = None) -> Model:
     """Opens a model folder with a card, or makes a card for a bare inference model.
 
     Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convert.graph.params import Array
 from convert.nbfile.contents import NbFile
-from convert.proof.photos import Photo, settings
+from convert.proof.photos import LabelledPhoto, settings
 from edge.model.card import Model
 from edge.model.dictionary import read_dictionary
 from edge.ocr.detect import det_post
@@ -48,7 +48,7 @@ def texts(model: Model, outputs: Sequence[Tensor]) -> list[str]:
     return [rec_post(output, characters, config, grammar)[0] for output in outputs]
 
 
-def boxes(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> list[Quad | None]:
+def boxes(model: Model, photos: Sequence[LabelledPhoto], outputs: Sequence[Tensor]) -> list[Quad | None]:
     """Returns for each photo the detector's box that covers the known plate best; None where no box touches it."""
     found: list[Quad | None] = []
     for candidates, photo in zip(_candidates(model, photos, outputs), photos, strict=True):
@@ -57,14 +57,14 @@ def boxes(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> l
     return found
 
 
-def _candidates(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> Iterator[list[Quad]]:
+def _candidates(model: Model, photos: Sequence[LabelledPhoto], outputs: Sequence[Tensor]) -> Iterator[list[Quad]]:
     config = settings(model.card)
     for photo, output in zip(photos, outputs, strict=True):
         height, width = photo.image.shape[:2]
         yield det_post(output, width, height, config)
 
 
-def share_right(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]) -> float:
+def share_right(model: Model, photos: Sequence[LabelledPhoto], outputs: Sequence[Tensor]) -> float:
     """Share of the known plates that are found (recall of `DetMetric`) or read exactly (accuracy of `RecMetric`)."""
     if model.card.task == "rec":
         read = RecMetric()
@@ -78,7 +78,7 @@ def share_right(model: Model, photos: Sequence[Photo], outputs: Sequence[Tensor]
 
 
 def plate_likeness(
-    first: tuple[Model, Sequence[Tensor]], second: tuple[Model, Sequence[Tensor]], photos: Sequence[Photo]
+    first: tuple[Model, Sequence[Tensor]], second: tuple[Model, Sequence[Tensor]], photos: Sequence[LabelledPhoto]
 ) -> dict[str, float]:
     """Compares two models plate by plate: `same_texts`, or `box_iou` (a plate that only one finds counts 0)."""
     if first[0].card.task == "rec":

@@ -25,7 +25,7 @@ from edge.plate.text import is_unread
 
 
 @dataclass(frozen=True)
-class Photo:
+class LabelledPhoto:
     """A photo with one plate.
 
     Attributes:
@@ -46,7 +46,7 @@ _Found = list[tuple[Path, str, NDArray[np.float64]]]
 
 def load_photos(
     paths: Sequence[Path], most: int, *, recursive: bool = False, say: Say = lambda line: None
-) -> list[Photo]:
+) -> list[LabelledPhoto]:
     """Loads photos from folders with `labels.json`, or with CCPD names; the kit's own samples when none is given.
 
     Args:
@@ -68,7 +68,7 @@ def load_photos(
             say(note)
         found += known
     step = max(1, len(found) // most)
-    return [Photo(path.name, load_image(path), text, box) for path, text, box in found[::step][:most]]
+    return [LabelledPhoto(path.name, load_image(path), text, box) for path, text, box in found[::step][:most]]
 
 
 def _from_labels(labels: Path) -> tuple[_Found, str]:
@@ -99,7 +99,7 @@ def settings(card: Card) -> PipelineConfig:
     return fit_cards(PipelineConfig(), **{card.task: card})
 
 
-def network_input(card: Card, photo: Photo) -> NDArray[np.float32]:
+def network_input(card: Card, photo: LabelledPhoto) -> NDArray[np.float32]:
     """Returns a model's input for a photo: the whole one for a detector, the plate for a recogniser."""
     config = settings(card)
     if card.task == "det":

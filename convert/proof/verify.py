@@ -22,7 +22,7 @@ from convert.nbfile.reader import read_nb
 from convert.opt.convert import Options, convert_model
 from convert.proof.children import Job, RunError, paddle_is_here, run_network, run_outputs
 from convert.proof.likeness import largest_difference, output_likeness, plate_likeness, share_right, weight_likeness
-from convert.proof.photos import Photo, network_input
+from convert.proof.photos import LabelledPhoto, network_input
 from convert.proof.trace import first_not_finite, saturation
 from edge.base.errors import InputError, ModelError
 from edge.base.progress import Say
@@ -69,7 +69,7 @@ class _Case:
     nb: Model
     source: Model | None
     runnable: Path
-    photos: Sequence[Photo]
+    photos: Sequence[LabelledPhoto]
     inputs: list[Tensor] = field(default_factory=list)
     got: list[Tensor] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ class _Case:
 def verify(
     nb: Model,
     source: Model | None,
-    photos: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
     against: Model | None = None,
     *,
     threads: Sequence[int] = (1, 2, 4),

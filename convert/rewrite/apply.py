@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,19 +17,10 @@ from convert.graph.fake_quant import QUANTISABLE, dequantise, drop_linear, drop_
 from convert.rewrite.fuse import fuse_pieces
 from convert.rewrite.scalars import give_dimension
 
-
-@dataclass(frozen=True)
-class Change:
-    """One kind of rewrite and how often it was made."""
-
-    name: str
-    count: int
-
-
 Rewrite = Callable[[Graph], int]
 
 
-def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = False) -> list[Change]:
+def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = False) -> dict[str, int]:
     """Applies every rewrite in place.
 
     Args:
@@ -40,7 +30,7 @@ def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = Fa
         integers: Float weights will be stored as integers.
 
     Returns:
-        What was changed.
+        Name of each kind of rewrite that was made to how often.
     """
     steps: list[tuple[str, Rewrite]] = [
         ("identities", drop_identities),
@@ -53,9 +43,9 @@ def rewrite(graph: Graph, target: str, version: str = "", *, integers: bool = Fa
         ("attributes", drop_attributes),
         ("dead-operators", Graph.prune),
     ]
-    changes = [Change(f"fuse-{kind}", count) for kind, count in fuse_pieces(graph).items()]
-    changes += [Change(name, step(graph)) for name, step in steps]
-    return [change for change in changes if change.count]
+    changes = {f"fuse-{kind}": count for kind, count in fuse_pieces(graph).items()}
+    changes |= {name: step(graph) for name, step in steps}
+    return {name: count for name, count in changes.items() if count}
 
 
 def _x86_steps(graph: Graph, integers: bool) -> list[tuple[str, Rewrite]]:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from convert.nbfile.contents import NbFile, Operator, Tensor
+from convert.nbfile.contents import NbFile, NbTensor, Operator
 
 # Operators for which Paddle Lite has int8 kernels on ARM (lite/kernels/arm, 2.13-rc).
 INT8_OPERATORS = frozenset(
@@ -27,7 +27,7 @@ class WeightUse:
         reason: Why it is still fp32; empty in a float model or for an integer weight.
     """
 
-    tensor: Tensor
+    tensor: NbTensor
     operator: str
     parameter: str
     reason: str
@@ -145,7 +145,7 @@ def dissect(file: NbFile, content: bytes) -> Anatomy:
     )  # fmt: skip
 
 
-def _reason(tensor: Tensor, reader: Operator | None, parameter: str) -> str:
+def _reason(tensor: NbTensor, reader: Operator | None, parameter: str) -> str:
     if tensor.dtype != "float32":
         return ""
     if reader is None:
@@ -160,7 +160,7 @@ def _reason(tensor: Tensor, reader: Operator | None, parameter: str) -> str:
 
 
 def _duplicates(file: NbFile, content: bytes) -> tuple[tuple[tuple[str, ...], int], ...]:
-    groups: dict[tuple[str, int, bytes], list[Tensor]] = defaultdict(list)
+    groups: dict[tuple[str, int, bytes], list[NbTensor]] = defaultdict(list)
     view = memoryview(content)
     for tensor in file.tensors:
         if tensor.bytes >= 256:
@@ -187,7 +187,7 @@ class Difference:
         return {"schema": "plate-edge/nb-difference/1", **asdict(self)}
 
 
-def compare(before: Anatomy, after: Anatomy, contents: tuple[bytes, bytes]) -> Difference:
+def diff(before: Anatomy, after: Anatomy, contents: tuple[bytes, bytes]) -> Difference:
     """Compares two files.
 
     Args:
@@ -223,9 +223,9 @@ def compare(before: Anatomy, after: Anatomy, contents: tuple[bytes, bytes]) -> D
     )
 
 
-def _data(content: bytes, tensor: Tensor) -> memoryview:
+def _data(content: bytes, tensor: NbTensor) -> memoryview:
     return memoryview(content)[tensor.offset : tensor.offset + tensor.bytes]
 
 
-def _describe(tensor: Tensor | None) -> str:
+def _describe(tensor: NbTensor | None) -> str:
     return "absent" if tensor is None else f"{tensor.dtype}{list(tensor.shape)}"

@@ -45,7 +45,7 @@ _PACKED_META = 2
 
 
 @dataclass(frozen=True)
-class Step:
+class ShrinkStep:
     """One step towards the final size.
 
     Attributes:
@@ -66,7 +66,7 @@ class _Contents:
     params: list[Node]
 
 
-def shrink(content: bytes, weights: str = "keep", *, packed: bool = True) -> tuple[bytes, list[Step]]:
+def shrink(content: bytes, weights: str = "keep", *, packed: bool = True) -> tuple[bytes, list[ShrinkStep]]:
     """Makes an `.nb` smaller.
 
     Args:
@@ -80,17 +80,17 @@ def shrink(content: bytes, weights: str = "keep", *, packed: bool = True) -> tup
     Raises:
         NbError: The file is damaged.
     """
-    steps = [Step("opt", len(content))]
+    steps = [ShrinkStep("opt", len(content))]
     if int.from_bytes(content[:2], "little") != _PACKED_META or (weights == "keep" and not packed):
         return content, steps
     contents = _open(content)
     if packed:
         content = _write(contents)
-        steps.append(Step("pack", len(content)))
+        steps.append(ShrinkStep("pack", len(content)))
     if weights != "keep":
         count = _store_as_integers(contents, BITS[weights])
         content = _write(contents) if count else content
-        steps.append(Step(f"{weights}-weights", len(content), count))
+        steps.append(ShrinkStep(f"{weights}-weights", len(content), count))
     return content, steps
 
 

@@ -28,7 +28,7 @@ LEVELS = 127
 
 
 @dataclass(frozen=True)
-class Layer:
+class QuantLayer:
     """An operator with weights.
 
     Attributes:
@@ -44,7 +44,7 @@ class Layer:
     output: str
 
 
-def weighted_layers(program: Any) -> tuple[list[Layer], list[str]]:
+def weighted_layers(program: Any) -> tuple[list[QuantLayer], list[str]]:
     """Returns a program's operators with weights, and the inputs of its products of two activations.
 
     Args:
@@ -58,13 +58,13 @@ def weighted_layers(program: Any) -> tuple[list[Layer], list[str]]:
         names = [(operator.input(slot) or operator.output(slot))[0] for slot in SLOTS[operator.type][:2]]
         output = operator.output(SLOTS[operator.type][2])[0]
         if block.var(names[1]).persistable:
-            layers.append(Layer(operator.type, names[0], names[1], output))
+            layers.append(QuantLayer(operator.type, names[0], names[1], output))
         else:
             products += names
     return layers, products
 
 
-def noise_ratio(layer: Layer, weight: Floats, inputs: list[Floats], outputs: list[Floats]) -> float:
+def noise_ratio(layer: QuantLayer, weight: Floats, inputs: list[Floats], outputs: list[Floats]) -> float:
     """Returns the SQNR of one operator in decibels; see the module's text.
 
     Args:

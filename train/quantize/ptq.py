@@ -30,7 +30,7 @@ from train.arch import load_paddle
 from train.export.write import PREFIX, Facts, write_model
 from train.quantize.calibration import Samples, Tensor, make_samples
 from train.quantize.judge import judge, sees
-from train.quantize.noise import Layer, noise_ratio, weighted_layers
+from train.quantize.noise import QuantLayer, noise_ratio, weighted_layers
 from train.quantize.paddle_static import silence, static_mode
 
 CALIBRATION = {"det": 8, "rec": 32}
@@ -143,7 +143,7 @@ def measure_noise(model: Model, inputs: list[Tensor]) -> tuple[dict[str, float],
         runs = [dict(zip(names, executor.run(program, {feeds[0]: x}, names), strict=True)) for x in inputs]
         scope = paddle.static.global_scope()
 
-        def ratio(layer: Layer) -> float:
+        def ratio(layer: QuantLayer) -> float:
             weight = np.array(scope.find_var(layer.weight).get_tensor())
             return noise_ratio(layer, weight, [run[layer.input] for run in runs], [run[layer.output] for run in runs])
 

@@ -13,7 +13,7 @@ from netwriter import CLASSES, conv, detector, dictionary, one, recogniser, writ
 from convert.graph.edit import Graph
 from convert.graph.task import signature
 from convert.opt.check import _network as network_findings
-from convert.opt.source import find_files, open_source
+from convert.opt.source import find_files, open_convertible
 from edge.base.errors import EdgeError, InputError, ModelError
 from edge.bundle.zoo import SHIPPED
 from edge.model.card import TRIAL, Card, check_feed, load_model, save_model
@@ -22,7 +22,7 @@ from edge.model.card import TRIAL, Card, check_feed, load_model, save_model
 def _open(folder: Path, tmp_path: Path, task: str | None = None, words: Path | None = None) -> Card:
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
-    return open_source(folder, work, task, words).card
+    return open_convertible(folder, work, task, words).card
 
 
 def test_one_map_is_a_detector_and_the_card_says_how_that_was_known(tmp_path: Path) -> None:
@@ -134,15 +134,15 @@ def test_two_inputs_are_named(tmp_path: Path) -> None:
 def test_a_card_that_says_otherwise_than_its_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     words = dictionary(tmp_path / "dict.txt")
-    model = open_source(recogniser(tmp_path / "m", height=32), tmp_path / "a", "rec", words)
+    model = open_convertible(recogniser(tmp_path / "m", height=32), tmp_path / "a", "rec", words)
     files = ["inference.pdmodel", "inference.pdiparams"]
     wrong = replace(model.card, input=replace(model.card.input, height=48))
     save_model(model.folder, wrong, files)
     with pytest.raises(ModelError, match=r"\[-1, 3, 32, -1\], but its card says height 48"):
-        open_source(model.folder, tmp_path)
+        open_convertible(model.folder, tmp_path)
     save_model(model.folder, replace(model.card, task="det", charset=None), files)
     with pytest.raises(ModelError, match="not a detector, as its card says"):
-        open_source(model.folder, tmp_path)
+        open_convertible(model.folder, tmp_path)
 
 
 def test_weights_that_are_nan_are_named(tmp_path: Path) -> None:

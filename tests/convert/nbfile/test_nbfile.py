@@ -17,7 +17,7 @@ from nbwriter import FLOAT, INT8, _head, _param, topology, write_v1, write_v2
 
 from convert.nbfile.contents import NbError
 from convert.nbfile.reader import parse_nb, read_nb
-from convert.size.anatomy import compare, dissect
+from convert.size.anatomy import diff, dissect
 from edge.base.errors import InputError
 from edge.model.nb_header import read_nb_header
 
@@ -84,7 +84,7 @@ def test_why_a_weight_is_still_fp32() -> None:
 def test_difference_names_what_changed() -> None:
     other = [("w", FLOAT, (4, 3, 8, 8), bytes(3072)), ("b", FLOAT, (4,), b"\1" * 16), *WEIGHTS[2:]]
     a, b = write_v2(OPS, VARIABLES, WEIGHTS), write_v2(OPS[:-2], VARIABLES, other, "v2.12")
-    difference = compare(*(dissect(parse_nb(raw, Path("m.nb")), raw) for raw in (a, b)), (a, b))
+    difference = diff(*(dissect(parse_nb(raw, Path("m.nb")), raw) for raw in (a, b)), (a, b))
     assert difference.facts["opt_version"] == ("v2.13-rc", "v2.12")
     assert difference.operators == {"fetch": (1, 0), "prelu": (1, 0)}
     assert difference.tensors == {

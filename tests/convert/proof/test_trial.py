@@ -17,7 +17,7 @@ from convert.graph.edit import Graph, attribute
 from convert.opt.check import _scalars as scalar_findings
 from convert.opt.environment import DEFAULT_VERSION
 from convert.opt.refused import first_refused
-from convert.opt.source import find_files, open_source
+from convert.opt.source import find_files, open_convertible
 from convert.proof.children import Job, run_network
 from convert.proof.trial import _judge, _look_inside, trial_inputs
 from convert.proof.verify import static_checks
@@ -151,7 +151,7 @@ def test_outputs_that_mean_nothing_are_refused(
     folder = detector(tmp_path / "m") if task == "det" else recogniser(tmp_path / "m")
     words = None if task == "det" else dictionary(tmp_path / "dict.txt")
     (tmp_path / "work").mkdir()
-    model = open_source(folder, tmp_path / "work", task, words)
+    model = open_convertible(folder, tmp_path / "work", task, words)
     with pytest.raises(ModelError) as caught:
         _judge(model, trial_inputs(model.card)[0], output, True)
     assert said in caught.value.message and hint in caught.value.hint, caught.value
@@ -163,7 +163,7 @@ def test_nan_is_found_behind_which_operator_so_ever_it_is_hidden(tmp_path: Path)
     behind = [one("scale", "map", "m", scale=-1.0, bias=0.0, bias_after_scale=True), one("sqrt", "m", "n"),
               one("relu", "n", "out")]  # fmt: skip
     (tmp_path / "work").mkdir()
-    model = open_source(detector(tmp_path / "m", behind=behind, end="out"), tmp_path / "work")
+    model = open_convertible(detector(tmp_path / "m", behind=behind, end="out"), tmp_path / "work")
     with pytest.raises(ModelError, match="first in sqrt -> n"):
         _look_inside(model, trial_inputs(model.card)[0])
 

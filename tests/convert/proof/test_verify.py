@@ -19,7 +19,7 @@ from convert.commands.verify import verify as command
 from convert.graph.edit import Graph, all_arguments, arguments
 from convert.opt.convert import Options, convert_model
 from convert.proof.children import Job, run_network
-from convert.proof.photos import Photo, load_photos
+from convert.proof.photos import LabelledPhoto, load_photos
 from convert.proof.verify import record, static_checks, verify
 from convert.rewrite import apply as rewrite
 from convert.size.shrink import _open, _write
@@ -38,7 +38,7 @@ def _zoo(name: str) -> Model:
 
 
 @pytest.fixture(scope="module")
-def photos() -> list[Photo]:
+def photos() -> list[LabelledPhoto]:
     return load_photos([], 3)
 
 
@@ -123,7 +123,7 @@ def test_good_int8_model_passes_and_its_card_says_so(
 
 
 def test_one_weight_tensor_zeroed(
-    converted: Callable[[str, str], Model], photos: list[Photo], tmp_path: Path
+    converted: Callable[[str, str], Model], photos: list[LabelledPhoto], tmp_path: Path
 ) -> None:
     for target in ("x86", "arm"):
         good = converted("rec-fp32", target)
@@ -143,7 +143,7 @@ def test_one_weight_tensor_zeroed(
 
 
 def test_pain_13_swapped_dictionary_lines(
-    converted: Callable[[str, str], Model], photos: list[Photo], tmp_path: Path
+    converted: Callable[[str, str], Model], photos: list[LabelledPhoto], tmp_path: Path
 ) -> None:
     source = _zoo("rec-fp32")
     nb = _copy(converted("rec-fp32", "x86"), tmp_path / "nb")
@@ -167,7 +167,7 @@ def test_pain_13_swapped_dictionary_lines(
     assert set(failed) == {"verify-plates"}
 
 
-def test_wrong_mean_in_the_card(converted: Callable[[str, str], Model], photos: list[Photo], tmp_path: Path) -> None:
+def test_wrong_mean_in_the_card(converted: Callable[[str, str], Model], photos: list[LabelledPhoto], tmp_path: Path) -> None:
     source = _zoo("det-fp32")
     # Of pixels 0 to 255, where the card's scale makes them 0 to 1: a common mistake.
     wrong = replace(source.card.input, mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))
@@ -182,7 +182,7 @@ def test_wrong_mean_in_the_card(converted: Callable[[str, str], Model], photos: 
 
 
 def test_matmul_of_int8_bytes_is_nan_and_is_traced(
-    photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: list[LabelledPhoto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the x86 form of a statically quantised model with matmul does when the kit leaves the matmul as it is."""
     monkeypatch.setattr(rewrite, "matmul_to_mul", lambda graph: 0)
@@ -200,7 +200,7 @@ def test_matmul_of_int8_bytes_is_nan_and_is_traced(
 
 
 def test_saturated_activation_is_traced(
-    converted: Callable[[str, str], Model], photos: list[Photo], tmp_path: Path
+    converted: Callable[[str, str], Model], photos: list[LabelledPhoto], tmp_path: Path
 ) -> None:
     source = _zoo("rec-int8")
 
@@ -216,7 +216,7 @@ def test_saturated_activation_is_traced(
     assert failed["verify-saturation"]["share"] > 0.2 and "conv2d_" in failed["verify-saturation"]["first_operator"]
 
 
-def test_pain_8_answers_that_depend_on_the_shape_before(photos: list[Photo], tmp_path: Path) -> None:
+def test_pain_8_answers_that_depend_on_the_shape_before(photos: list[LabelledPhoto], tmp_path: Path) -> None:
     plain = convert_model(_zoo("det-fp32"), tmp_path / "nb", Options("x86", rewrite=False))
     failed = _failed(verify(plain, None, photos, threads=[1]))
     figures = failed["verify-shape-change"]
@@ -225,7 +225,7 @@ def test_pain_8_answers_that_depend_on_the_shape_before(photos: list[Photo], tmp
     assert "was ended by" in figures.get("reason", "") or figures["difference"] > 1e-3
 
 
-def test_models_that_do_not_belong_together(converted: Callable[[str, str], Model], photos: list[Photo]) -> None:
+def test_models_that_do_not_belong_together(converted: Callable[[str, str], Model], photos: list[LabelledPhoto]) -> None:
     with pytest.raises(InputError, match="was not made of"):
         verify(converted("rec-fp32", "x86"), _zoo("rec-int8"), photos)
     with pytest.raises(InputError, match="not an inference model of a rec network"):

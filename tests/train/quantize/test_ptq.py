@@ -42,20 +42,20 @@ def test_quantised_recogniser_keeps_reading(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_noise_ratio_of_an_even_layer_is_int8s_own() -> None:
-    from train.quantize.noise import Layer, noise_ratio
+    from train.quantize.noise import QuantLayer, noise_ratio
 
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (1, 16, 40, 40)).astype(np.float32)
     weight = rng.choice([-1.0, 1.0], (8, 16, 1, 1)).astype(np.float32)  # rounds to itself
     y = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], x)
-    ratio = noise_ratio(Layer("conv2d", "x", "w", "y"), weight, [x], [y])
+    ratio = noise_ratio(QuantLayer("conv2d", "x", "w", "y"), weight, [x], [y])
     # Uniform noise of one step: 20 log10(127 * 2) dB for a uniform signal.
     assert ratio == pytest.approx(20 * np.log10(254), abs=1.0)
 
 
 def test_noise_ratio_of_groups_is_that_of_its_groups() -> None:
     """Two groups with one kernel are worth one: rounding of inputs and of weights counts in both forms."""
-    from train.quantize.noise import Layer, noise_ratio
+    from train.quantize.noise import QuantLayer, noise_ratio
 
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (1, 8, 40, 40)).astype(np.float32)
@@ -63,20 +63,20 @@ def test_noise_ratio_of_groups_is_that_of_its_groups() -> None:
     weight = np.where(rng.random((4, 8, 1, 1)) < 0.2, 1.0, 0.003).astype(np.float32)
     weight[:, 0] = 1.0
     y = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], x)
-    layer = Layer("conv2d", "x", "w", "y")
+    layer = QuantLayer("conv2d", "x", "w", "y")
     twice = [np.concatenate([part, part], 1) for part in (x, y)]
     grouped = noise_ratio(layer, np.concatenate([weight, weight]), [twice[0]], [twice[1]])
     assert grouped == pytest.approx(noise_ratio(layer, weight, [x], [y]), abs=0.01)
 
 
 def test_noise_ratio_of_channels_that_differ_a_thousandfold_is_low() -> None:
-    from train.quantize.noise import Layer, noise_ratio
+    from train.quantize.noise import QuantLayer, noise_ratio
 
     rng = np.random.default_rng(0)
     ranges = np.array([1000.0, 1.0, 1.0, 1.0]).reshape(1, 4, 1, 1)
     x = (rng.uniform(-1, 1, (1, 4, 40, 40)) * ranges).astype(np.float32)
     weight = np.ones((4, 1, 1, 1), np.float32)
-    assert noise_ratio(Layer("depthwise_conv2d", "x", "w", "y"), weight, [x], [x]) < 3
+    assert noise_ratio(QuantLayer("depthwise_conv2d", "x", "w", "y"), weight, [x], [x]) < 3
 
 
 def test_calibration_folder_without_photos(tmp_path: Path) -> None:
