@@ -20,11 +20,9 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
 from edge.ocr.settings import fit_inputs, override
 from edge.runtime.engines import open_network
-from train.arch.border import Array, Arrays
-from train.recipes.recipe import parse_recipe, read_document
-from train.weights.checkpoint import BEST, LAST, load_state
-
-RECIPE, DICTIONARY = "recipe.yml", "dict.txt"
+from train.arch.border import Array, Layer
+from train.weights.checkpoint import BEST, LAST
+from train.weights.trained import read_trained
 
 
 @dataclass(frozen=True)
@@ -123,36 +121,11 @@ def _sources(path: Path) -> list[Source]:
 def _checkpoint(path: Path) -> Source:
     from train.export.write import INPUTS
 
-    document = _recipe(path)
-    recipe = parse_recipe(document, str(path)) if document else None
-    task = recipe.task if recipe else _guess_task(_weights(path), path)
-    taken = INPUTS[task]
-    if task == "rec" and recipe:
-        taken = replace(taken, width=recipe.model.width)
-    return Source(task, path, "checkpoint", str(path), path.stat().st_size, taken)
-
-
-def _recipe(path: Path) -> dict[str, Any]:
-    if path.suffix == ".ckpt":
-        return load_state(path).recipe
-    beside = path.parent / RECIPE
-    return read_document(beside) if beside.is_file() else {}
-
-
-def _weights(path: Path) -> Arrays:
-    if path.suffix == ".ckpt":
-        state = load_state(path)
-        return {**state.weights, **state.average}
-    from train.weights.assign import load_checkpoint
-
-    return load_checkpoint(path)
-
-
-def _guess_task(weights: Arrays, path: Path) -> str:
-    for task, mark in (("det", "head.binarize."), ("rec", "ctc_")):
-        if any(mark in name for name in weights):
-            return task
-    raise InputError(f"{path} is neither a detector's nor a recogniser's checkpoint.")
+    trained = read_trained([path])
+    taken = INPUTS[trained.task]
+    if trained.task == "rec" and trained.recipe:
+        taken = replace(taken, width=trained.recipe.model.width)
+    return Source(trained.task, path, "checkpoint", str(path), path.stat().st_size, taken)
 
 
 def source_characters(source: Source) -> list[str]:
@@ -162,7 +135,7 @@ def source_characters(source: Source) -> list[str]:
         EdgeError: What its card, its dictionary or its checkpoint says.
     """
     if source.kind == "checkpoint":
-        return _characters(source.path)
+        return read_trained([source.path]).characters or []
     dictionary = load_model(source.path).dictionary
     return read_dictionary(dictionary) if dictionary else []
 
@@ -187,7 +160,7 @@ def open_evaluated(source: Source, threads: int = 1) -> Opened:
 class DygraphNetwork:
     """A Paddle network in evaluation mode."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Layer) -> None:
         net.eval()
         self._net = net
 
@@ -202,20 +175,7 @@ class DygraphNetwork:
 def _open_checkpoint(source: Source) -> Opened:
     from train.weights.assign import assign, build
 
-    weights = _weights(source.path)
-    characters = _characters(source.path) if source.task == "rec" else None
-    net = build(source.task, len(characters) + 1 if characters else None, like=weights)
-    assign(net, weights, str(source.path))
-    return Opened(source, DygraphNetwork(net), characters)
-
-
-def _characters(path: Path) -> list[str]:
-    beside = path.parent / DICTIONARY
-    if beside.is_file():
-        return read_dictionary(beside)
-    from train.weights.published import load_published
-
-    # PaddleOCR's own checkpoints come without a dictionary: they have the published one.
-    characters = load_published("rec").characters
-    assert characters is not None
-    return characters
+    trained = read_trained([source.path])
+    net = build(trained.task, len(trained.characters) + 1 if trained.characters else None, like=trained.values)
+    assign(net, trained.values, str(source.path))
+    return Opened(source, DygraphNetwork(net), trained.characters)
