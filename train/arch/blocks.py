@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -101,9 +99,3 @@ class ChannelGate(nn.Layer):
         if self.offset:
             gate = gate + self.offset
         return paddle.multiply(x, gate)
-
-
-def parameter_count(net: nn.Layer) -> int:
-    """Returns the number of values in all parameters and buffers of a layer."""
-    state: dict[str, Any] = net.state_dict()
-    return int(sum(int(value.size) for value in state.values()))

@@ -21,6 +21,7 @@ from train.augment.scene import square_crop
 from train.data.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
 from train.data.db_maps import target_maps
 from train.data.photo_pool import PhotoPool
+from train.data.swap import swap_plate
 from train.recipes.recipe import Recipe
 
 RENDERED = 160
@@ -96,19 +97,13 @@ class DetData:
             quads, illegible = [plate.quad for plate in sample.plates], [plate.ignored for plate in sample.plates]
             for quad in quads:
                 if rng.random() < data.swap:
-                    image = _swapped(image, quad, rng, self.country)
+                    image, _ = swap_plate(image, quad, rng, self.country)
         square, placed, cut = square_crop(image, quads, rng, data.size, data.scale, data.strength)
         for effect, chance in CHANCES:
             if rng.random() < chance * data.strength:
                 square = effect(square, rng)
         ignored = [one or other for one, other in zip(illegible, cut, strict=True)]
         return square, target_maps((data.size, data.size), placed, ignored, data.shrink_ratio)
-
-
-def _swapped(image: Image, quad: Points, rng: Random, country: Country) -> Image:
-    from train.data.swap import swap_plate
-
-    return swap_plate(image, quad, rng, country)[0]
 
 
 @lru_cache(maxsize=RENDERED)

@@ -13,14 +13,16 @@ import numpy.typing as npt
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
-from edge.plate.country import Country, load_country
+from edge.ocr.geometry import order_corners
+from edge.plate.country import load_country
 from edge.plate.label_notes import tell
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
 from train.augment.photometric import photometric
-from train.data.dataset import Image, Points, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
+from train.data.dataset import Image, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
 from train.data.photo_pool import PhotoPool
+from train.data.swap import swap_plate
 from train.data.writable import STRIDE, Writable, steps_needed
-from train.recipes.recipe import DataPart, Recipe
+from train.recipes.recipe import Recipe
 
 HEIGHT = 48
 _DRAWS = 20  # Attempts to find a sample whose text the charset can write.
@@ -135,7 +137,7 @@ class RecData:
         plate = plates[int(rng.integers(len(plates)))]
         image, text = _cached(sample.path), plate.text
         if rng.random() < self.data.swap:
-            image, new = _swapped(image, plate.quad, rng, self.country)
+            image, new = swap_plate(image, plate.quad, rng, self.country)
             text = new or text
         return self._finish(image, jittered_box(plate.quad, rng, self.data.strength), rng), text
 
@@ -148,24 +150,11 @@ class RecData:
         return photometric(cut_box(image, box, (self.width, HEIGHT)), rng, self.data.strength)
 
 
-def rec_shares(data: DataPart) -> str:
-    """Returns one line for the log: which sources are drawn how often."""
-    return f"crops {data.crops_share:g} : photos {data.photos_share:g} : rendered {data.synth_share:g}"
-
-
-def _swapped(image: Image, quad: Points, rng: Random, country: Country) -> tuple[Image, str | None]:
-    from train.data.swap import swap_plate
-
-    return swap_plate(image, quad, rng, country)
-
-
 def _plain(sample: Sample, width: int) -> Image:
     image = read_image(sample.path)
     if sample.legible is None:
         return np.asarray(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_LINEAR))
     box = cv2.boxPoints(cv2.minAreaRect(sample.legible.quad.astype(np.float32))).astype(np.float64)
-    from edge.ocr.geometry import order_corners
-
     return cut_box(image, order_corners(box, False), (width, HEIGHT))
 
 
