@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.base.errors import EdgeError, ExitCode, NotValidError, UsageError
+from edge.base.plural import counted
 from edge.base.progress import Say
 from edge.terminal.commandline import command
 from edge.terminal.options import (
@@ -348,7 +349,8 @@ def _dry_run(plans: dict[str, Plan], options: dict[str, Any]) -> None:
 
 
 def _say_plan(device: str, plan: Plan) -> None:
-    click.echo(f"plan {plan.name!r} on {device}: {len(plan.cells)} combinations x {plan.processes} processes")
+    size = f"{counted(len(plan.cells), 'combination')} x {counted(plan.processes, 'process')}"
+    click.echo(f"plan {plan.name!r} on {device}: {size}")
     click.echo(
         f"each process: load, first photo, warm-up (>= {plan.warmup} photos and {plan.warmup_ms / 1000:g} s), "
         f">= {plan.repeats} photos and {plan.min_ms / 1000:g} s, at most {plan.max_ms / 1000:g} s"

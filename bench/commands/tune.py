@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.base.errors import UsageError
+from edge.base.plural import counted
 from edge.terminal.commandline import command
 from edge.terminal.options import (
     det_side_option,
@@ -98,7 +99,7 @@ def tune(
     target = open_target(found, plan, photos=given, report=watch.step)
     try:
         field = candidates(plan, decodes)
-        watch.step(f"{len(field)} settings, {len(target.photos)} photos")
+        watch.step(f"{counted(len(field), 'setting')}, {counted(len(target.photos), 'photo')}")
         known = sum(photo.truth is not None for photo in target.photos)
         host = host_reader(target, plan, watch.step)
         measure = measure_on(target, plan, folder, host=host, min_f=min_f)
@@ -152,6 +153,6 @@ def _print(search: Search) -> None:
         word = "chosen" if key == search.chosen else "front" if key in search.front else trial.why[:40]
         shown = figure(trial.median_ms) if trial.n else "-"
         if trial.differing:
-            word = f"{word}, the board reads {trial.differing} photos differently".lstrip(", ")
+            word = f"{word}, the board reads {counted(trial.differing, 'photo')} differently".lstrip(", ")
         table.add_row(key, shown, f"{trial.f_measure:.1%}", str(trial.n), word)
     Console(highlight=False, width=120).print(table)

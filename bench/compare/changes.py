@@ -20,6 +20,7 @@ from bench.judge.verdict import invalid_reasons
 from bench.record.events import KEYS
 from bench.record.result import Result, ResultCell
 from bench.stats.bootstrap import REPLICATES, Ratio, method, ratio_of_medians
+from edge.base.plural import counted
 
 DEFAULT_THRESHOLD = 0.05
 # A change that is smaller than what the clock and a cache line make of it is not worth a word.
@@ -164,8 +165,7 @@ def _few(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
     for name, result in (("A", a), ("B", b)):
         fewest = min((len(result.of(cell.key)) for cell in shared), default=0)
         if shared and fewest < 5:
-            kind = "process" if fewest == 1 else "processes"
-            notes.append(f"{name} has {fewest} {kind}; with fewer than 5 the intervals are wide")
+            notes.append(f"{name} has {counted(fewest, 'process')}; with fewer than 5 the intervals are wide")
     return notes
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.compare.changes import IMPROVEMENT, REGRESSION, Comparison, FigureChange
 from bench.text.markdown import escape as plain
 from bench.text.table import STAGE_TITLES, figure, megabytes
+from edge.base.plural import counted
 
 _COLOURS = {REGRESSION: "red", IMPROVEMENT: "green"}
 
@@ -49,7 +50,7 @@ def sentence(comparison: Comparison) -> str:
     if not found:
         return f"No regression ({limit})."
     named = "; ".join(f"{c.cell} {STAGE_TITLES.get(c.what, c.what)} x{c.ratio:.2f}" for c in found)
-    return f"{len(found)} regression{'s' if len(found) > 1 else ''} ({limit}): {named}."
+    return f"{counted(len(found), 'regression')} ({limit}): {named}."
 
 
 def markdown(comparison: Comparison) -> str:

@@ -19,6 +19,7 @@ from bench.record.result import Process, Result, ResultCell
 from bench.stats.describe import Summary
 from bench.stats.sampling import Array, normalised
 from bench.stats.trend import Drift, Modes, drift, two_modes
+from edge.base.plural import counted
 
 VALID, NOISY, INVALID = "VALID", "NOISY", "INVALID"
 
@@ -83,7 +84,7 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdi
     _judge_knobs(result, measured, found)
     _judge_host_check(result, cell, found)
     if total.processes < MIN_PROCESSES:
-        count = f"{total.processes} process{'' if total.processes == 1 else 'es'}"
+        count = counted(total.processes, "process")
         found.noisy.append(f"{count}; {MIN_PROCESSES} are needed to know how far the figure moves")
     fewest = min(len(process.times) for process in measured)
     if fewest < MIN_ITERATIONS:
@@ -177,7 +178,7 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
         started, cores = threads.get("started"), threads.get("effective")
         if started and cores and started > cores:
             found.invalid.append(
-                f"{started} threads were started on {cores} core{'s' if cores > 1 else ''}: {cores} ran at once"
+                f"{started} threads were started on {counted(cores, 'core')}: {cores} ran at once"
             )
             break
         if cores not in (None, cell.threads):
@@ -191,7 +192,7 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
             break
     changed = [process.index for process in measured if not process.answers_ok]
     if changed:
-        found.invalid.append(f"the plates read changed from iteration to iteration in {len(changed)} processes")
+        found.invalid.append(f"the plates read changed from iteration to iteration in {counted(len(changed), 'process')}")
     answers = [process.answers for process in measured if process.answers]
     texts = [{key: [plate["text"] for plate in plates] for key, plates in answer.items()} for answer in answers]
     first: dict[str, list[str]] = {}
@@ -199,7 +200,7 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
         found.invalid.append("two processes read other plates on the same photos")
     garbage = sum(process.problem_count for process in measured)
     if garbage:
-        found.notes.append(f"{garbage} lines of output could not be used")
+        found.notes.append(f"{counted(garbage, 'line')} of output could not be used")
 
 
 def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) -> None:
@@ -238,7 +239,7 @@ def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Proce
     # Our own program adds its threads to the load average of the minute.
     busy = [load for load in loads if load > 0.5 * cores + cell.threads]
     if busy:
-        found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {cores} cores")
+        found.noisy.append(f"other programs were running: load average {max(busy):.1f} on {counted(cores, 'core')}")
 
 
 def _judge_host_check(result: Result, cell: ResultCell, found: _Findings) -> None:

@@ -14,6 +14,7 @@ from bench.record.result import Process, Result, ResultCell
 from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text, ticks
 from bench.text.facts import settings, span_text
 from bench.text.table import STAGE_TITLES, figure, megabytes
+from edge.base.plural import counted
 from edge.base.treemap import squarify
 
 MOST_DOTS = 1200
@@ -112,7 +113,7 @@ def distribution(result: Result, item: CellSummary, identity: str) -> str:
     content.append(line(middle, 20, middle, bottom, "overall"))
     content = [*axis(scale, bottom, 20, "ms"), *content]
     words = (
-        f"{item.total.n} photos in {len(processes)} process{'' if len(processes) == 1 else 'es'}: "
+        f"{counted(item.total.n, 'photo')} in {counted(len(processes), 'process')}: "
         f"median {figure(item.total.median)} ms, "
         f"from {figure(item.total.minimum)} to {figure(item.total.maximum)} ms"
         + (f", 95% interval of the median {figure(interval.low)} to {figure(interval.high)} ms" if interval else "")
@@ -199,11 +200,11 @@ def _histogram(pooled: np.ndarray[Any, np.dtype[np.float64]], scale: Scale, styl
     bins = int(min(60, max(8, np.sqrt(pooled.size) * 1.5)))
     counts, edges = np.histogram(pooled, bins=bins, range=(scale.low, scale.high))
     tallest = max(1, int(counts.max()))
-    content = [text(0, 11, f"tallest bar: {tallest} photo{'' if tallest == 1 else 's'}", "tick")]
+    content = [text(0, 11, f"tallest bar: {counted(tallest, 'photo')}", "tick")]
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
             size = _HISTOGRAM * count / tallest
-            tip = f"{figure(float(left))} to {figure(float(right))} ms: {count} photos"
+            tip = f"{figure(float(left))} to {figure(float(right))} ms: {counted(count, 'photo')}"
             width = scale.at(float(right)) - scale.at(float(left))
             content.append(rect(scale.at(float(left)), 14 + _HISTOGRAM - size, width * 0.94, size, f"bar {style}", tip))
     return content

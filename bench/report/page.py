@@ -30,6 +30,7 @@ from bench.text.facts import (
 )
 from bench.text.memory import CAPTION, memory_rows
 from bench.text.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons, variation
+from edge.base.plural import counted
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -85,7 +86,7 @@ def _head(result: Result, summary: ResultSummary) -> str:
         f"<h1>{escape(str(result.device.get('title')))}</h1>"
         f'<p class="lead">Licence plates read on <strong>{escape(str(result.device.get("name")))}</strong>'
         f"{f' ({escape(where)})' if where else ''}, {escape(result.created[:16].replace('T', ' '))} UTC, "
-        f"plan <strong>{escape(str(result.plan.get('name')))}</strong>, {count} photos timed.</p>"
+        f"plan <strong>{escape(str(result.plan.get('name')))}</strong>, {counted(count, 'photo')} timed.</p>"
     )
 
 

@@ -12,6 +12,7 @@ from bench.record.parts import AskedMode, AskedThreads, DeviceFacts
 from bench.record.result import Process, Result
 from bench.stats.bootstrap import method
 from bench.text.table import figure, megabytes
+from edge.base.plural import counted
 from edge.host.cpuinfo import CORES
 
 KIND_TEXT = {
@@ -110,9 +111,8 @@ COMPARISON_TITLES = ("", "precision", "det MB", "det ms", "rec MB", "rec ms", "b
 def settings(item: CellSummary) -> str:
     """`1 thread, power mode high, shorter side 736`."""
     cell = item.cell
-    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
     side = f"{'longer' if cell.side.startswith('max') else 'shorter'} side {cell.side[3:]}"
-    return f"{threads}, power mode {cell.power_mode}, {side}"
+    return f"{counted(cell.threads, 'thread')}, power mode {cell.power_mode}, {side}"
 
 
 def shared_settings(summary: ResultSummary) -> list[str]:
@@ -207,7 +207,7 @@ def _median(item: CellSummary, row: str) -> str:
 
 def _cpu(facts: MachineFacts) -> str:
     parts = facts.get("cpu_parts")
-    cores = f"{facts['cores']} cores" if facts.get("cores") else ""
+    cores = counted(number, "core") if (number := facts.get("cores")) else ""
     core = {part: f"{CORES[part]} ({part})" if part in CORES else f"part {part}" for part in parts or ()}
     named = ", ".join(f"{count} x {core[part]}" for part, count in parts.items()) if parts else facts.get("cpu")
     clocks = sorted({khz / 1000 for khz in (facts.get("max_khz") or {}).values()})

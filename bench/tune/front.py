@@ -9,6 +9,7 @@ from bench.report.style import STYLE
 from bench.report.svg import Scale, axis, chart, line, text, ticks
 from bench.text.table import figure
 from bench.tune.search import Search, Trial
+from edge.base.plural import counted
 
 _HEIGHT = 300.0
 _TOP = 24.0
@@ -22,8 +23,7 @@ def few_photos(count: int) -> str:
     if not 0 < count < 300:
         return ""
     least = 0.05 ** (1 / count)
-    noun = "photo" if count == 1 else "photos"
-    return f"Accuracy is of {count} {noun}: even without an error no more than {least:.0%} is certain (at 95%)"
+    return f"Accuracy is of {counted(count, 'photo')}: even without an error no more than {least:.0%} is certain (at 95%)"
 
 
 def front_page(search: Search, title: str, photos: int = 0) -> str:

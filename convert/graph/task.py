@@ -15,6 +15,7 @@ import numpy as np
 from convert.graph.edit import Graph, all_arguments, arguments
 from convert.graph.program import FLOAT
 from edge.base.errors import ModelError
+from edge.base.plural import counted
 from edge.model.card import Card
 
 NAMES = {"det": "a detector", "rec": "a recogniser"}
@@ -157,7 +158,7 @@ def check_input(found: Signature, where: str) -> None:
         raise ModelError(f"{text}; the program feeds pictures, [1, 3, H, W].", EXPORT_HINT)
     if found.channels not in (0, 3):
         swapped = shape and shape[3] == 3
-        what = "channels last (NHWC)" if swapped else f"{found.channels} channel{'s' if found.channels > 1 else ''}"
+        what = "channels last (NHWC)" if swapped else counted(found.channels, "channel")
         raise ModelError(
             f"{text}, {what}; the program feeds 3 channels, [1, 3, H, W].",
             "Export it with channels first." if swapped else "Train and export it with 3 channels.",

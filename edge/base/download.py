@@ -16,6 +16,12 @@ from edge.base.errors import HostError, InputError, LinkError
 from edge.base.paths import write_atomic
 from edge.base.progress import Progress
 
+# The Debian from which the kit takes packages for boards: a virtual board's root, libjpeg-turbo for a build.
+DEBIAN_SUITE = "bookworm"
+DEBIAN_MIRROR = "http://deb.debian.org/debian"
+DEBIAN_MIRROR_ENV = "PLATE_EDGE_DEBIAN_MIRROR"
+"""Names another mirror."""
+
 BLOCK = 1 << 16
 ATTEMPTS = 4
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.base.debian import MIRROR, MIRROR_ENV, SUITE
+from edge.base.download import DEBIAN_MIRROR, DEBIAN_MIRROR_ENV, DEBIAN_SUITE
 from edge.base.paths import cache_dir, locked, write_atomic
 from edge.base.progress import Say
 
@@ -64,7 +64,7 @@ def jpeg_library(abi: str, host: str, report: Say = lambda text: None) -> JpegLi
     arch, triplet = _DEBIAN[abi]
     if abi == host and (archive := host_library(abi)):
         return JpegLibrary(archive)
-    folder = cache_dir("jpeg") / f"{SUITE}-{arch}"
+    folder = cache_dir("jpeg") / f"{DEBIAN_SUITE}-{arch}"
     failed = folder.with_name(f"{folder.name}.failed")
     with locked(folder):
         if not folder.is_dir():
@@ -135,11 +135,11 @@ def _fetch(arch: str, folder: Path) -> str:
 
 def _source() -> str:
     """The line of a sources.list: the mirror from which virtual boards are made too."""
-    mirror = os.environ.get(MIRROR_ENV) or MIRROR
+    mirror = os.environ.get(DEBIAN_MIRROR_ENV) or DEBIAN_MIRROR
     if mirror.startswith("deb "):
         return mirror
     keyring = next((path for path in _KEYRINGS if Path(path).is_file()), "")
-    return f"deb {f'[signed-by={keyring}] ' if keyring else ''}{mirror} {SUITE} main"
+    return f"deb {f'[signed-by={keyring}] ' if keyring else ''}{mirror} {DEBIAN_SUITE} main"
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.base.errors import UsageError
+from edge.base.plural import counted
 from edge.bundle.bundle import Bundle, load_bundle
 from edge.commands.release_options import Choice, choose_bundle, read_choice, release_options
 from edge.device.board import Device, find_device
@@ -129,7 +130,7 @@ def _flash_text(device: Device, done: FlashResult) -> str:
     if done.already:
         return f"{name} was installed already; every file verified, nothing sent, {done.total_seconds:.1f} s."
     lines = [
-        f"{name} is switched on: {done.sent_files} files ({done.sent_bytes / 1e6:.1f} MB) sent, "
+        f"{name} is switched on: {counted(done.sent_files, 'file')} ({done.sent_bytes / 1e6:.1f} MB) sent, "
         f"{done.reused_files} reused, {done.total_seconds:.1f} s."
     ]
     for variant, item in done.smoke.items():

@@ -13,6 +13,7 @@ from statistics import median
 import click
 
 from edge.base.errors import DeviceError, ExitCode, InputError
+from edge.base.plural import counted
 from edge.base.progress import Say
 from edge.device.board import Device, find_device
 from edge.device.soc_alias import ALIAS, accept_answers, open_alias
@@ -100,7 +101,7 @@ def run(
             report, _ = shown.board(found.name)
             release = choose_release(transport, found, variant, report)
             alias = open_alias(transport, device_root(transport, found)) if soc_alias else None
-            report(f"reading {len(chosen)} photos with {variant}")
+            report(f"reading {counted(len(chosen), 'photo')} with {variant}")
             numbers = itertools.count(1)
 
             def count(answer: Answer) -> None:
@@ -273,4 +274,4 @@ def show(answers: Sequence[Answer], title: str, *, timed: bool = True) -> None:
         count = sum(len(answer.plates) for answer in read)
         times = median(answer.ms["total"] for answer in read)
         said = f"median {times:.1f} ms, once each (`bench run` measures)" if timed else "the CPU is emulated: no times"
-        click.echo(f"{count} plates in {len(read)} photos; {said}.")
+        click.echo(f"{counted(count, 'plate')} in {counted(len(read), 'photo')}; {said}.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.base.plural import counted
 from edge.plate.answer import Answer
 
 MOST_SIDE = 4096
@@ -50,9 +51,9 @@ def hints(answers: Sequence[Answer], set_name: str, least_width: int = 0, not_co
     notes = [_small(shrunk, least_width)] if shrunk else []
     dropped = sum((answer.boxes or 0) > 0 for answer in empty)
     if dropped:
-        photos = "1 photo" if dropped == 1 else f"{dropped} photos"
         notes.append(
-            f"in {photos} without a plate something was found that reads as none, or with a score under score_thresh"
+            f"in {counted(dropped, 'photo')} without a plate something was found that reads as none, "
+            "or with a score under score_thresh"
         )
     if empty and not_covered:
         notes.append(f"{set_name} does not read {not_covered}; it answers '-' for most of them")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.base.errors import InputError
+from edge.base.plural import counted
 from edge.base.suggest import did_you_mean
 from edge.photo.decode import can_read
 from edge.photo.kinds import EMPTY, FileKind, file_kind
@@ -76,10 +77,10 @@ class PhotoList:
         """One line that says what was left out and why; empty when nothing was."""
         parts = []
         if self.left_out:
-            files = "1 file was" if len(self.left_out) == 1 else f"{len(self.left_out)} files were"
-            parts.append(f"{files} left out: {_told(self.left_out)}")
+            were = "was" if len(self.left_out) == 1 else "were"
+            parts.append(f"{counted(len(self.left_out), 'file')} {were} left out: {_told(self.left_out)}")
         if self.below:
-            folders = ", ".join(f"{path} ({_photos(count)})" for path, count in self.below[:5])
+            folders = ", ".join(f"{path} ({counted(count, 'photo')})" for path, count in self.below[:5])
             more = f" and {len(self.below) - 5} more" if len(self.below) > 5 else ""
             parts.append(f"not looked into: {folders}{more}; --recursive reads subfolders too")
         if self.repeated:
@@ -301,12 +302,12 @@ def _no_photos(
 ) -> InputError:
     told = []
     if left:
-        told.append(f"{_files(len(left))} that cannot be read: {_told(left)}" if len(left) > 1 else _told(left))
+        told.append(f"{counted(len(left), 'file')} that cannot be read: {_told(left)}" if len(left) > 1 else _told(left))
     if below:
-        folders = ", ".join(f"{_photos(count)} in {folder}" for folder, count in below[:5])
+        folders = ", ".join(f"{counted(count, 'photo')} in {folder}" for folder, count in below[:5])
         told.append(folders)
     if hidden:
-        told.append(f"{len(hidden)} hidden {'file' if len(hidden) == 1 else 'files'} ({hidden[0].name})")
+        told.append(f"{counted(len(hidden), 'hidden file')} ({hidden[0].name})")
     said = f"{path} holds no photos{' itself' if below else ''}"
     hint = f"{READ}."
     if below:
@@ -328,14 +329,6 @@ def _missing(path: Path) -> InputError:
 def _absolute(path: Path) -> str:
     """A path by which a file is known here. A link stays a link: it is another photo than the one that it leads to."""
     return os.path.abspath(path)  # noqa: PTH100
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count} photos"
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
 
 
 def _spoken(error: OSError) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from edge.base.errors import InputError
+from edge.base.plural import counted
 
 PROVINCES: tuple[str, ...] = tuple("皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学O")
 LETTERS: tuple[str, ...] = tuple("ABCDEFGHJKLMNPQRSTUVWXYZO")
@@ -239,7 +240,7 @@ def _points(stem: str, field: str, text: str, count: int) -> list[Point]:
 def _numbers(stem: str, field: str, text: str, count: int | None) -> list[int]:
     parts = text.split("_")
     if (count is not None and len(parts) != count) or not all(_NUMBER.fullmatch(part) for part in parts):
-        wanted = "whole numbers joined by '_'" if count is None else f"{count} whole number{'s' if count > 1 else ''}"
+        wanted = "whole numbers joined by '_'" if count is None else counted(count, "whole number")
         raise _bad(stem, field, text, wanted)
     return [int(part) for part in parts]
 

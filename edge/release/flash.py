@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.base.errors import EdgeError, VerifyError
+from edge.base.plural import counted
 from edge.base.progress import Progress, Say
 from edge.bundle.bundle import Bundle, tar_entry
 from edge.bundle.manifest import MANIFEST_NAME, BundleFile
@@ -170,7 +171,7 @@ class _Flash:
             self.result.notes.append(REPLAY_NOTE)
         try:
             if not installed:
-                self._step(f"push {len(missing)} files, {sum(item.size for item in missing)} bytes")
+                self._step(f"push {counted(len(missing), 'file')}, {sum(item.size for item in missing)} bytes")
                 self._push(lock, folder, missing)
             self._step("verify on the board")
             self._verify(lock, folder)

@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.base.debian import MIRROR, MIRROR_ENV, SUITE
+from edge.base.download import DEBIAN_MIRROR, DEBIAN_MIRROR_ENV, DEBIAN_SUITE
 from edge.base.errors import HostError
 from edge.base.paths import cache_dir, locked
 from edge.base.progress import Say
@@ -122,8 +122,8 @@ def _register() -> None:
 
 def root_folder(arch: Arch) -> Path:
     """Where the root of an architecture is, or will be."""
-    key = hashlib.sha256(f"{SUITE} {PACKAGES} {LEAVE_OUT}".encode()).hexdigest()[:8]
-    return cache_dir("virtual") / "roots" / f"{SUITE}-{arch.name}-{key}"
+    key = hashlib.sha256(f"{DEBIAN_SUITE} {PACKAGES} {LEAVE_OUT}".encode()).hexdigest()[:8]
+    return cache_dir("virtual") / "roots" / f"{DEBIAN_SUITE}-{arch.name}-{key}"
 
 
 def ensure_root(arch: Arch, report: Say = lambda text: None) -> Path:
@@ -153,18 +153,18 @@ def _make_root(arch: Arch, folder: Path, report: Say) -> None:
     command = ["unshare", "--mount", "--propagation", "private", "--"]
     command += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch.name}"]
     command += [f"--include={','.join(PACKAGES)}", *(f"--dpkgopt=path-exclude={path}" for path in LEAVE_OUT)]
-    report(f"making a Debian {SUITE} root for {arch.name}; this takes some minutes, once")
-    mirror = os.environ.get(MIRROR_ENV)
+    report(f"making a Debian {DEBIAN_SUITE} root for {arch.name}; this takes some minutes, once")
+    mirror = os.environ.get(DEBIAN_MIRROR_ENV)
     try:
         try:
-            _run([*command, SUITE, str(temporary), *([mirror] if mirror else [])], report)
+            _run([*command, DEBIAN_SUITE, str(temporary), *([mirror] if mirror else [])], report)
         except HostError as error:
             if mirror or "Failed to fetch" not in error.message:
                 raise
             # The mirrors of updates change under one's hands; a board without them boots as well.
             report("a mirror is being updated; making the root without the updates")
             shutil.rmtree(temporary, ignore_errors=True)
-            _run([*command, SUITE, str(temporary), f"deb {MIRROR} {SUITE} main"], report)
+            _run([*command, DEBIAN_SUITE, str(temporary), f"deb {DEBIAN_MIRROR} {DEBIAN_SUITE} main"], report)
         _prepare(temporary)
         temporary.rename(folder)
     finally:

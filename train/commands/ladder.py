@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from edge.base.plural import counted
 from edge.terminal.commandline import OneName, command
 from edge.terminal.options import jobs_option, json_option, renamed
 
@@ -74,7 +75,7 @@ def ladder(
         }
         click.echo(json.dumps(document, ensure_ascii=False))
         return
-    title = f"F in %, {len(samples)} photos of {labels}, detector {kind} side {pixels}; in brackets the note's"
+    title = f"F in %, {counted(len(samples), 'photo')} of {labels}, detector {kind} side {pixels}; in brackets the note's"
     show_rows(title, rows)
     missing = [name for name in folders if name not in models]
     if missing:

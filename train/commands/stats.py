@@ -10,6 +10,7 @@ import click
 
 from edge.base.errors import UsageError
 from edge.base.paths import write_atomic
+from edge.base.plural import counted
 from edge.terminal.commandline import command
 from edge.terminal.options import country_option, force_option, json_option
 
@@ -67,9 +68,8 @@ def _print(summary: dict[str, Any]) -> None:
     console = PlainConsole(highlight=False)
     lengths = "; " + ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
     lengths = lengths if summary["lengths"] else ", none with a text"
-    console.print(
-        f"{summary['source']}: {summary['plates']} plates, {summary['distinct']} distinct{lengths}", soft_wrap=True
-    )
+    plates = counted(summary["plates"], "plate")
+    console.print(f"{summary['source']}: {plates}, {summary['distinct']} distinct{lengths}", soft_wrap=True)
     for reason, count in summary["skipped"].items():
         places = summary["places"].get(reason, [])
         named = ", ".join([*places, *(["..."] if count > len(places) else [])])

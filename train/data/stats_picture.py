@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from edge.base.plural import counted
 from edge.ocr.crop import crop_plate
 from edge.plate.country import Country
 from train.data.stats import Collection, PlateRow
@@ -73,9 +74,8 @@ def draw_stats(collection: Collection, summary: dict[str, Any], country: Country
 
 def _title(write: Write, collection: Collection, summary: dict[str, Any]) -> Image:
     area = np.full((90, WIDTH, 3), 255, np.uint8)
-    write(
-        area, f"{collection.source.name or collection.source}: {summary['plates']} plates", (_MARGIN, 18), 28, _INK
-    )
+    plates = counted(summary["plates"], "plate")
+    write(area, f"{collection.source.name or collection.source}: {plates}", (_MARGIN, 18), 28, _INK)
     lengths = ", ".join(f"{count} with {length} characters" for length, count in summary["lengths"].items())
     missing = "".join(summary["missing_provinces"])
     line = f"{summary['distinct']} distinct; {lengths}" + (f"; no {missing}" if missing else "; all provinces")

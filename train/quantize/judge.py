@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.base.errors import InputError
+from edge.base.plural import counted
 from edge.model.card import Model
 from edge.ocr.crop import crop_plate
 from edge.ocr.image import load_image
@@ -129,7 +130,7 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
     warnings = []
     if len(calibration) < FEW[task]:
         number = len(calibration)
-        warnings.append(f"calibrated with {number} picture{'s' if number > 1 else ''}; fewer than {FEW[task]} are chance")
+        warnings.append(f"calibrated with {counted(number, 'picture')}; fewer than {FEW[task]} are chance")
     if seen * 2 < len(taken):
         warnings.append(f"the float model {told} only {seen} of {len(taken)} calibration pictures; the rest show no plate")
     if narrow > MOST_NARROW:

@@ -58,7 +58,7 @@ def test_the_table_names_photo_text_and_time(ocr_models: ModelPair) -> None:
     result = edge_run(str(SAMPLES / "blue-day.jpg"))
     assert result.returncode == 0, result.stderr
     text = json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8"))["blue-day.jpg"][0]["text"]
-    assert "blue-day.jpg" in result.stdout and text in result.stdout and "1 plates in 1 photos" in result.stdout
+    assert "blue-day.jpg" in result.stdout and text in result.stdout and "1 plate in 1 photo" in result.stdout
 
 
 def test_folders_give_their_photos_sorted(tmp_path: Path) -> None:

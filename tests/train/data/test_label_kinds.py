@@ -297,7 +297,7 @@ def test_foreign_names_among_ccpd_photos_are_named(folder: Path, edge_here: Call
     photos = folder / "img"
     (photos / "a.jpg").rename(photos / "025-95_113-60&50_160&95-158&95_58&85_60&50_160&60-0_0_22_27_27_33_1-37-15.jpg")
     shown = edge_here("train", "stats", photos)
-    assert "1 plates" in shown and "skipped: 3 x not a CCPD name (b.jpg, c.jpg, d.jpg)" in shown
+    assert "1 plate," in shown and "skipped: 3 x not a CCPD name (b.jpg, c.jpg, d.jpg)" in shown
     with pytest.raises(InputError, match=r"'b' is not a CCPD name.* Nor are 2 more names there") as caught:
         read_photos(photos)
     assert "edge train labels" in caught.value.hint
