@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,12 @@ from edge.base.progress import Say
 from edge.plate.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
 from edge.terminal.commandline import command, given
 from edge.terminal.options import country_option, jobs_option, json_option, one_model_options, settings_option, several
+
+if TYPE_CHECKING:
+    from edge.ocr.config import PipelineConfig
+    from train.data.dataset import Sample
+    from train.evaluate.pipeline import Kinds
+    from train.evaluate.sources import Source
 
 SCHEMA = "plate-edge/evaluation/1"
 TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
@@ -89,7 +95,7 @@ def evaluate(
     more = read_kinds(kinds_file) if kinds_file else {}
     plates = load_country(country or DEFAULT)
 
-    def kinds(sample: Any) -> list[str]:
+    def kinds(sample: Sample) -> list[str]:
         return [*(all_kinds if by_kind else plate_kinds)(sample, plates), *more.get(sample.path.name, [])]
 
     workers = jobs or os.cpu_count() or 1
@@ -139,7 +145,7 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
     return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
 
 
-def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Any]:
+def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Sample]:
     """Reads what is evaluated: photos, or for `rec` also a label file of crops.
 
     Args:
@@ -159,7 +165,13 @@ def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Any]:
 
 
 def _photos(
-    task: str, sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]], kinds: Any
+    task: str,
+    sources: Mapping[str, Source],
+    samples: Sequence[Sample],
+    config: PipelineConfig,
+    jobs: int,
+    wrong: list[dict[str, Any]],
+    kinds: Kinds,
 ) -> Mapping[str, Figures]:
     from edge.terminal.bars import bars
     from train.evaluate.pipeline import det_figures, e2e_figures, photo_outputs
@@ -175,7 +187,12 @@ def _photos(
 
 
 def _rec(
-    sources: Any, samples: Sequence[Any], config: Any, jobs: int, wrong: list[dict[str, Any]], kinds: Any
+    sources: Mapping[str, Source],
+    samples: Sequence[Sample],
+    config: PipelineConfig,
+    jobs: int,
+    wrong: list[dict[str, Any]],
+    kinds: Kinds,
 ) -> tuple[Mapping[str, Figures], dict[str, Any]]:
     """Figures under the chosen settings, and of the ways of decoding, all from the same outputs."""
     from dataclasses import replace

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.base.errors import UsageError
 from edge.model.card import TASKS, Model
+from edge.plate.metrics import Figures
 from edge.terminal.commandline import command
 from edge.terminal.options import force_option, json_option, override_option, settings_option
+
+if TYPE_CHECKING:
+    from train.data.dataset import Sample
 
 
 @command()
@@ -84,7 +88,7 @@ def export(
     show_delivered(model, as_json)
 
 
-def add_figures(model: Model, labels: Path, samples: Sequence[Any]) -> Model:
+def add_figures(model: Model, labels: Path, samples: Sequence[Sample]) -> Model:
     """Measures a model as `edge train eval` does and keeps the figures in its card.
 
     Args:
@@ -102,7 +106,7 @@ def add_figures(model: Model, labels: Path, samples: Sequence[Any]) -> Model:
     task = model.card.task
     sources = find_sources([model.folder], (task,))
     config = source_settings(PipelineConfig(), sources)
-    figures: Any
+    figures: Mapping[str, Figures]
     if task == "det":
         figures = det_figures(samples, [output[0] for output in photo_outputs(sources, samples, [config])])
     else:

@@ -7,13 +7,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.base.plural import counted
 from edge.terminal.commandline import OneName, command
 from edge.terminal.options import jobs_option, json_option, renamed
+
+if TYPE_CHECKING:
+    from train.evaluate.ladder import Row
+    from train.evaluate.sources import Source
 
 SCHEMA = "plate-edge/ladder/1"
 MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -97,7 +101,7 @@ def parse_side(text: str) -> tuple[str, int]:
     return kind, int(side)
 
 
-def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
+def find_models(folders: dict[str, Path | None]) -> dict[str, dict[str, Source]]:
     """Finds the pairs of models of each kind of row: those given, else the published and the kit's own.
 
     Raises:
@@ -107,7 +111,7 @@ def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
     from train.evaluate.sources import find_sources
 
     tasks = ("det", "rec")
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Source]] = {}
     own = [name for name in model_sets() if name != PUBLISHED][:1]
     defaults = {"published": (PUBLISHED, "fp32")}
     if own:
@@ -122,7 +126,7 @@ def find_models(folders: dict[str, Path | None]) -> dict[str, Any]:
     return found
 
 
-def show_rows(title: str, rows: Sequence[Any]) -> None:
+def show_rows(title: str, rows: Sequence[Row]) -> None:
     """Prints the ladder as a table."""
     from rich.table import Table
 

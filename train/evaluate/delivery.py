@@ -14,7 +14,9 @@ from typing import Any
 from edge.base.errors import UsageError
 from edge.model.card import Model, save_model
 from edge.ocr.config import PipelineConfig
+from edge.ocr.reader import Network
 from edge.ocr.settings import override
+from train.arch.border import Layer, Tensor
 from train.export.write import INPUTS, Facts, export_layer
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.trained import Trained
@@ -75,7 +77,7 @@ def deliver(
     return _measure(model, net, chosen, trained.characters) if chosen else model
 
 
-def _measure(model: Model, net: Any, recipe: Recipe, characters: list[str] | None) -> Model:
+def _measure(model: Model, net: Layer, recipe: Recipe, characters: list[str] | None) -> Model:
     """Reads the held-out samples by the network and by the written model; puts both figures into the card."""
     data = recipe.data
     sources = [Path(data.root) / item for item in (*data.crops, *data.photos)]
@@ -114,10 +116,10 @@ def _measure(model: Model, net: Any, recipe: Recipe, characters: list[str] | Non
 class _Answers:
     """A written model in the place of a Paddle network: tensor in, tensor out."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
 
-    def __call__(self, tensor: Any) -> Any:
+    def __call__(self, tensor: Tensor) -> Tensor:
         import paddle
 
         return paddle.to_tensor(self._network.run(tensor.numpy()))

@@ -82,7 +82,7 @@ class SharedReader:
             path: Of the photo.
             configs: Settings.
         """
-        alike: dict[Any, list[int]] = {}
+        alike: dict[object, list[int]] = {}
         for index, config in enumerate(configs):
             alike.setdefault(_values(config, "jpeg_scale", "det_limit"), []).append(index)
         outputs: dict[int, PhotoOutput] = {}
@@ -93,9 +93,9 @@ class SharedReader:
 
     def _read(self, photo: Photo, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
         height, width = photo.size
-        maps: dict[Any, Array] = {}
-        boxes: dict[Any, list[Points]] = {}
-        matrices: dict[Any, Array] = {}
+        maps: dict[object, Array] = {}
+        boxes: dict[object, list[Points]] = {}
+        matrices: dict[object, Array] = {}
         outputs = []
         for config in configs:
             map_key = _values(config, "det_limit", "det_mean", "det_std")
@@ -119,7 +119,7 @@ class SharedReader:
     def read_crop(self, crop: Array, configs: Sequence[PipelineConfig]) -> list[tuple[str, float]]:
         """Returns text and score of a crop for each setting, filters not applied."""
         assert self.rec is not None
-        matrices: dict[Any, Array] = {}
+        matrices: dict[object, Array] = {}
         answers = []
         for config in configs:
             key = _values(config, "rec_")
@@ -129,7 +129,7 @@ class SharedReader:
         return answers
 
 
-def _values(config: PipelineConfig, *prefixes: str) -> tuple[Any, ...]:
+def _values(config: PipelineConfig, *prefixes: str) -> tuple[object, ...]:
     return tuple(value for key, value in vars(config).items() if key.startswith(prefixes))
 
 
