@@ -121,8 +121,7 @@ def _cells(a: Result, b: Result, shared: Sequence[ResultCell]) -> list[str]:
             notes += _pair(f"other {what}", *sides) if set(sides[0]) != set(sides[1]) else []
     for cell in shared:
         before = a.cell(cell.key)
-        parts = ("det", "rec", "dict", "config")
-        differing = [part for part in parts if before.hashes.get(part) != cell.hashes.get(part)]
+        differing = [part for part, digest in cell.hashes.items() if before.hashes.get(part, digest) != digest]
         if differing:
             notes.append(f"{cell.key}: other {', '.join(differing)}")
         opts = [", ".join(f"{part} {version}" for part, version in sorted(side.opt.items())) for side in (before, cell)]

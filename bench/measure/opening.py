@@ -17,13 +17,14 @@ from bench.plan.plan import Plan
 from bench.record.parts import DeviceFacts, HostCheck, Kind, KitFacts, RuntimeFacts, VariantFacts
 from bench.record.result import Result
 from edge import __version__
+from edge.base.errors import InputError
 from edge.base.paths import KIT_ROOT
 from edge.base.progress import Progress, Say
 from edge.bundle.manifest import Manifest
 from edge.device.board import Device, find_device
 from edge.link.connect import connect, device_root
 from edge.photo.labels import LABELS_NAME, read_labels
-from edge.photo.listing import SAMPLES
+from edge.plate.country import samples_of
 from edge.release.install import ensure_installed, installed_release
 from edge.release.releases import Release
 
@@ -190,7 +191,8 @@ def variant_facts(manifest: Manifest, variant: str) -> VariantFacts:
     """Sizes and hashes of one pair of models, as `ResultCell` wants them."""
     entry = manifest.variants[variant]
     files = {item.path: item for item in manifest.files}
-    parts = {part: files[entry[part]] for part in ("det", "rec", "dict", "config")}
+    # Releases of 0.1 have no grammar: it was a part of their program.
+    parts = {part: files[entry[part]] for part in ("det", "rec", "dict", "grammar", "config") if part in entry}
     return {
         "det_bytes": parts["det"].size,
         "rec_bytes": parts["rec"].size,
@@ -201,12 +203,15 @@ def variant_facts(manifest: Manifest, variant: str) -> VariantFacts:
 
 def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     """The photos inside a release, with their truth where they are the kit's own."""
-    labels = cast("dict[str, Truth]", read_labels(SAMPLES / LABELS_NAME))
+    if not release.samples:
+        raise InputError(f"release {release.hash} has no sample photos: the kit has none of its country.", "Give --photos.")
+    samples = samples_of(next(iter(release.manifest.variants.values())).get("rec_card", {}).get("country", ""))
+    labels = cast("dict[str, Truth]", read_labels(samples / LABELS_NAME))
     placed = []
     files = {f"{release.path}/{item.path}": item for item in release.manifest.files}
     for remote in release.samples:
         item = files[remote]
-        local = SAMPLES / Path(remote).name
+        local = samples / Path(remote).name
         placed.append(TargetPhoto(local.name, local, remote, item.sha256, item.size, labels.get(local.name)))
     return tuple(placed)
 

@@ -130,7 +130,7 @@ class ResultCell:
         side: `min736`.
         det_bytes: Size of the detector's `.nb`.
         rec_bytes: Size of the recogniser's `.nb`.
-        hashes: SHA-256 of `det`, `rec`, `dict`, `config`.
+        hashes: SHA-256 of `det`, `rec`, `dict`, `grammar` (not in results of 0.1), `config`.
         opt: Converter versions of `det` and `rec`, where known.
     """
 

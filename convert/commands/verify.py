@@ -13,8 +13,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from edge.base.errors import ExitCode
+from edge.base.errors import ExitCode, InputError
 from edge.model.card import CARD_NAME, Model, load_model
+from edge.plate.country import samples_of
 from edge.terminal.commandline import command
 from edge.terminal.console import PlainConsole
 from edge.terminal.options import examples, json_option, photos_option, recursive_option, several
@@ -56,7 +57,11 @@ def verify(
     from convert.proof.verify import verify as run
 
     found = load_model(model)
-    chosen = load_photos(photos, first, recursive=recursive, say=lambda line: click.echo(f"note: {line}", err=True))
+    paths = photos or (samples_of(found.card.country),)
+    if not photos and not paths[0].is_dir():
+        said = f"{found.card.name} reads plates of {found.card.country}, of which the kit has no sample photos."
+        raise InputError(said, "Give --photos.")
+    chosen = load_photos(paths, first, recursive=recursive, say=lambda line: click.echo(f"note: {line}", err=True))
     with ExitStack() as stack:
         # A folder without a card is opened as `edge convert nb` opened it.
         origin, other = (_opened(path, found, stack) if path else None for path in (source, against))

@@ -19,7 +19,7 @@ from edge.ocr.image import load_image
 from edge.ocr.recognise import rec_pre
 from edge.ocr.settings import fit_cards
 from edge.photo.labels import LABELS_NAME, read_labels
-from edge.photo.listing import SAMPLES, list_photos
+from edge.photo.listing import list_photos
 from edge.plate.ccpd import parse_name
 from edge.plate.text import is_unread
 
@@ -47,7 +47,7 @@ _Found = list[tuple[Path, str, NDArray[np.float64]]]
 def load_photos(
     paths: Sequence[Path], most: int, *, recursive: bool = False, say: Say = lambda line: None
 ) -> list[LabelledPhoto]:
-    """Loads photos from folders with `labels.json`, or with CCPD names; the kit's own samples when none is given.
+    """Loads photos from folders with `labels.json`, or with CCPD names.
 
     Args:
         paths: Photos with CCPD names, and folders of photos.
@@ -59,7 +59,7 @@ def load_photos(
         InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` of another form.
     """
     found: _Found = []
-    for path in paths or (SAMPLES,):
+    for path in paths:
         labels = path / LABELS_NAME
         known, note = _from_labels(labels) if labels.is_file() else _from_names(path, recursive)
         if not known:

@@ -30,8 +30,8 @@ from edge.model.dictionary import read_dictionary
 from edge.model.nb_header import read_nb_header
 from edge.ocr.config import PipelineConfig, dump_config
 from edge.ocr.settings import fit_cards, override
-from edge.photo.listing import SAMPLES
-from edge.plate.country import card_grammar
+from edge.photo.labels import LABELS_NAME
+from edge.plate.country import DEFAULT, card_grammar, samples_of
 from edge.runtime.elf import ElfFacts, check_abi, merge_versions, missing_needed, read_elf
 from edge.runtime.store import Runtime
 
@@ -105,7 +105,7 @@ def make_bundle(
         program: `plate_ocr`, built for it.
         runtime: Paddle Lite's library for it.
         pairs: Models of the board's target; the name of each is its variant.
-        samples: Photos to take along; None for the kit's own.
+        samples: Photos to take along; None for those of the models' country.
         settings: Keys of `plate.conf` that differ from what cards and profile say.
         force: Take models that failed their own checks.
 
@@ -115,7 +115,7 @@ def make_bundle(
     Raises:
         VerifyError: A file is for another kind of board, or a library is missing.
         ModelError: A model does not fit the target, the runtime or its dictionary, or failed its checks.
-        UsageError: No models, two of the same variant, or an unknown setting.
+        UsageError: No models, two of the same variant or of different countries, or an unknown setting.
     """
     if not pairs:
         raise UsageError("A bundle needs at least one pair of models.", "Name a model set, such as ppocrv3.")
@@ -129,8 +129,7 @@ def make_bundle(
     variants: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         variants[pair.name] = _add_variant(board, runtime, pair, settings or {}, sources, force)
-    photos = samples if samples is not None else sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("labels.json")])
-    for photo in photos:
+    for photo in samples if samples is not None else _samples(pairs):
         sources[f"samples/{photo.name}"] = (photo, "sample")
     decoder = program_decoder(program)
     licences = _add_licences(sources, decoder)
@@ -158,6 +157,18 @@ def make_bundle(
         licences=licences,
     )
     return Bundle(manifest, {path: source for path, (source, _) in sources.items()})
+
+
+def _samples(pairs: Sequence[ModelPair]) -> list[Path]:
+    """The sample photos of the models' country, with their labels; none where the kit has none of it."""
+    first, *others = dict.fromkeys(pair.rec.card.country or DEFAULT for pair in pairs)
+    if others:
+        raise UsageError(
+            f"these models read plates of {first} and of {others[0]}; a bundle is for one country.",
+            "Make a bundle of each.",
+        )
+    folder = samples_of(first)
+    return sorted([*folder.glob("*.jpg"), *folder.glob(LABELS_NAME)])
 
 
 def _check_elf(board: Board, elf: Mapping[str, ElfFacts]) -> None:

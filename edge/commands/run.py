@@ -22,6 +22,7 @@ from edge.link.connect import connect, device_root
 from edge.ocr.hints import card_limits, hints, with_scale
 from edge.photo.listing import SAMPLES, converted_note, distinct_names, list_photos
 from edge.plate.answer import Answer
+from edge.plate.country import Country, kit_country
 from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release, current_release
 from edge.terminal.commandline import command
@@ -116,10 +117,12 @@ def run(
                 answers = accept_answers(answers, read(alias), found.name)
     finally:
         transport.close()
-    least_width, not_covered = card_limits(release.manifest.variants[variant])
+    facts = release.manifest.variants[variant]
+    least_width, not_covered = card_limits(facts)
     answers = [with_scale(answer, least_width) for answer in answers]
     notes = hints(answers, variant.rpartition("-")[0], least_width, not_covered)
-    notes += [*file_warnings(answers), *draw_copies(answers, copies)]
+    country = kit_country(facts.get("rec_card", {}).get("country", ""))
+    notes += [*file_warnings(answers), *draw_copies(answers, copies, country)]
     if converted := converted_note(answer.converted for answer in answers if answer.converted):
         notes.append(converted)
     if precision == "int8" and local:
@@ -206,8 +209,8 @@ def file_warnings(answers: Sequence[Answer]) -> list[str]:
     return [printable(f"{name} was read, but: {'; '.join(map(str, warnings))}") for name, warnings in warned]
 
 
-def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]:
-    """Writes the annotated copies.
+def draw_copies(answers: Sequence[Answer], copies: dict[str, Path], country: Country) -> list[str]:
+    """Writes the annotated copies, texts in the country's font.
 
     Returns:
         Notes for the user.
@@ -220,23 +223,23 @@ def draw_copies(answers: Sequence[Answer], copies: dict[str, Path]) -> list[str]
     import cv2
 
     from edge.base.paths import write_atomic
-    from edge.ocr.draw import can_label, draw_plates
+    from edge.ocr.draw import draw_plates, label_font
     from edge.ocr.image import load_image
 
-    written = 0
+    written, font = 0, label_font(country)
     for answer in answers:
         if answer.error is not None:
             continue
         copy = copies[answer.image]
-        good, data = cv2.imencode(copy.suffix, draw_plates(load_image(Path(answer.image)), answer.plates))
+        good, data = cv2.imencode(copy.suffix, draw_plates(load_image(Path(answer.image)), answer.plates, font))
         if not good:
             raise InputError(f"{copy} cannot be written as {copy.suffix!r}.")
         write_atomic(copy, data.tobytes())
         written += 1
     folder = next(iter(copies.values())).parent
     notes = [f"{written} annotated copies in {folder}"]
-    if not can_label():
-        notes.append("boxes only: for the texts install Pillow and fonts-noto-cjk")
+    if font is None:
+        notes.append(f"boxes only: for the texts install Pillow and {country.font_package}")
     return notes
 
 

@@ -149,6 +149,11 @@ def load_country(name: str | Path = DEFAULT) -> Country:
     return _load(folder.resolve(), (folder / FILE_NAME).stat().st_mtime_ns)
 
 
+def kit_country(code: str) -> Country:
+    """Returns the country of a card, and `DEFAULT` where the card names none or one that lies on another machine."""
+    return load_country(code if code in country_codes() else DEFAULT)
+
+
 def samples_of(code: str) -> Path:
     """Returns the folder of the kit's sample photos for the `country` of a card ("" for `DEFAULT`); it need not exist."""
     return COUNTRIES / (code or DEFAULT) / SAMPLES_NAME

@@ -32,6 +32,7 @@ from edge.transport.transfer import FULL
 
 PACK_NAME = ".pack.tar"
 SMALL = 256 << 10
+NO_SAMPLES = "The kit has no sample photos of these models' country, so none was read on the board before the switch."
 REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and no time of it is valid."
 
 
@@ -185,6 +186,8 @@ class _Flash:
         trial = Release(folder, self.manifest)
         truth = sample_texts(self.bundle)
         self.result.smoke = smoke(self.transport, trial, expected, truth=truth, timeout=smoke_timeout, force=force)
+        if not self.result.smoke:
+            self.result.notes.append(NO_SAMPLES)
         self._step("publish: write everything to the disk")
         lock.run(PUBLISH, "publish", self.name, folder, lease=300, timeout=300)
         self._step("switch")

@@ -26,7 +26,7 @@ from edge.bundle.zoo import model_sets
 from edge.device.board import Device, inventory_path, load_inventory
 from edge.host.processor import NEEDS, SHOWN, Processor, host_processor
 from edge.link.connect import connect
-from edge.ocr.draw import find_font
+from edge.plate.country import load_country
 
 LEVELS = ("ok", "warn", "fail")
 _GIB = 1 << 30
@@ -140,11 +140,12 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
         "found" if turbo else "not found; it is fetched from Debian where that can be, or stb_image refuses some JPEGs",
         "" if turbo else f"{APT}libjpeg-dev",
     )  # fmt: skip
-    font = find_font()
+    country = load_country()
+    font = next(iter(country.installed_fonts), None)
     yield Finding(
         "host", "Chinese font", "ok" if font else "warn",
-        str(font) if font else "not found; rendered plates need it (training, calibrating int8), and labels on photos",
-        "" if font else f"{APT}fonts-noto-cjk",
+        str(font.path) if font else "not found; rendered plates need it (training, calibrating int8), and labels on photos",
+        "" if font else f"{APT}{country.font_package}",
     )  # fmt: skip
     ndk = os.environ.get("ANDROID_NDK_HOME", "")
     if not (ndk and Path(ndk, "build", "cmake", "android.toolchain.cmake").is_file()):

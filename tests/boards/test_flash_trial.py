@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from flashkit import Make, make_release
 from edge.base.errors import VerifyError
 from edge.device.board import Device, load_profile
 from edge.link.local import LocalTransport
-from edge.release.flash import flash
+from edge.release.flash import NO_SAMPLES, flash
 from edge.release.install import host_answers
 from edge.release.releases import look
 
@@ -62,3 +63,15 @@ def test_the_hosts_answer_leaves_its_own_release_alone(
     assert not (tmp_path / "cache/boards/local").exists()
     # Asked again, it says nothing, since it does nothing.
     assert len(said) == 1 and host_answers(device, bundle, ["test"], ["fp32"], said.append) and len(said) == 1
+
+
+def test_a_release_without_samples_is_switched_on_and_says_so(tmp_path: Path) -> None:
+    """As one for a country of which the kit has no photos."""
+    bundle = make_release(tmp_path, "NOTHING", labels={})
+    samples = [item for item in bundle.manifest.files if item.kind == "sample"]
+    assert [Path(item.path).name for item in samples] == ["labels.json", "photo.jpg"]
+    without = replace(bundle, manifest=replace(bundle.manifest, files=tuple(set(bundle.manifest.files) - set(samples))))
+    board, root = LocalTransport(), str(tmp_path / "board")
+    done = flash(board, root, without)
+    assert done.smoke == {} and NO_SAMPLES in done.notes
+    assert look(board, root).current == without.hash

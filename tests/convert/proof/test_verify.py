@@ -28,6 +28,7 @@ from edge.base.paths import sha256_file
 from edge.bundle.zoo import SHIPPED
 from edge.model.card import Model, load_model, save_model
 from edge.model.dictionary import read_dictionary
+from edge.photo.listing import SAMPLES
 
 pytest.importorskip("paddle")
 pytestmark = pytest.mark.paddle
@@ -39,7 +40,7 @@ def _zoo(name: str) -> Model:
 
 @pytest.fixture(scope="module")
 def photos() -> list[LabelledPhoto]:
-    return load_photos([], 3)
+    return load_photos([SAMPLES], 3)
 
 
 @pytest.fixture(scope="module", autouse=True)

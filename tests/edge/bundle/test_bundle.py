@@ -25,6 +25,7 @@ from edge.bundle.zoo import ModelPair
 from edge.device.board import Board, load_profile
 from edge.model.card import load_model, save_model
 from edge.ocr.config import parse_config
+from edge.photo.listing import SAMPLES
 from edge.plate.country import load_country
 
 
@@ -114,6 +115,21 @@ def test_a_bundle_holds_the_grammar_of_its_recogniser(compiled: tuple[Path, Path
     damaged = replace(card, grammar=card.grammar[1:])
     with pytest.raises(InputError, match="test-rec: its first line is"):
         bundle_of(compiled, replace(pair, rec=replace(pair.rec, card=damaged)))
+
+
+def test_samples_are_those_of_the_models_country(compiled: tuple[Path, Path], tmp_path: Path) -> None:
+    """None for a country of which the kit has none; a bundle of two countries is refused."""
+    program, library = compiled
+    pair, runtime = make_pair(tmp_path / "m"), make_runtime(library)
+    taken = make_bundle(local_board(), program, runtime, [pair])
+    assert {path.name for path in SAMPLES.glob("*.jpg")} <= {Path(item.path).name for item in taken.manifest.files}
+    invented = load_country(write_invented(tmp_path))
+    card = replace(pair.rec.card, country=invented.code, grammar=invented.grammar.lines())
+    foreign = replace(pair, set_name="other", rec=replace(pair.rec, card=card))
+    without = make_bundle(local_board(), program, runtime, [foreign])
+    assert not any(item.kind == "sample" for item in without.manifest.files)
+    with pytest.raises(UsageError, match="read plates of cn and of invented; a bundle is for one country"):
+        make_bundle(local_board(), program, runtime, [pair, foreign])
 
 
 def test_mean_and_std_are_brought_to_unit_pixels(compiled: tuple[Path, Path], tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from edge.base.errors import InputError, ModelError
 from edge.bundle.zoo import ModelPair
 from edge.model.card import load_model
 from edge.ocr.config import PipelineConfig
-from edge.ocr.draw import COLOUR, can_label, draw_plates
+from edge.ocr.draw import COLOUR, draw_plates, label_font
 from edge.ocr.image import image_size, load_image
 from edge.ocr.reader import STAGES, Networks, Reader
 from edge.photo.decode import MAX_PIXELS
 from edge.photo.listing import SAMPLES
 from edge.plate.answer import ReadPlate
+from edge.plate.country import load_country
 from edge.runtime.engines import open_network, open_networks
 from edge.runtime.paddle_lite import LiteNetwork
 
@@ -144,18 +145,19 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
 def test_drawing_marks_box_and_text_and_leaves_the_photo() -> None:
     photo = np.full((300, 400, 3), 128, np.uint8)
     plate = ReadPlate(np.array([[100.0, 100], [220, 100], [220, 140], [100, 140]]), "皖A12345", 0.98)
-    drawn = draw_plates(photo, [plate])
+    font = label_font(load_country())
+    drawn = draw_plates(photo, [plate], font)
     assert (photo == 128).all()
     assert np.abs(drawn[100, 160].astype(int) - COLOUR).max() < 20
     label = drawn[70:98, 100:200]
-    assert (np.abs(label.astype(int) - COLOUR).max(axis=2) < 3).any() == can_label()
+    assert (np.abs(label.astype(int) - COLOUR).max(axis=2) < 3).any() == (font is not None)
     assert (draw_plates(photo, []) == photo).all()
 
 
 def test_labels_stay_inside_the_photo() -> None:
     photo = np.full((60, 80, 3), 128, np.uint8)
     plate = ReadPlate(np.array([[60.0, 2], [79, 2], [79, 12], [60, 12]]), "皖AD12345", 1.0)
-    assert draw_plates(photo, [plate]).shape == photo.shape
+    assert draw_plates(photo, [plate], label_font(load_country())).shape == photo.shape
 
 
 def test_paddle_lite_reads_the_samples(ocr_models: ModelPair) -> None:
