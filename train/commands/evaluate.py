@@ -20,6 +20,7 @@ from edge.terminal.options import country_option, jobs_option, json_option, one_
 
 if TYPE_CHECKING:
     from edge.ocr.config import PipelineConfig
+    from edge.plate.country import Country
     from train.data.dataset import Sample
     from train.evaluate.pipeline import Kinds
     from train.evaluate.sources import Source
@@ -76,7 +77,6 @@ def evaluate(
     """
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
-    from edge.plate.country import DEFAULT, load_country
     from edge.plate.label_notes import Notes
     from edge.release.install import parse_settings
     from train.evaluate.kinds import all_kinds, plate_kinds, read_kinds
@@ -89,11 +89,12 @@ def evaluate(
     samples = load_samples(task, labels, notes)[:first]
     check_measurable(task, samples, labels, notes)
     if "rec" in sources:
-        note_unreadable(samples, set(source_characters(sources["rec"])), config, sources["rec"].name, notes)
+        rec = sources["rec"]
+        note_unreadable(samples, set(source_characters(rec)), config, rec.name, notes, rec.grammar)
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     more = read_kinds(kinds_file) if kinds_file else {}
-    plates = load_country(country or DEFAULT)
+    plates = chosen_country(country, sources)
 
     def kinds(sample: Sample) -> list[str]:
         return [*(all_kinds if by_kind else plate_kinds)(sample, plates), *more.get(sample.path.name, [])]
@@ -143,6 +144,25 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
 
     pair = ensure_models(models, [precision], "x86", lambda text: click.echo(text, err=True))[precision]
     return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
+
+
+def chosen_country(asked: str | None, sources: Mapping[str, Source]) -> Country:
+    """Returns the country whose kinds of plates figures name: the one asked for, else the recogniser's.
+
+    Raises:
+        UsageError: The kit has no such country.
+        InputError: Its `plate.yml` is wrong.
+    """
+    from edge.plate.country import DEFAULT, load_country
+
+    name = asked or (sources["rec"].country if "rec" in sources else "") or DEFAULT
+    try:
+        return load_country(name)
+    except UsageError as error:
+        if asked:
+            raise
+        what = f"{sources['rec'].name} reads plates of {name!r}, a country that the kit does not have."
+        raise UsageError(what, "Give its folder: --country FOLDER.") from error
 
 
 def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Sample]:

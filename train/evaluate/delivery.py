@@ -16,7 +16,9 @@ from edge.model.card import Model, save_model
 from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
 from edge.ocr.settings import override
+from edge.plate.country import card_grammar, load_country
 from train.arch.border import Layer, Tensor
+from train.evaluate.sources import own_settings
 from train.export.write import INPUTS, Facts, export_layer
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.trained import Trained
@@ -49,17 +51,22 @@ def deliver(
 
     Raises:
         InputError: `out` is taken.
-        ModelError: The weights do not fit the network.
+        ModelError: The weights do not fit the network; a template of the country has a character that the dictionary of
+            a recogniser lacks.
         UsageError: An unknown setting; quantised weights without a recipe.
     """
     chosen = recipe or trained.recipe
     pipeline = dict(text.split("=", 1) for text in chosen.export.settings) if chosen else {}
     pipeline = {key.strip(): value.strip() for key, value in {**pipeline, **(settings or {})}.items()}
-    override(PipelineConfig(), pipeline)
     taken = INPUTS[trained.task]
-    if trained.task == "rec" and chosen:
-        taken = replace(taken, width=chosen.model.width)
     facts = Facts(name or out.name, _source(trained), input=taken, pipeline=pipeline)
+    if trained.task == "rec" and chosen:
+        country = load_country(chosen.data.country)
+        pipeline = {**own_settings(country), **pipeline}
+        facts = replace(facts, input=replace(taken, width=chosen.model.width), pipeline=pipeline)
+        facts = replace(facts, country=country.code, grammar=country.grammar.lines())
+    if trained.characters and override(PipelineConfig(), pipeline).decode == "plate":
+        card_grammar(facts.grammar).check_dictionary(trained.characters, facts.name)
     if not trained.quantised:
         from train.weights.assign import assign, build
 
@@ -133,6 +140,7 @@ def _source(trained: Trained) -> dict[str, Any]:
         document = recipe_document(trained.recipe)
         # Where data and weights lay on the machine that trained says nothing elsewhere.
         document["data"].pop("root")
+        document["data"]["country"] = Path(trained.recipe.data.country).name
         document["model"]["init"] = "/".join(Path(trained.recipe.model.init).parts[-2:])
         source["recipe"] = document
     if trained.best:

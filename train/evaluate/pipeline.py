@@ -30,6 +30,7 @@ from edge.ocr.image import Photo, load_image, load_photo
 from edge.ocr.reader import Network
 from edge.ocr.recognise import keep_text, rec_post, rec_pre
 from edge.plate.answer import ReadPlate
+from edge.plate.grammar import Grammar
 from edge.plate.metrics import DetFigures, DetMetric, EndToEndFigures, EndToEndMetric, RecFigures, RecMetric
 from train.arch.border import Array
 from train.data.dataset import Sample
@@ -61,10 +62,17 @@ class SharedReader:
         det: Detector.
         rec: Recogniser, None for boxes only.
         characters: Of the recogniser.
+        grammar: Of the plates; None for that of the kit's own country.
     """
 
-    def __init__(self, det: Network, rec: Network | None = None, characters: Sequence[str] = ()) -> None:
-        self.det, self.rec, self.characters = det, rec, characters
+    def __init__(
+        self,
+        det: Network,
+        rec: Network | None = None,
+        characters: Sequence[str] = (),
+        grammar: Grammar | None = None,
+    ) -> None:
+        self.det, self.rec, self.characters, self.grammar = det, rec, characters, grammar
 
     def read(self, bgr: Array, configs: Sequence[PipelineConfig]) -> list[PhotoOutput]:
         """Returns one output for each setting.
@@ -110,7 +118,7 @@ class SharedReader:
                 if rec_key not in matrices:
                     assert self.rec is not None
                     matrices[rec_key] = self.rec.run(rec_pre(crop_plate(photo.bgr, box / photo.scale), config))
-                text, score = rec_post(matrices[rec_key], self.characters, config)
+                text, score = rec_post(matrices[rec_key], self.characters, config, self.grammar)
                 if keep_text(text, score, config):
                     plates.append(ReadPlate(box, text, score))
             outputs.append(PhotoOutput(tuple(boxes[box_key]), tuple(plates)))
@@ -125,7 +133,7 @@ class SharedReader:
             key = _values(config, "rec_")
             if key not in matrices:
                 matrices[key] = self.rec.run(rec_pre(crop, config))
-            answers.append(rec_post(matrices[key], self.characters, config))
+            answers.append(rec_post(matrices[key], self.characters, config, self.grammar))
         return answers
 
 
@@ -239,7 +247,7 @@ def open_reader(sources: Mapping[str, Source]) -> SharedReader:
     opened = {task: open_evaluated(source) for task, source in sources.items()}
     rec = opened.get("rec")
     det = opened["det"].network if "det" in opened else _NoDetector()
-    return SharedReader(det, rec.network if rec else None, (rec.characters or ()) if rec else ())
+    return SharedReader(det, rec.network, rec.characters or (), rec.source.grammar) if rec else SharedReader(det)
 
 
 class _NoDetector:

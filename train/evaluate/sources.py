@@ -19,6 +19,8 @@ from edge.model.dictionary import read_dictionary
 from edge.ocr.config import PipelineConfig
 from edge.ocr.reader import Network
 from edge.ocr.settings import fit_inputs, override
+from edge.plate.country import Country, card_grammar, load_country
+from edge.plate.grammar import Grammar
 from edge.runtime.engines import open_network
 from train.arch.border import Array, Layer
 from train.weights.checkpoint import BEST, LAST
@@ -36,7 +38,9 @@ class Source:
         name: For people: the card's name, or the checkpoint's path.
         bytes: Size of the model's files, without its dictionary.
         input: The network's input.
-        pipeline: Settings that its card asks for; a checkpoint has none.
+        pipeline: Settings that its card asks for; a checkpoint has those of its country.
+        country: Code or folder of the country whose plates a recogniser reads; empty for the kit's own.
+        grammar: What may stand on its plates; None for the kit's own country.
     """
 
     task: str
@@ -46,6 +50,8 @@ class Source:
     bytes: int
     input: Input
     pipeline: Mapping[str, str] = field(default_factory=dict)
+    country: str = ""
+    grammar: Grammar | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What a result says about the model."""
@@ -103,7 +109,9 @@ def _sources(path: Path) -> list[Source]:
     if path.is_dir():
         if (path / CARD_NAME).is_file():
             card = load_model(path).card
-            return [Source(card.task, path, card.format, card.name, card.bytes, card.input, card.pipeline)]
+            grammar = card_grammar(card.grammar, card.name)
+            named = (card.input, card.pipeline, card.country, grammar)
+            return [Source(card.task, path, card.format, card.name, card.bytes, *named)]
         inside = [item for task in TASKS if (path / task / CARD_NAME).is_file() for item in _sources(path / task)]
         if inside:
             return inside
@@ -122,10 +130,24 @@ def _checkpoint(path: Path) -> Source:
     from train.export.write import INPUTS
 
     trained = read_trained([path])
-    taken = INPUTS[trained.task]
-    if trained.task == "rec" and trained.recipe:
-        taken = replace(taken, width=trained.recipe.model.width)
-    return Source(trained.task, path, "checkpoint", str(path), path.stat().st_size, taken)
+    recipe = trained.recipe
+    source = Source(trained.task, path, "checkpoint", str(path), path.stat().st_size, INPUTS[trained.task])
+    if source.task == "det" or not recipe:
+        return source
+    country = load_country(recipe.data.country)
+    return replace(
+        source,
+        input=replace(source.input, width=recipe.model.width),
+        pipeline=own_settings(country),
+        country=recipe.data.country,
+        grammar=country.grammar,
+    )
+
+
+def own_settings(country: Country) -> dict[str, str]:
+    """Returns the settings of `plate.conf` that a country wants and the kit's own does not."""
+    kit = load_country().pipeline
+    return {key: value for key, value in country.pipeline.items() if value != kit[key]}
 
 
 def source_characters(source: Source) -> list[str]:

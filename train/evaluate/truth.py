@@ -9,6 +9,7 @@ from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.plate.country import load_country
+from edge.plate.grammar import Grammar
 from edge.plate.text import is_unread
 from train.data.dataset import Sample
 
@@ -39,7 +40,12 @@ def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: S
 
 
 def note_unreadable(
-    samples: Sequence[Sample], characters: Collection[str], config: PipelineConfig, name: str, note: Say
+    samples: Sequence[Sample],
+    characters: Collection[str],
+    config: PipelineConfig,
+    name: str,
+    note: Say,
+    grammar: Grammar | None = None,
 ) -> None:
     """Notes truths that can never be read.
 
@@ -49,13 +55,15 @@ def note_unreadable(
         config: Settings that it is read with.
         name: Of the recogniser.
         note: Told.
+        grammar: Of the plates; None for that of the kit's own country.
     """
+    grammar = grammar or load_country().grammar
     reasons: dict[str, tuple[int, str]] = {}
     for text, where in _texts(samples):
         absent = "".join(dict.fromkeys(mark for mark in text if mark not in characters))
         if absent:
             reason, place = f"with {absent}, which the dictionary of {name} lacks", where
-        elif config.decode == "plate" and not load_country().grammar.is_plate(text):
+        elif config.decode == "plate" and not grammar.is_plate(text):
             shown = text if len(text) <= 12 else f"{text[:12]}..., {len(text)} characters"
             reason, place = "of no plate that the grammar knows (decode=plate)", f"{where}: {shown}"
         else:

@@ -43,6 +43,8 @@ class Facts:
         metrics: Accuracy figures.
         input: The network's input, when not PP-OCRv3's own.
         pipeline: Settings that the model wants, see `edge.model.card.Card`.
+        country: Code of the country whose plates a recogniser reads.
+        grammar: Lines of that country's `grammar.txt`.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Facts:
     metrics: dict[str, Any] = field(default_factory=dict)
     input: Input | None = None
     pipeline: dict[str, str] = field(default_factory=dict)
+    country: str = ""
+    grammar: tuple[str, ...] = ()
 
 
 def export_layer(
@@ -149,6 +153,8 @@ def write_model(
             checks=facts.checks,
             metrics=facts.metrics,
             pipeline=facts.pipeline,
+            country=facts.country,
+            grammar=facts.grammar,
         )
         model = save_model(folder, card, [f"{PREFIX}.pdmodel", f"{PREFIX}.pdiparams"])
     return Model(out, model.card)

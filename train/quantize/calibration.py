@@ -53,7 +53,7 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
         InputError: The folder holds fewer than two readable photos that show anything.
     """
     if folder is None:
-        tensors = [_tensor(card, image) for image in _rendered(card.task, seed, count + check)]
+        tensors = [_tensor(card, image) for image in _rendered(card, seed, count + check)]
         source: dict[str, Any] = {"photos": "rendered by train.synth", "seed": seed, "count": count}
         return Samples(tensors[:count], tensors[count:], source)
     images, names, plain = _from_folder(card.task, folder, seed, count + check)
@@ -64,7 +64,7 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
     source["count"] = split
     known = [_tensor(card, image) for image in sample_images(card.task)]
     judged = [*tensors[split:], *known]
-    judged += [_tensor(card, image) for image in _rendered(card.task, seed, max(0, check - len(judged)))]
+    judged += [_tensor(card, image) for image in _rendered(card, seed, max(0, check - len(judged)))]
     notes = (f"left out, of one colour: {', '.join(plain[:5])}{' ...' if len(plain) > 5 else ''}",) if plain else ()
     return Samples(tensors[:split], judged, source, known, notes)
 
@@ -84,13 +84,15 @@ def _tensor(card: Card, image: NDArray[np.uint8]) -> Tensor:
     return rec_pre(image, fit_cards(PipelineConfig(), rec=card))
 
 
-def _rendered(task: str, seed: int, number: int) -> list[NDArray[np.uint8]]:
-    from edge.plate.country import load_country
+def _rendered(card: Card, seed: int, number: int) -> list[NDArray[np.uint8]]:
+    from edge.plate.country import DEFAULT, load_country
     from train.synth.crop import render_crop
     from train.synth.scene import render_scene
 
-    rng, country = np.random.default_rng(seed), load_country()
-    if task == "det":
+    if not number:
+        return []
+    rng, country = np.random.default_rng(seed), load_country(card.country or DEFAULT)
+    if card.task == "det":
         return [render_scene(rng, country).image for _ in range(number)]
     return [render_crop(rng, country)[0] for _ in range(number)]
 

@@ -253,7 +253,8 @@ def _facts(
     }
     source = {**card.source, "float": {"name": card.name, "files": {item.path: item.sha256 for item in card.files}}}
     name = f"{card.name.removesuffix('-fp32')}-int8"
-    return Facts(name, source, "int8", quantization, tuple(checks), {}, card.input)
+    kept_of_card = (card.input, card.pipeline, card.country, card.grammar)
+    return Facts(name, source, "int8", quantization, tuple(checks), {}, *kept_of_card)
 
 
 def _write(model: Model, folder: Path, out: Path, facts: Facts, force: bool) -> Model:

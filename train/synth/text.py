@@ -80,13 +80,20 @@ def _draw(
     """Yields the characters of a form; those of another text that was drawn `before` are kept as far as they fit."""
     kept = _kept(form, *before) if before else {}
     serial: Iterator[str] | None = None
+    left = country.serial_letters - sum(
+        form.template[place] == SERIAL and mark not in DIGITS for place, mark in kept.items()
+    )
     for place, mark in enumerate(form.template):
         pool = form.draw.get(mark, country.classes.get(mark, mark))
         if place in kept:
             yield kept[place]
-        elif mark == SERIAL in country.classes and form.letters:
+        elif mark == SERIAL and form.letters:
             serial = serial or _serial(rng, form.template.count(SERIAL), pool, form.letters)
             yield next(serial)
+        elif mark == SERIAL:
+            drawn = _pick(rng, pool if left else "".join(mark for mark in pool if mark in DIGITS) or pool)
+            left -= drawn not in DIGITS
+            yield drawn
         else:
             yield _pick(rng, pool)
 
