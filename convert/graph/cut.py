@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from convert.graph.edit import Graph, all_arguments, arguments
+from convert.graph.edit import Graph, all_arguments, arguments, set_argument
 
 _RESULTS = ("Out", "Output", "Y")
 
@@ -27,6 +28,34 @@ def cut_behind(graph: Graph, last: int) -> None:
         if graph.block.ops[index].type != "fetch":
             del graph.block.ops[index]
     for operator in graph.of_type("fetch"):
-        for item in operator.inputs:
-            item.arguments[0] = result
+        set_argument(operator.inputs, "X", result)
     graph.prune()
+
+
+def first_failing(load: Callable[[], Graph], fails: Callable[[Graph], bool]) -> Any | None:
+    """Finds the operator with which a model goes wrong, by ever shorter beginnings of it.
+
+    Args:
+        load: Gives the whole model, anew each time.
+        fails: Tells whether a beginning goes wrong.
+
+    Returns:
+        The last operator of the shortest beginning that does; None when the whole model does not.
+    """
+
+    def bad(last: int) -> bool:
+        graph = load()
+        cut_behind(graph, last)
+        return fails(graph)
+
+    operators = load().operators
+    low, high = 1, len(operators) - 2
+    if high < low or not bad(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if bad(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return operators[low]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from convert.graph.params import Array, load_params, parameter_names, save_params
 from convert.graph.program import FLOAT, load_program, save_program
+from edge.model.card import Model
 
 # AttrType number to the field that holds the value.
 _FIELDS = {
@@ -48,6 +51,13 @@ def arguments(variables: Any, name: str) -> list[str]:
     return [argument for item in variables if item.parameter == name for argument in item.arguments]
 
 
+def set_argument(variables: Any, name: str, variable: str) -> None:
+    """Puts a variable in place of the first under one name."""
+    for item in variables:
+        if item.parameter == name:
+            item.arguments[0] = variable
+
+
 def all_arguments(variables: Any) -> Iterator[str]:
     """Yields every variable of an operator's `inputs` or `outputs`."""
     for item in variables:
@@ -74,10 +84,23 @@ class Graph:
         message = load_program(program)
         return cls(message, load_params(params, parameter_names(message)))
 
+    @classmethod
+    def of(cls, model: Model) -> Graph:
+        """Reads the two files of an inference model; see `load`."""
+        return cls.load(model.file(".pdmodel"), model.file(".pdiparams"))
+
     def save(self, program: Path, params: Path) -> None:
         """Writes both files; equal graphs give equal bytes."""
         save_program(self.program, program)
         save_params(params, self.params)
+
+    @contextmanager
+    def saved(self) -> Iterator[tuple[Path, Path]]:
+        """Lends both files, in a folder of their own that goes afterwards."""
+        with tempfile.TemporaryDirectory(prefix="plate-graph-") as name:
+            files = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
+            self.save(*files)
+            yield files
 
     @property
     def operators(self) -> list[Any]:
@@ -115,12 +138,17 @@ class Graph:
                 return np.asarray(values, np.float32)
         return None
 
-    def shape(self, name: str) -> list[int] | None:
-        """Returns a variable's declared shape (-1 where unknown), or None."""
+    def tensor(self, name: str) -> Any | None:
+        """Returns the `TensorDesc` that a variable is declared with (`data_type`, `dims`), or None."""
         for variable in self.block.vars:
             if variable.name == name and variable.type.HasField("lod_tensor"):
-                return list(variable.type.lod_tensor.tensor.dims)
+                return variable.type.lod_tensor.tensor
         return None
+
+    def shape(self, name: str) -> list[int] | None:
+        """Returns a variable's declared shape (-1 where unknown), or None."""
+        tensor = self.tensor(name)
+        return None if tensor is None else list(tensor.dims)
 
     def set_param(self, name: str, value: Array) -> None:
         """Sets or adds a parameter and declares its variable."""

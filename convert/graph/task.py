@@ -104,7 +104,8 @@ def signature(graph: Graph) -> Signature:
     producers = graph.producers()
     outputs = tuple(Output(name, tuple(graph.shape(name) or ()), _last(name, producers)) for name in fetched)
     inputs = {name: tuple(graph.shape(name) or ()) for name in fed}
-    return Signature(inputs, outputs, _channels(graph, fed), _dtype(graph, fed))
+    first = graph.tensor(fed[0]) if fed else None
+    return Signature(inputs, outputs, _channels(graph, fed), FLOAT if first is None else first.data_type)
 
 
 def _last(name: str, producers: dict[str, Any]) -> str:
@@ -129,13 +130,6 @@ def _channels(graph: Graph, fed: list[str]) -> int:
             groups = next((item.i for item in operator.attrs if item.name == "groups"), 1) or 1
             return int(weight.shape[1]) * int(groups)
     return 0
-
-
-def _dtype(graph: Graph, fed: list[str]) -> int:
-    for variable in graph.block.vars:
-        if fed and variable.name == fed[0] and variable.type.HasField("lod_tensor"):
-            return int(variable.type.lod_tensor.tensor.data_type)
-    return FLOAT
 
 
 def check_input(found: Signature, where: str) -> None:

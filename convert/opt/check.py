@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,10 +185,8 @@ def _pieces(graph: Graph) -> list[Finding]:
 def _kernels(graph: Graph, target: str, version: str) -> list[Finding]:
     """Asks opt about what is left after the rewrites that `edge convert nb` makes."""
     rewrite(graph, target, version)
-    with tempfile.TemporaryDirectory(prefix="plate-check-") as name:
-        folder = Path(name)
-        graph.save(folder / "a.pdmodel", folder / "a.pdiparams")
-        supported = model_operators(folder / "a.pdmodel", folder / "a.pdiparams", target, version)
+    with graph.saved() as files:
+        supported = model_operators(*files, target, version)
     missing = [kind for kind, good in supported.items() if not good]
     findings = []
     for kind in missing:

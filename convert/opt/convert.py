@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,29 +152,21 @@ def convert_model(
 
 
 def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, dict[str, int]]:
-    source, parameters = model.file(".pdmodel"), model.file(".pdiparams")
-    graph = Graph.load(source, parameters)
+    graph = Graph.of(model)
     # An int8 model keeps its int8 weights on x86, but computes in float; see `convert.graph.fake_quant`.
     int8_weights = options.target == "x86" and options.rewrite and is_quantised(graph)
-    with tempfile.TemporaryDirectory(prefix="plate-nb-") as name:
-        changes: dict[str, int] = {}
-        if options.rewrite:
-            integers = options.weights_for(model.card.precision) != "keep"
-            changes = rewrite(graph, options.target, options.version, integers=integers)
-            source, parameters = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
-            graph.save(source, parameters)
+    changes: dict[str, int] = {}
+    if options.rewrite:
+        integers = options.weights_for(model.card.precision) != "keep"
+        changes = rewrite(graph, options.target, options.version, integers=integers)
+    plain = nullcontext((model.file(".pdmodel"), model.file(".pdiparams")))
+    with graph.saved() if options.rewrite else plain as files:
         try:
             calls = run_opt(
-                source,
-                parameters,
-                nb,
-                options.target,
-                fp16=options.fp16,
-                int8_weights=int8_weights,
-                version=options.version,
+                *files, nb, options.target, fp16=options.fp16, int8_weights=int8_weights, version=options.version
             )
         except OptEnded as error:
-            found = first_refused(source, parameters, options.target, options.version)
+            found = first_refused(*files, options.target, options.version)
             if found is None:
                 raise
             message = f"{error.message.rstrip('.')}; the first operator with which it ends so is {found}."

@@ -72,7 +72,7 @@ def open_convertible(path: Path, work: Path, task: str | None = None, dictionary
             raise InputError(f"{folder} has a card, which says task and dictionary.", "Leave --task and --dict out.")
         model = load_model(folder)
         if model.card.format == "inference":
-            graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+            graph = Graph.of(model)
             check_card(signature(graph), model.card, str(folder))
             check_finite(graph, str(folder))
             _check_classes(model, graph)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph.cut import cut_behind, operator_name, result_of
-from convert.graph.edit import INT, Graph, all_arguments, arguments, set_attribute
+from convert.graph.cut import first_failing, operator_name, result_of
+from convert.graph.edit import INT, Graph, all_arguments, arguments, set_argument, set_attribute
 from convert.graph.fake_quant import is_quantised
 from convert.graph.program import FLOAT
 from convert.opt.run import run_opt
@@ -48,47 +46,31 @@ def first_bad(model: Model, x: Tensor, *, rewritten: bool = True) -> Any | None:
     Returns:
         The operator, or None when every beginning of the model runs and is finite.
     """
-    graph = _graph(model, rewritten)
-    low, high = 1, len(graph.block.ops) - 2
-    if _is_finite(model, high, x, rewritten):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        if _is_finite(model, middle, x, rewritten):
-            low = middle + 1
-        else:
-            high = middle
-    return graph.block.ops[low]
+    int8_weights = rewritten and is_quantised(Graph.of(model))
 
+    def load() -> Graph:
+        graph = Graph.of(model)
+        if rewritten:
+            rewrite(graph, "x86")
+        return graph
 
-def _graph(model: Model, rewritten: bool) -> Graph:
-    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
-    if rewritten:
-        rewrite(graph, "x86")
-    return graph
-
-
-def _is_finite(model: Model, last: int, x: Tensor, rewritten: bool) -> bool:
-    plain = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
-    int8_weights = rewritten and is_quantised(plain)
-    graph = _graph(model, rewritten)
-    cut_behind(graph, last)
-    if not any(list(all_arguments(item.outputs)) for item in graph.of_type("feed")):
-        return True
-    with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
-        folder = Path(name)
-        program, parameters = folder / "a.pdmodel", folder / "a.pdiparams"
-        graph.save(program, parameters)
-        try:
-            run_opt(program, parameters, folder / "a.nb", "x86", int8_weights=int8_weights)
-        except ModelError:
-            # A beginning that ends in the middle of a fused pattern may not convert; it says nothing of the values.
-            return True
-        try:
-            return bool((np.abs(run_network(Job("lite", (folder / "a.nb",)), [x])[0]) < _SANE).all())
-        except ModelError:
-            # An operator that takes bytes for floats reads four times as many as there are.
+    def fails(graph: Graph) -> bool:
+        if not any(list(all_arguments(item.outputs)) for item in graph.of_type("feed")):
             return False
+        with graph.saved() as files:
+            nb = files[0].with_suffix(".nb")
+            try:
+                run_opt(*files, nb, "x86", int8_weights=int8_weights)
+            except ModelError:
+                # A beginning that ends in the middle of a fused pattern may not convert; it says nothing of the values.
+                return False
+            try:
+                return not (np.abs(run_network(Job("lite", (nb,)), [x])[0]) < _SANE).all()
+            except ModelError:
+                # An operator that takes bytes for floats reads four times as many as there are.
+                return True
+
+    return first_failing(load, fails)
 
 
 def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
@@ -97,7 +79,7 @@ def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
     Returns:
         The operator; None when all results are finite, or the model does not run so.
     """
-    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    graph = Graph.of(model)
     made = [
         (operator, result_of(operator)) for operator in graph.block.ops
         if operator.type not in ("feed", "fetch") and _is_float(graph, result_of(operator))
@@ -105,11 +87,9 @@ def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
     names = list(dict.fromkeys(name for _, name in made))
     first = len(graph.of_type("fetch"))
     _fetch_also(graph, names)
-    with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
-        program, parameters = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"
-        graph.save(program, parameters)
+    with graph.saved() as files:
         try:
-            results = run_outputs(Job("paddle", (program, parameters), every=True), [x])[0][first:]
+            results = run_outputs(Job("paddle", files, every=True), [x])[0][first:]
         except EdgeError:
             return None
     found = dict(zip(names, results, strict=True))
@@ -119,10 +99,8 @@ def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
 
 
 def _is_float(graph: Graph, name: str) -> bool:
-    for variable in graph.block.vars:
-        if variable.name == name and variable.type.HasField("lod_tensor"):
-            return bool(variable.type.lod_tensor.tensor.data_type == FLOAT)
-    return False
+    tensor = graph.tensor(name)
+    return tensor is not None and tensor.data_type == FLOAT
 
 
 @dataclass(frozen=True)
@@ -153,7 +131,7 @@ def saturation(model: Model, inputs: list[Tensor]) -> list[Saturation]:
     Raises:
         HostError: Paddle is not installed.
     """
-    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    graph = Graph.of(model)
     found = _quantised_activations(graph)
     if not found:
         return []
@@ -168,10 +146,8 @@ def saturation(model: Model, inputs: list[Tensor]) -> list[Saturation]:
             reader = after[0]
         names.append(f"{reader.type} -> {result_of(reader)}")
     _fetch_also(graph, list(dict.fromkeys(name for _, name, _ in found)))
-    with tempfile.TemporaryDirectory(prefix="plate-trace-") as name:
-        program, parameters = Path(name) / "a.pdmodel", Path(name) / "a.pdiparams"
-        graph.save(program, parameters)
-        runs = run_outputs(Job("paddle", (program, parameters), every=True), inputs)
+    with graph.saved() as files:
+        runs = run_outputs(Job("paddle", files, every=True), inputs)
     order = {variable: index + 1 for index, variable in enumerate(dict.fromkeys(name for _, name, _ in found))}
     result = []
     for text, (_, variable, scale) in zip(names, found, strict=True):
@@ -201,6 +177,5 @@ def _fetch_also(graph: Graph, variables: list[str]) -> None:
     for index, variable in enumerate(variables):
         added = graph.block.ops.add()
         added.CopyFrom(pattern)
-        for item in added.inputs:
-            item.arguments[0] = variable
+        set_argument(added.inputs, "X", variable)
         set_attribute(added, "col", INT, first + index)

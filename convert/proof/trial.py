@@ -193,7 +193,7 @@ def _judge_values(card: Card, output: Tensor) -> None:
 
 
 def _fixed_hint(model: Model) -> str:
-    shape = signature(Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))).shape
+    shape = signature(Graph.of(model)).shape
     if len(shape) == 4 and max(shape[2:]) > 0:
         return f"It was exported for {shape[2]}x{shape[3]} alone; export it with open sizes, [-1, 3, -1, -1]."
     return ""
@@ -211,7 +211,7 @@ def _crashed(model: Model, x: Tensor, options: Options, error: RunError) -> Mode
         )
     hint = _REMEDIES.get(operator.type, _REMEDY)
     if operator.type == "fill_constant":
-        stuck = bare_constants(Graph.load(model.file(".pdmodel"), model.file(".pdiparams")))[1]
+        stuck = bare_constants(Graph.of(model))[1]
         hint += f" It is not changed here, since {stuck[0].reader} -> {stuck[0].result} reads it." if stuck else ""
     why = f": {reason.rstrip('.')}" if reason else f": {error.message.rstrip('.')}"
     message = f"{model.card.name} was converted, but Paddle Lite ends in {_described(operator)}{why}."
@@ -223,7 +223,7 @@ def _named_in(log: str, model: Model) -> Any | None:
     found = re.search(r"\[F [^\]]*lite/(?:operators|kernels/\w+)/(\w+?)_(?:op|compute)\.(?:cc|h)", log)
     if not found:
         return None
-    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    graph = Graph.of(model)
     named = [operator for operator in graph.block.ops if operator.type in (found[1], f"{found[1]}2", f"{found[1]}_v2")]
     bare = [operator for operator in named if operator.type == "fill_constant" and attribute(operator, "shape") == []]
     return bare[0] if bare else named[0] if len(named) == 1 else None

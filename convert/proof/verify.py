@@ -180,7 +180,7 @@ def _judged(kind: str, figures: dict[str, Any], limits: str) -> Check:
 def static_checks(nb: Model, source: Model | None) -> list[Check]:
     """Checks what needs no run: the file's weights, card and dictionary against the source's; see `verify`."""
     path = nb.file(".nb")
-    params = Graph.load(source.file(".pdmodel"), source.file(".pdiparams")).params if source else {}
+    params = Graph.of(source).params if source else {}
     cosines, zeros = weight_likeness(read_nb(path), path.read_bytes(), params)
     worst = min(cosines, key=lambda name: cosines[name], default="")
     figures: dict[str, Any] = {"compared": len(cosines), "all_zero": zeros}

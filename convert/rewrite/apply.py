@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.graph.edit import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_attribute
+from convert.graph.edit import INT, INTS, REAL, Graph, all_arguments, arguments, attribute, set_argument, set_attribute
 from convert.graph.fake_quant import QUANTISABLE, dequantise, drop_linear, drop_rounding, is_quantised
 from convert.rewrite.fuse import fuse_pieces
 from convert.rewrite.scalars import give_dimension
@@ -154,9 +154,7 @@ def flatten_bias(graph: Graph) -> int:
             continue
         if [side for index, side in enumerate(shape) if index != 1] != [1, 1, 1]:
             continue
-        for item in operator.inputs:
-            if item.parameter == "Y":
-                item.arguments[0] = bias
+        set_argument(operator.inputs, "Y", bias)
         set_attribute(operator, "axis", INT, 1)
         count += 1
     return count
@@ -223,9 +221,7 @@ def avoid_direct_conv(graph: Graph) -> int:
         ):
             continue
         graph.set_param(f"{name}.wide", np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, 1))))
-        for item in operator.inputs:
-            if item.parameter == "Filter":
-                item.arguments[0] = f"{name}.wide"
+        set_argument(operator.inputs, "Filter", f"{name}.wide")
         set_attribute(operator, "paddings", INTS, [pads[0], pads[0], pads[0], pads[0] + 1])
         count += 1
     return count

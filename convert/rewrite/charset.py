@@ -60,7 +60,7 @@ def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool
     kept = [index for index, character in enumerate(known, 1) if character in wanted]
     if not kept:
         raise InputError(f"{model.folder} knows none of the wanted characters.", "Is it the right dictionary?")
-    graph = Graph.load(model.file(".pdmodel"), model.file(".pdiparams"))
+    graph = Graph.of(model)
     cut_classes(graph, card.charset.classes, np.array([0, *kept]))
     unknown = sorted(wanted - set(known))
     with new_folder(out, force) as folder:
@@ -130,11 +130,8 @@ def cut_classes(graph: Graph, classes: int, kept: np.ndarray[Any, Any]) -> None:
     if not cut or not any(len(kept) in graph.params[name].shape for name in graph.params):
         hint = "Only CTC heads with one layer are pruned."
         raise ModelError(f"No last layer with {classes} classes was found.", hint)
-    for variable in graph.block.vars:
-        dims = variable.type.lod_tensor.tensor.dims if variable.name in outputs else []
-        for axis, size in enumerate(dims):
-            if size == classes:
-                dims[axis] = len(kept)
+    for tensor in filter(None, map(graph.tensor, outputs)):
+        tensor.dims[:] = [len(kept) if size == classes else size for size in tensor.dims]
 
 
 def _is_weight(graph: Graph, operator: Any) -> bool:
@@ -148,6 +145,6 @@ def _cut(graph: Graph, name: str, classes: int, kept: np.ndarray[Any, Any]) -> N
     # The last axis of that size: a square weight is cut in its columns.
     axis = max(index for index, size in enumerate(value.shape) if size == classes)
     graph.params[name] = np.ascontiguousarray(value.take(kept, axis))
-    for variable in graph.block.vars:
-        if variable.name == name:
-            variable.type.lod_tensor.tensor.dims[axis] = len(kept)
+    tensor = graph.tensor(name)
+    if tensor is not None:
+        tensor.dims[axis] = len(kept)

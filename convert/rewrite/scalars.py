@@ -115,9 +115,7 @@ def give_dimension(graph: Graph) -> int:
     for operator in mendable:
         kind = next(item.type for item in operator.attrs if item.name == "shape")
         set_attribute(operator, "shape", kind if kind in (INTS, 11) else INTS, [1])
-        name = arguments(operator.outputs, "Out")[0]
-        for variable in graph.block.vars:
-            if variable.name == name and variable.type.HasField("lod_tensor"):
-                del variable.type.lod_tensor.tensor.dims[:]
-                variable.type.lod_tensor.tensor.dims.append(1)
+        tensor = graph.tensor(arguments(operator.outputs, "Out")[0])
+        if tensor is not None:
+            tensor.dims[:] = [1]
     return len(mendable)
