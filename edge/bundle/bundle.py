@@ -20,7 +20,7 @@ from typing import Any
 from edge import __version__
 from edge.base.archive import extract
 from edge.base.errors import InputError, ModelError, UsageError, VerifyError
-from edge.base.paths import cache_dir, kit_source, sha256_file, write_atomic
+from edge.base.paths import cache_dir, cached_sha256, kit_source, replacing, sha256_file, write_atomic
 from edge.bundle.jpeg_library import program_decoder
 from edge.bundle.manifest import MANIFEST_NAME, BundleFile, Manifest, parse_manifest
 from edge.bundle.zoo import ModelPair
@@ -300,36 +300,18 @@ def _file(path: str, source: Path, kind: str) -> BundleFile:
     return BundleFile(path, cached_sha256(source), source.stat().st_size, MODES.get(kind, 0o644), kind)
 
 
-def cached_sha256(path: Path) -> str:
-    """Returns a file's SHA-256, remembered under its path, size and times: the wheel's libraries have 175 MB."""
-    facts = path.stat()
-    key = f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\0{facts.st_ino}"
-    note = cache_dir("hashes") / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if note.is_file() and len(known := note.read_text(encoding="ascii")) == 64:
-        return known
-    digest = sha256_file(path)
-    if facts.st_size >= 1 << 20:
-        write_atomic(note, digest)
-    return digest
-
-
 def save_bundle(bundle: Bundle, out: Path) -> Path:
     """Writes a bundle as a `.tar`, byte for byte the same for the same bundle.
 
     Raises:
         VerifyError: A source changed while it was packed.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
-            text = bundle.manifest.dump().encode()
-            tar.addfile(tar_entry(MANIFEST_NAME, len(text), 0o644), io.BytesIO(text))
-            for item in bundle.manifest.files:
-                with bundle.source(item, verify=True).open("rb") as stream:
-                    tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(out) as temporary, tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
+        text = bundle.manifest.dump().encode()
+        tar.addfile(tar_entry(MANIFEST_NAME, len(text), 0o644), io.BytesIO(text))
+        for item in bundle.manifest.files:
+            with bundle.source(item, verify=True).open("rb") as stream:
+                tar.addfile(tar_entry(item.path, item.size, item.mode), stream)
     return out
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import BuildError, HostError, InputError, UsageError
-from edge.base.paths import cache_dir, cpp_dir, locked, write_atomic
+from edge.base.paths import cache_dir, cpp_dir, locked, replacing, write_atomic
 from edge.base.progress import PhaseProgress
 from edge.bundle.jpeg_library import jpeg_library
 
@@ -189,10 +189,8 @@ def link_folder(target: Path, link: Path) -> None:
     """Makes `link` a symbolic link to `target`, replacing one that leads elsewhere."""
     if link.is_symlink() and link.readlink() == target:
         return
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(link)
+    with replacing(link) as temporary:
+        temporary.symlink_to(target)
 
 
 def _runtime(abi: str, folder: Path | None) -> tuple[Path | None, Path | None]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edge.base.errors import HostError, UsageError
 from edge.bundle.toolchain import ABIS, BuildResult, build_program
+from edge.terminal.bars import bars
 from edge.terminal.commandline import command
 from edge.terminal.options import board_option, examples, inventory_option, json_option
 
@@ -48,16 +46,19 @@ def build(
         runtime = _unpacked(runtime)
     if device:
         abi, cpu, runtime = _of_device(device, cpu, runtime, inventory)
-    result = _with_progress(
-        abi or "host",
-        runtime_dir=runtime,
-        cpu=cpu,
-        sanitize=sanitize,
-        static_libstdcxx=static_libstdcxx,
-        tests=tests,
-    )
+    abi = abi or "host"
+    with bars() as show:
+        result = build_program(
+            abi,
+            runtime_dir=runtime,
+            cpu=cpu,
+            sanitize=sanitize,
+            static_libstdcxx=static_libstdcxx,
+            tests=tests,
+            progress=lambda _, done, total: show(f"building for {abi}", done, total),
+        )
     if as_json:
-        print(json.dumps(_document(result)))
+        click.echo(json.dumps(_document(result)))
         return
     state = "is there already" if result.skipped else f"was built in {result.seconds:.1f} s"
     click.echo(f"{result.program} ({result.abi}) {state}.")
@@ -100,22 +101,3 @@ def _of_device(
             # Without the board's library the program is linked against a stub, and runs with the library all the same.
             runtime = None
     return board.abi, cpu or board.cpu or None, runtime
-
-
-def _with_progress(abi: str, **options: Any) -> BuildResult:
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bars:
-        task = bars.add_task(f"building for {abi}", total=None)
-
-        def advance(text: str, done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        return build_program(abi, progress=advance, **options)

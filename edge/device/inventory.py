@@ -21,6 +21,7 @@ from ruamel.yaml.util import load_yaml_guess_indent
 
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import locked, write_atomic
+from edge.base.utf8 import read_utf8
 from edge.device.board import INVENTORY_SCHEMA, Device, check_device_name, inventory_path, load_inventory, parse_inventory
 from edge.device.yaml_table import parse_yaml
 
@@ -53,7 +54,7 @@ def add_device(name: str, fields: Fields, *, inventory: Path | None = None, repl
     path = inventory_path(inventory)
     with locked(path):
         devices = load_inventory(path) if path.exists() else {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_utf8(path) if path.exists() else ""
         if name in devices and not replace:
             raise UsageError(
                 f"{devices[name].where} already has a device {name!r} ({devices[name].address}).",
@@ -78,7 +79,7 @@ def remove_device(name: str, *, inventory: Path | None = None) -> Device:
         devices = load_inventory(path) if path.exists() else {}
         if name not in devices:
             raise UsageError(f"There is no device {name!r} in {path}.", "`edge device list` shows them.")
-        text = path.read_text(encoding="utf-8")
+        text = read_utf8(path)
         _write(path, _cut(text, name), {key: value for key, value in devices.items() if key != name})
     return devices[name]
 

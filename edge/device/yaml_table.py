@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from edge.base.errors import InputError
 from edge.base.suggest import did_you_mean
+from edge.base.utf8 import read_utf8
 
 DEEPEST = 20
 """Levels at most; the scanner's time grows with their square, so that a file of brackets would take minutes."""
@@ -137,12 +138,7 @@ class Table:
 
 def read_yaml(path: Path) -> Table:
     """Reads a file whose top level is a mapping; see `parse_yaml`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: not UTF-8 text.") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(read_utf8(path), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from edge.base.errors import DeviceError, InputError, VerifyError
-from edge.base.paths import sha256_file
+from edge.base.paths import replacing, sha256_file
 from edge.base.progress import Progress
 from edge.transport.base import Call, CompletedCommand, Transport, check_argv, check_remote_path
 from edge.transport.child import end, pump
@@ -90,17 +90,12 @@ def _copy(source: Path, target: Path, mode: int, progress: Progress | None) -> N
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         raise DeviceError(f"{target} is a folder.", "Name the file to write.")
-    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    total = source.stat().st_size
-    try:
+    with replacing(target) as temporary:
         with source.open("rb") as reader, temporary.open("wb") as writer:
-            _stream(reader, writer, total, progress)
+            _stream(reader, writer, source.stat().st_size, progress)
         temporary.chmod(mode)
         if sha256_file(temporary) != sha256_file(source):
             raise VerifyError(f"{target} reads back differently from what was written.", "Check the disk.")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _stream(reader: IO[bytes], writer: IO[bytes], total: int, progress: Progress | None) -> None:

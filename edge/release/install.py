@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.base.errors import DeviceError, UsageError
-from edge.base.paths import cache_dir, write_atomic
+from edge.base.paths import cache_dir, cached_sha256, write_atomic
 from edge.base.progress import Progress, Say
-from edge.bundle.bundle import Bundle, cached_sha256, make_bundle, nb_target
+from edge.bundle.bundle import Bundle, make_bundle, nb_target
 from edge.bundle.zoo import ensure_models
 from edge.device.board import Board, Device, find_device
 from edge.link.connect import device_root, on_board

@@ -151,13 +151,32 @@ class _Reading:
 
     def _answers(self, named: Mapping[Path, str], listed: str) -> dict[Path, Answer]:
         first = {name: photo for photo, name in reversed(list(named.items()))}
-        if not first:
-            return {}
-        found = _run(
-            self.transport, self.release, self.variant, listed, first, self.settings, self.timeout, self.on_answer
-        )
-        by_photo = {answer.image: answer for answer in found}
-        return {photo: by_photo[str(first[name])] for photo, name in named.items()}
+        found = {answer.image: answer for answer in self._run(listed, first)} if first else {}
+        return {photo: found[str(first[name])] for photo, name in named.items()}
+
+    def _run(self, listed: str, names: Mapping[str, Path]) -> list[Answer]:
+        """Runs the program over a list of files; `names` says which photo each stands for."""
+        options = [word for key, value in self.settings.items() for word in (f"--{key}", value)]
+        argv, env = self.release.command(self.variant, "run", *options, "--list", listed)
+        board = self.transport.name
+        answers: list[Answer] = []
+
+        def take(line: str) -> None:
+            if line.strip():
+                answers.append(_answer(line, names, board))
+                if self.on_answer is not None:
+                    self.on_answer(answers[-1])
+
+        limit = self.timeout if self.timeout is not None else 120 + 30 * len(names)
+        result = self.transport.run(argv, env=env, timeout=limit, on_stdout=take)
+        if result.code not in (0, UNREAD):
+            own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
+            if own:
+                raise DeviceError(f"plate_ocr ({self.variant}) on {board}: {own[1]}")
+            explain(result, self.transport, self.variant)
+        if len(answers) != len(names):
+            raise DeviceError(f"plate_ocr on {board} answered for {len(answers)} of {len(names)} photos.")
+        return answers
 
 
 def _write_list(path: Path, named: Mapping[Path, str]) -> None:
@@ -175,38 +194,6 @@ def _local_name(photo: Path, scratch: Path) -> str:
             link.symlink_to(photo.resolve())
         return str(link)
     return name
-
-
-def _run(
-    transport: Transport,
-    release: Release,
-    variant: str,
-    listed: str,
-    names: Mapping[str, Path],
-    settings: Mapping[str, str],
-    timeout: float | None,
-    on_answer: Callable[[Answer], None] | None,
-) -> list[Answer]:
-    options = [word for key, value in settings.items() for word in (f"--{key}", value)]
-    argv, env = release.command(variant, "run", *options, "--list", listed)
-    answers: list[Answer] = []
-
-    def take(line: str) -> None:
-        if line.strip():
-            answers.append(_answer(line, names, transport.name))
-            if on_answer is not None:
-                on_answer(answers[-1])
-
-    limit = timeout if timeout is not None else 120 + 30 * len(names)
-    result = transport.run(argv, env=env, timeout=limit, on_stdout=take)
-    if result.code not in (0, UNREAD):
-        own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
-        if own:
-            raise DeviceError(f"plate_ocr ({variant}) on {transport.name}: {own[1]}")
-        explain(result, transport, variant)
-    if len(answers) != len(names):
-        raise DeviceError(f"plate_ocr on {transport.name} answered for {len(answers)} of {len(names)} photos.")
-    return answers
 
 
 def _answer(line: str, names: Mapping[str, Path], where: str) -> Answer:

@@ -9,7 +9,6 @@ second name, and beside it a small library that defines those symbols.
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import BuildError, HostError
-from edge.base.paths import cache_dir, sha256_file
+from edge.base.paths import cache_dir, cached_sha256
 
 SONAME = "liblite_pybind.so"
 STUB = "libplate_python_stub.so"
@@ -52,7 +51,7 @@ def wheel_library() -> WheelRuntime:
         BuildError: The stub cannot be built.
     """
     source = package_folder() / "lite.so"
-    digest = _digest(source)
+    digest = cached_sha256(source)
     folder = cache_dir("runtime") / f"wheel-{digest[:16]}"
     if not (folder / STUB).is_file() or (folder / SONAME).resolve() != source.resolve():
         _make(source, folder)
@@ -126,22 +125,6 @@ def stub_source(symbols: list[tuple[str, str]]) -> str:
     lines = ["/* Generated: stands for the Python interpreter that lite.so refers to and never calls here. */"]
     lines += [f"char {name}[1024] __attribute__((aligned(64)));" for name, _ in symbols]
     return "\n".join(lines) + "\n"
-
-
-def _digest(source: Path) -> str:
-    """SHA-256 of the library, kept beside the cache since 40 MB are hashed for it."""
-    status = source.stat()
-    note = cache_dir("runtime") / "wheel.sha256"
-    stamp = f"{source} {status.st_size} {status.st_mtime_ns}"
-    if note.is_file():
-        known, _, digest = note.read_text().strip().rpartition(" ")
-        if known == stamp:
-            return digest
-    digest = sha256_file(source)
-    temporary = note.with_name(f".{note.name}.{os.getpid()}")
-    temporary.write_text(f"{stamp} {digest}\n")
-    temporary.replace(note)
-    return digest
 
 
 def _make(source: Path, folder: Path) -> None:

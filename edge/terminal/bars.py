@@ -16,19 +16,19 @@ def bars() -> Iterator[PhaseProgress]:
         yield lambda title, done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from edge.host.streams import printable
 
     # A title may be the name of a user's folder.
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        known: dict[str, tuple[object, int]] = {}
+        known: dict[str, TaskID] = {}
 
         def show(title: str, done: int, total: int) -> None:
             if title not in known:
                 # Speed counts from here: what an earlier run did is not this run's merit.
-                known[title] = (progress.add_task(printable(title), total=total, completed=done), done)
-            progress.update(known[title][0], completed=done)  # type: ignore[arg-type]
+                known[title] = progress.add_task(printable(title), total=total, completed=done)
+            progress.update(known[title], completed=done, total=total)
 
         yield show

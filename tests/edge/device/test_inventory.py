@@ -177,9 +177,9 @@ def test_a_file_that_is_nested_without_end_is_refused(inventory: Path) -> None:
 
 def test_not_text_is_said_with_its_line(inventory: Path) -> None:
     inventory.write_bytes(BY_HAND.encode() + b"# \xff\n")
-    with pytest.raises(InputError, match=f"{inventory}:15: not UTF-8"):
+    with pytest.raises(InputError, match=f"{inventory} is not UTF-8: line 15"):
         load_inventory(inventory)
-    with pytest.raises(InputError, match=f"{inventory}:15: not UTF-8"):
+    with pytest.raises(InputError, match=f"{inventory} is not UTF-8: line 15"):
         add_device("pi", {"board": "rpi4", "ssh": "pi@pi"}, inventory=inventory)
 
 
