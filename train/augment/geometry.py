@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from edge.ocr.geometry import order_corners
+from edge.ocr.geometry import Points, order_corners
+from edge.ocr.image import Image
+from train.augment.photometric import Random
 
-Image = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
-Random = np.random.Generator
 MOST = 2048
 """Sides in pixels of the largest crop that is cut; a plate labelled larger than its photo is cut coarser."""
 

@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from edge.ocr.image import Image
 from train.augment import weather
 
-Image = npt.NDArray[np.uint8]
 Random = np.random.Generator
 
 

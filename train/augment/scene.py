@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
-Random = np.random.Generator
+from edge.ocr.geometry import Points
+from edge.ocr.image import Image
+from train.augment.photometric import Random
+
 Matrix = npt.NDArray[np.float64]
 
 LEAST_VISIBLE = 0.6

@@ -11,11 +11,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
-from edge.ocr.image import image_size
+from edge.ocr.geometry import Points
+from edge.ocr.image import Image, image_size
 from edge.photo.listing import PHOTO_SUFFIXES, is_hidden
 from edge.plate.ccpd import parse_name
 from edge.plate.corners import FARTHEST, CornerError, plate_corners
@@ -24,10 +24,6 @@ from edge.plate.polygon import area as polygon_area
 from edge.plate.polygon import convex_hull
 from edge.plate.text import is_ignored, is_unread
 from train.data.label_lines import LabelLine, read_lines
-
-Image = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)

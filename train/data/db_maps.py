@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Points = npt.NDArray[np.float64]
+from edge.ocr.geometry import Points
+
 Map = npt.NDArray[np.float32]
 
 LEAST_SIDE = 8

@@ -14,11 +14,13 @@ from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
+from edge.ocr.geometry import Points
+from edge.ocr.image import Image
 from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
-from train.augment.photometric import colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
+from train.augment.photometric import Random, colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
 from train.augment.scene import square_crop
-from train.data.dataset import Image, Points, Random, note_held_out, read_image, read_photos, split
+from train.data.dataset import note_held_out, read_image, read_photos, split
 from train.data.db_maps import target_maps
 from train.data.photo_pool import PhotoPool
 from train.data.swap import swap_plate

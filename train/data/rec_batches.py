@@ -14,11 +14,12 @@ import numpy.typing as npt
 from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.ocr.geometry import order_corners
+from edge.ocr.image import Image
 from edge.plate.country import load_country
 from edge.plate.label_notes import tell
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
-from train.augment.photometric import photometric
-from train.data.dataset import Image, Random, Sample, note_held_out, read_crops, read_image, read_photos, split
+from train.augment.photometric import Random, photometric
+from train.data.dataset import Sample, note_held_out, read_crops, read_image, read_photos, split
 from train.data.photo_pool import PhotoPool
 from train.data.swap import swap_plate
 from train.data.writable import STRIDE, Writable, steps_needed

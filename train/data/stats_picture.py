@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
 from edge.base.plural import counted
 from edge.ocr.crop import crop_plate
+from edge.ocr.image import Image
 from edge.plate.country import Country
 from train.data.stats import Collection, PlateRow
 from train.synth.glyphs import write_text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.uint8]
 
 Write = Callable[..., None]
 WIDTH = 1240

@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.ocr.geometry import Points
+from edge.ocr.image import Image
 from edge.plate.country import Country
+from train.augment.photometric import Random
 from train.synth.plate import render_plate
 from train.synth.text import random_text, swapped_kind
-
-Image = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
-Random = np.random.Generator
 
 LEAST_WIDTH = 8
 """Pixels; nothing can be rendered into less."""

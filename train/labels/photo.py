@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.base.errors import InputError
 from edge.ocr.crop import crop_plate
-from edge.ocr.image import decode_image, image_size
+from edge.ocr.image import Image, decode_image, image_size
 from edge.photo.decode import MAX_PIXELS
 from edge.plate.ccpd import FIELDS, CcpdName, check_inside, encode_plate, parse_name
 from edge.plate.country import load_country
@@ -23,7 +23,6 @@ from train.labels.jpeg import shorten
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Image = NDArray[np.uint8]
 
 
 class BadPhoto(InputError):

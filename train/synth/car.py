@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge.ocr.image import Image
 from edge.plate.country import Country
 from train.augment import weather as effects
 from train.synth.glyphs import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Image = NDArray[np.uint8]
 
 WIDTH = 1900
 HEIGHT = 1560

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from edge.base.errors import UsageError
+from edge.ocr.image import Image
 from edge.plate.ccpd import sort_vertices
 from edge.plate.country import Country
 from train.augment import weather as effects
@@ -16,11 +17,9 @@ from train.synth.plate import render_plate
 from train.synth.text import random_kind, random_text
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
     from train.synth.geometry import Matrix, Quad
 
-    Image = NDArray[np.uint8]
 
 _MARGIN = 60  # mm of bodywork drawn around the plate: a loose box shows some of it.
 

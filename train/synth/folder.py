@@ -8,22 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edge.base.errors import InputError, UsageError
 from edge.base.paths import write_atomic
 from edge.base.progress import PhaseProgress
+from edge.ocr.image import Image
 from edge.plate.country import DEFAULT, Country, load_country
 from edge.plate.grammar import SERIAL
 from train.synth.scene import WEATHERS, Conditions, render_scene
 from train.synth.text import in_ccpd, random_kind, random_text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.uint8]
 
 SCHEMA = "plate-edge/synth/1"
 STATE = "synth.json"

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
 from edge.base.errors import UsageError
+from edge.ocr.image import Image
 from edge.plate.country import Country
 from edge.plate.kind import Colour, PlateKind
 from train.synth.glyphs import GLYPH_HEIGHT, GLYPH_WIDTH, STROKES, glyph
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.uint8]
 
 
 def render_plate(rng: np.random.Generator, text: str, kind: PlateKind, country: Country) -> Image:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge.ocr.image import Image
 from edge.plate.ccpd import CcpdName, Quad, format_name
 from edge.plate.country import Country
 from train.augment import weather as effects
@@ -19,8 +20,6 @@ from train.synth.text import in_ccpd, random_kind, random_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Image = NDArray[np.uint8]
 
 PHOTO_SIZE = (720, 1160)
 WEATHERS = ("day", "night", "rain", "snow")
