@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +49,10 @@ def compare(
     A regression is larger than the limit and beyond noise. Exit codes: 0 no regression or no --fail-if, 3 the results
     cannot be compared (or, with --fail-if, have a single process), 10 regression.
     """
-    from rich.console import Console
-
     from bench.compare.changes import DEFAULT_THRESHOLD, compare_results
     from bench.compare.show import junit, markdown, print_comparison, sentence
     from bench.record.result import load_result
+    from bench.text.table import output
     from edge.base.paths import write_atomic
 
     threshold = parse_limit(fail_if) if fail_if else DEFAULT_THRESHOLD
@@ -72,7 +70,7 @@ def compare(
     if as_json:
         click.echo(json.dumps(found.document(), ensure_ascii=False))
     else:
-        print_comparison(found, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+        print_comparison(found, output())
     if found.obstacles and not found.changes:
         raise InputError(
             f"{a} and {b} cannot be compared: {found.obstacles[0]}.",

@@ -156,19 +156,19 @@ def unpack(bundle: Bundle) -> Path:
 
 
 def _print(rows: list[dict[str, Any]], replay: bool) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     from bench.record.events import STAGES
-    from bench.text.table import STAGE_TITLES
+    from bench.text.figures import STAGE_TITLES
+    from bench.text.table import columns
 
-    table = Table(box=box.SIMPLE_HEAD, title="million instructions, first photo / steady", title_justify="left")
-    table.add_column("")
     several = len({row["file"] for row in rows}) > 1
-    for row in rows:
-        name = f"\n{Path(row['file']).name}" if several else ""
-        table.add_column(f"{row['models']} {row['precision']}\n{row['side']}\n{row['cpu']}{name}", justify="right")
+    names = [f"\n{Path(row['file']).name}" if several else "" for row in rows]
+    heads = (
+        f"{row['models']} {row['precision']}\n{row['side']}\n{row['cpu']}{name}"
+        for row, name in zip(rows, names, strict=True)
+    )
+    table = columns("", *heads, title="million instructions, first photo / steady")
     for stage in STAGES:
         table.add_row(STAGE_TITLES[stage], *(_pair(row["first"][stage], row["steady"][stage]) for row in rows))
     table.add_row("ours (steady)", *(f"{row['ours'] / 1e6:.2f}" for row in rows), style="bold")

@@ -284,11 +284,9 @@ def _keep(out: Path, error: BaseException) -> None:
 def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
     import json
 
-    from rich.console import Console
-
     from bench.judge.summary import summarise_result
     from bench.report.output import write_outputs
-    from bench.text.table import print_table
+    from bench.text.table import output, print_table
 
     summary = summarise_result(result)
     files = write_outputs(result, out, summary=summary, report=not options["no_report"])
@@ -296,8 +294,7 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
         named = {"result": str(out), "complete": result.complete, "files": [str(path) for path in files]}
         click.echo(json.dumps({**named, **summary.document(), **_left_out(options)}, ensure_ascii=False))
     else:
-        console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 140)
-        print_table(result, summary, console)
+        print_table(result, summary, output())
         for path in files:
             click.echo(str(path))
     _remember(result, options)

@@ -139,19 +139,16 @@ def _clear(folder: Path) -> None:
 
 
 def _print(search: Search) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    from bench.text.table import figure
+    from bench.text.figures import figure
+    from bench.text.table import columns
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for number, name in enumerate(("settings", "ms a photo", "F", "n", "")):
-        table.add_column(name, justify="left" if number in (0, 4) else "right")
+    table = columns("settings", "ms a photo", "F", "n", "", left=(0, 4))
     for trial in search.trials:
         key = trial.candidate.key
         word = "chosen" if key == search.chosen else "front" if key in search.front else trial.why[:40]
-        shown = figure(trial.median_ms) if trial.n else "-"
+        shown = figure(trial.median_ms if trial.n else None)
         if trial.differing:
             word = f"{word}, the board reads {counted(trial.differing, 'photo')} differently".lstrip(", ")
         table.add_row(key, shown, f"{trial.f_measure:.1%}", str(trial.n), word)

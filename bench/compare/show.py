@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape as markup
-from rich.table import Table
 
 from bench.compare.changes import IMPROVEMENT, REGRESSION, Comparison, FigureChange
+from bench.text.figures import STAGE_TITLES, figure, megabytes
 from bench.text.markdown import escape as plain
-from bench.text.table import STAGE_TITLES, figure, megabytes
+from bench.text.table import columns
 from edge.base.plural import counted
 
 _COLOURS = {REGRESSION: "red", IMPROVEMENT: "green"}
@@ -25,9 +24,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for text in comparison.notes:
         console.print(markup(text), style="dim")
     for cell in dict.fromkeys(change.cell for change in comparison.changes):
-        table = Table(box=box.SIMPLE_HEAD, title=markup(cell), title_justify="left", title_style="bold")
-        for number, name in enumerate(("", "A", "B", "B / A", "interval", "")):
-            table.add_column(name, justify="left" if number in (0, 5) else "right")
+        table = columns("", "A", "B", "B / A", "interval", "", left=(0, 5), title=markup(cell), style="bold")
         for change in (item for item in comparison.changes if item.cell == cell):
             colour = _COLOURS.get(change.verdict, "")
             word = f"[{colour}]{change.verdict}[/{colour}]" if colour else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,21 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bench.judge.summary import ResultSummary
 from bench.record.result import Result
-from bench.text.table import figure, megabytes
+from bench.text.figures import figure, median, megabytes, plates_right
+from bench.text.table import VERDICT_COLOURS, columns, output
 from edge.base.errors import ExitCode
 from edge.device.board import Device
 from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet
 
 # A name for them all: boards that are this computer disturb one another, and are measured one after another.
 _HERE = ("localhost", "127.", "::1")
-_COLOURS = {"VALID": "green", "NOISY": "yellow", "INVALID": "red"}
 
 
 @dataclass(frozen=True)
@@ -96,29 +92,22 @@ def show_fleet(outcomes: Sequence[BoardOutcome[Measured]], *, as_json: bool, req
 
 
 def _print(outcomes: Sequence[BoardOutcome[Measured]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{len(outcomes)} boards", title_justify="left")
-    for name in ("board", "verdict", "combination"):
-        table.add_column(name, overflow="fold")
-    for name in ("ms a photo", "p90", "load ms", "models", "plates read"):
-        table.add_column(name, justify="right")
+    heads = ("board", "verdict", "combination", "ms a photo", "p90", "load ms", "models", "plates read")
+    table = columns(*heads, left=(0, 1, 2), title=f"{len(outcomes)} boards")
+    for column in table.columns[:3]:
+        column.overflow = "fold"
     for outcome in outcomes:
         if outcome.value is None:
             table.add_row(escape(outcome.device.name), "[red]FAILED", escape(outcome.error.message if outcome.error else ""))
             continue
         for item in outcome.value.summary.cells:
             level = item.verdict.level
-            total = item.total
             table.add_row(
-                escape(outcome.device.name),
-                f"[{_COLOURS.get(level, 'red')}]{level}",
-                escape(item.cell.key),
-                figure(total.median) if total else "-",
-                figure(total.p90) if total else "-",
-                figure(item.load_ms) if item.load_ms is not None else "-",
-                megabytes(item.cell.det_bytes + item.cell.rec_bytes),
-                f"{item.accuracy.right} of {item.accuracy.truth}" if item.accuracy else "-",
-            )
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+                escape(outcome.device.name), f"[{VERDICT_COLOURS[level]}]{level}", escape(item.cell.key),
+                median(item.total), figure(item.total.p90 if item.total else None), figure(item.load_ms),
+                megabytes(item.cell.det_bytes + item.cell.rec_bytes), plates_right(item),
+            )  # fmt: skip
+    output(160).print(table)
     for outcome in outcomes:
         if outcome.value is not None:
             click.echo(f"{outcome.device.name}: {outcome.value.files[-1]}")

@@ -13,7 +13,7 @@ from bench.judge.summary import OTHER, ROWS, CellSummary, ResultSummary
 from bench.record.result import Process, Result, ResultCell
 from bench.report.svg import Scale, axis, chart, clipped, dot, line, rect, text, ticks
 from bench.text.facts import settings, span_text
-from bench.text.table import STAGE_TITLES, figure, megabytes
+from bench.text.figures import STAGE_TITLES, figure, megabytes
 from edge.base.plural import counted
 from edge.base.treemap import squarify
 

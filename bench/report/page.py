@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from bench.judge.summary import ROWS, CellSummary, ResultSummary
+from bench.judge.summary import ROWS, ResultSummary
 from bench.record.result import Result
 from bench.report.charts import distribution, legend, size_map, stage_bars, stage_share, timeline
 from bench.report.photos import Picture, photo_cards
@@ -28,8 +28,20 @@ from bench.text.facts import (
     size_text,
     title,
 )
+from bench.text.figures import (
+    STAGE_TITLES,
+    count,
+    few_timed,
+    figure,
+    interval,
+    pair,
+    pair_sentence,
+    peak_memory,
+    plates_right,
+    shared_reasons,
+    variation,
+)
 from bench.text.memory import CAPTION, memory_rows
-from bench.text.table import STAGE_TITLES, figure, pair, pair_sentence, shared_reasons, variation
 from edge.base.plural import counted
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -117,12 +129,8 @@ def _tiles(summary: ResultSummary) -> str:
     for item in summary.cells:
         if item.total is None:
             continue
-        interval = item.total.interval
-        spread = (
-            f"95% interval: {figure(interval.low)} to {figure(interval.high)} ms" if interval else "no interval: one process"
-        )
-        found = item.accuracy
-        plates = f"<p>{found.right} of {found.truth} plates read right</p>" if found else ""
+        spread = f"95% interval: {interval(item.total)} ms" if item.total.interval else "no interval: one process"
+        plates = f"<p>{plates_right(item)} plates read right</p>" if item.accuracy else ""
         idle = item.millijoules_above_idle
         above = f", {idle:.0f} of them above idling" if idle is not None else ""
         energy = f"<p>{item.millijoules:.0f} mJ a photo{above}</p>" if item.millijoules else ""
@@ -149,26 +157,24 @@ def _times(summary: ResultSummary) -> str:
         values = [pair(item.stages.get(row)) for item in summary.cells]
         body.append(_row(STAGE_TITLES[row], values, "strong" if row == "total" else ""))
     extra: list[tuple[str, list[str]]] = [
-        ("95% interval of the median", [_interval(item) for item in summary.cells]),
-        ("p95", [_optional(item.total.p95 if item.total else None) for item in summary.cells]),
-        ("p99", [_optional(item.total.p99 if item.total else None) for item in summary.cells]),
+        ("95% interval of the median", [interval(item.total) for item in summary.cells]),
+        ("p95", [figure(item.total.p95 if item.total else None) for item in summary.cells]),
+        ("p99", [figure(item.total.p99 if item.total else None) for item in summary.cells]),
         ("variation of a photo (cv)", [variation(item.total) for item in summary.cells]),
-        ("median absolute deviation", [figure(item.total.mad) if item.total else "-" for item in summary.cells]),
+        ("median absolute deviation", [figure(item.total.mad if item.total else None) for item in summary.cells]),
         ("rec infer, one plate", [pair(item.rec_per_plate) for item in summary.cells]),
-        ("load, both models", [_optional(item.load_ms) for item in summary.cells]),
-        ("first photo, cold", [_optional(item.first_ms) for item in summary.cells]),
-        ("photos timed (processes)", [_count(item) for item in summary.cells]),
-        ("peak memory", [f"{item.hwm_kb / 1024:.0f} MiB" if item.hwm_kb else "-" for item in summary.cells]),
+        ("load, both models", [figure(item.load_ms) for item in summary.cells]),
+        ("first photo, cold", [figure(item.first_ms) for item in summary.cells]),
+        ("photos timed (processes)", [count(item.total) for item in summary.cells]),
+        ("peak memory", [peak_memory(item) for item in summary.cells]),
     ]
     body += [_row(name, values) for name, values in extra]
-    few = any(item.total is not None and item.total.n < MIN_SAMPLES[90] for item in summary.cells)
-    warning = f"* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing."
     lacks = any(item.total is not None and item.total.p99 is None for item in summary.cells)
     dash = (
         f"- not given: a p95 needs {MIN_SAMPLES[95]} timed photos and a p99 {MIN_SAMPLES[99]}; an interval needs two "
         "processes, and the variation a photo that was timed twice."
     )
-    star = "".join(f'<p class="muted">{said}</p>' for said, shown in ((warning, few), (dash, lacks)) if shown)
+    star = "".join(f'<p class="muted">{said}</p>' for said in (few_timed(summary), dash if lacks else "") if said)
     sentences = "".join(f"<p>{escape(pair_sentence(twins))}</p>" for twins in summary.pairs)
     caption = _with_settings("Milliseconds, median / p90 over all photos", summary)
     return _table(caption, _heads(summary), body, "times") + star + sentences
@@ -279,17 +285,3 @@ def _table(caption: str, heads: Sequence[str], body: Sequence[str], identity: st
         f'<table aria-labelledby="c-{identity}"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
-
-
-def _interval(item: CellSummary) -> str:
-    if item.total is None or item.total.interval is None:
-        return "-"
-    return f"{figure(item.total.interval.low)} to {figure(item.total.interval.high)}"
-
-
-def _optional(value: float | None) -> str:
-    return "-" if value is None else figure(value)
-
-
-def _count(item: CellSummary) -> str:
-    return f"{item.total.n} ({item.total.processes})" if item.total else "0"

@@ -11,7 +11,7 @@ from bench.judge.summary import CellSummary, ResultSummary
 from bench.record.parts import AskedMode, AskedThreads, DeviceFacts
 from bench.record.result import Process, Result
 from bench.stats.bootstrap import method
-from bench.text.table import figure, megabytes
+from bench.text.figures import median, megabytes, plates_right
 from edge.base.plural import counted
 from edge.host.cpuinfo import CORES
 
@@ -79,18 +79,17 @@ def comparison_rows(summary: ResultSummary) -> list[list[str]]:
     rows = []
     for item in summary.cells:
         cell = item.cell
-        found = item.accuracy
         rows.append(
             [
                 ", ".join((cell.model, *own_settings(item, summary))),
                 cell.precision,
                 f"{cell.det_bytes / 1e6:.2f}",
-                _median(item, "det_infer"),
+                median(item.stages.get("det_infer")),
                 f"{cell.rec_bytes / 1e6:.2f}",
-                figure(item.rec_per_plate.median) if item.rec_per_plate else "-",
+                median(item.rec_per_plate),
                 f"{(cell.det_bytes + cell.rec_bytes) / 1e6:.2f}",
-                _median(item, "total"),
-                f"{found.right} of {found.truth}" if found else "-",
+                median(item.total),
+                plates_right(item),
             ]
         )
     return rows
@@ -199,10 +198,6 @@ def moment(stamp: str) -> str:
 def size_text(count: int) -> str:
     """`2.51 MB (2,509,398 B)`."""
     return f"{megabytes(count)} ({count:,} B)"
-
-
-def _median(item: CellSummary, row: str) -> str:
-    return figure(item.stages[row].median) if row in item.stages else "-"
 
 
 def _cpu(facts: MachineFacts) -> str:

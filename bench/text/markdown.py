@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from bench.judge.summary import ROWS, ResultSummary
 from bench.record.result import Result
-from bench.stats.describe import MIN_SAMPLES
 from bench.text.facts import (
     COMPARISON_TITLES,
     NOTE_FOOTNOTE,
@@ -23,8 +22,8 @@ from bench.text.facts import (
     size_text,
     title,
 )
+from bench.text.figures import STAGE_TITLES, count, few_timed, figure, interval, pair, pair_sentence, variation
 from bench.text.memory import CAPTION, memory_rows
-from bench.text.table import STAGE_TITLES, figure, pair, pair_sentence, variation
 
 
 def markdown(result: Result, summary: ResultSummary) -> str:
@@ -38,18 +37,17 @@ def markdown(result: Result, summary: ResultSummary) -> str:
         lines += [f"  - {escape(reason)}" for reason in item.verdict.reasons]
     heads = ["ms: median / p90", *(f"{item.cell.label}, {settings(item)}" for item in summary.cells)]
     rows = [[STAGE_TITLES[row], *(pair(item.stages.get(row)) for item in summary.cells)] for row in ROWS]
-    rows.append(["load (both models)", *(_plain(item.load_ms) for item in summary.cells)])
-    rows.append(["first photo", *(_plain(item.first_ms) for item in summary.cells)])
+    rows.append(["load (both models)", *(figure(item.load_ms) for item in summary.cells)])
+    rows.append(["first photo", *(figure(item.first_ms) for item in summary.cells)])
     rows.append(["rec infer a plate", *(pair(item.rec_per_plate) for item in summary.cells)])
-    intervals = [item.total.interval if item.total else None for item in summary.cells]
-    rows.append(["median, 95% interval", *(f"{figure(i.low)} to {figure(i.high)}" if i else "-" for i in intervals)])
+    rows.append(["median, 95% interval", *(interval(item.total) for item in summary.cells)])
     rows.append(["cv", *(variation(item.total) for item in summary.cells)])
-    rows.append(["n (processes)", *(f"{t.n} ({t.processes})" if (t := item.total) else "0" for item in summary.cells)])
+    rows.append(["n (processes)", *(count(item.total) for item in summary.cells)])
     rows.append(["det .nb", *(size_text(item.cell.det_bytes) for item in summary.cells)])
     rows.append(["rec .nb", *(size_text(item.cell.rec_bytes) for item in summary.cells)])
     lines += ["", "## Times", "", *_table(heads, rows), ""]
-    if any(item.total and item.total.n < MIN_SAMPLES[90] for item in summary.cells):
-        lines += [f"\\* fewer than {MIN_SAMPLES[90]} timed photos: this p90 describes them, and predicts nothing.", ""]
+    if few_timed(summary):
+        lines += [f"\\{few_timed(summary)}", ""]
     lines += [STAGE_FOOTNOTE, ""]
     lines += [escape(pair_sentence(twins)) for twins in summary.pairs]
     memory = memory_rows(summary)
@@ -72,10 +70,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         return "| " + " | ".join(escape(cell) for cell in cells) + " |"
 
     return [line(heads), "| " + " | ".join("---" for _ in heads) + " |", *(line(row) for row in rows)]
-
-
-def _plain(value: float | None) -> str:
-    return "-" if value is None else figure(value)
 
 
 def escape(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.judge.summary import ResultSummary
 from bench.record.events import STAGES
-from bench.text.table import STAGE_TITLES
+from bench.text.figures import NONE, STAGE_TITLES
 
 TITLES = {"load": "both models loaded", **{stage: STAGE_TITLES[stage] for stage in STAGES}, "end": "at the end"}
 CAPTION = "Peak memory (VmHWM) in MiB: after loading, after each stage of the first photo, and at the end"
@@ -27,7 +27,7 @@ def memory_rows(summary: ResultSummary) -> list[list[str]]:
 
 def _text(memory: dict[str, int], key: str) -> str:
     if key not in memory:
-        return "-"
+        return NONE
     order = [name for name in TITLES if name in memory]
     place = order.index(key)
     added = memory[key] - memory[order[place - 1]] if place else 0

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from bench.report.style import STYLE
 from bench.report.svg import Scale, axis, chart, line, text, ticks
-from bench.text.table import figure
+from bench.text.figures import figure
 from bench.tune.search import Search, Trial
 from edge.base.plural import counted
 

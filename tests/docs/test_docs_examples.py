@@ -11,7 +11,7 @@ import pytest
 
 import bench.record.events
 import bench.report.style
-import bench.text.table
+import bench.text.figures
 import edge.bundle.zoo
 import edge.ocr.reader
 from edge.ocr.image import load_image
@@ -64,7 +64,7 @@ def test_all_places_know_the_same_stages() -> None:
     """A stage that is forgotten in one place is noticed here."""
     stages = edge.ocr.reader.STAGES
     assert stages == bench.record.events.STAGES
-    assert set(stages) <= set(bench.text.table.STAGE_TITLES)
+    assert set(stages) <= set(bench.text.figures.STAGE_TITLES)
     header = (REPO / "cpp" / "include" / "plate" / "pipeline.h").read_text(encoding="utf-8")
     names = re.search(r"kStageNames = \{(.*?)\};", header, re.DOTALL)
     assert names is not None
