@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -169,11 +170,6 @@ def note_host_check(out: Path, found: dict[str, HostCheck]) -> None:
     write_session(out, {**read_session(out), "host_check": found})
 
 
-def session_plan(document: SessionFile) -> Plan:
-    """Returns the plan of a session."""
-    return plan_from_mapping(dict(document["plan"]), SESSION_NAME)
-
-
 def append_sample(folder: Path, offset_s: float, process: int, snapshot: Snapshot) -> None:
     """Keeps conditions that were read while a process ran."""
     values = {key: value for key, value in asdict(snapshot).items() if key != "missing" and value is not None}
@@ -192,7 +188,7 @@ def collect(out: Path, *, why: str = "") -> Result:
         InputError: No session there.
     """
     session = read_session(out)
-    plan = session_plan(session)
+    plan = plan_from_mapping(dict(session["plan"]), SESSION_NAME)
     folder = out / RAW
     processes, missing = [], []
     left_out: dict[str, int] = {}
@@ -209,10 +205,10 @@ def collect(out: Path, *, why: str = "") -> Result:
     if missing and not why:
         why = f"{len(missing)} of {len(plan.slots)} processes did not run to their end"
     start = next((process.effective for process in processes if process.effective), Effective())
-    last = max((process.offset_s + process.seconds for process in processes), default=0.0)
+    last = timedelta(seconds=max((process.offset_s + process.seconds for process in processes), default=0.0))
     return Result(
         created=session["created"],
-        finished="" if missing else _later(session["created"], last),
+        finished="" if missing else (datetime.fromisoformat(session["created"]) + last).isoformat(timespec="seconds"),
         complete=not missing,
         why=why if missing else "",
         kit=session["kit"],
@@ -402,9 +398,3 @@ def _keep_old(part: Path) -> None:
 def _photo(item: SessionPhoto) -> ResultPhoto:
     truth = item["truth"]
     return ResultPhoto(item["name"], item["sha256"], item["bytes"], tuple(truth) if truth is not None else None)
-
-
-def _later(created: str, seconds: float) -> str:
-    from datetime import datetime, timedelta
-
-    return (datetime.fromisoformat(created) + timedelta(seconds=seconds)).isoformat(timespec="seconds")

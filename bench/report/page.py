@@ -8,8 +8,8 @@ from html import escape
 from bench.judge.summary import ROWS, ResultSummary
 from bench.record.result import Result
 from bench.report.charts import distribution, legend, size_map, stage_bars, stage_share, timeline
+from bench.report.frame import frame, precision_legend
 from bench.report.photos import Picture, photo_cards
-from bench.report.style import STYLE
 from bench.stats.describe import MIN_SAMPLES
 from bench.text.facts import (
     COMPARISON_TITLES,
@@ -44,8 +44,6 @@ from bench.text.figures import (
 from bench.text.memory import CAPTION, memory_rows
 from edge.base.plural import counted
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
 
 def page(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]) -> str:
     """Returns the text of `report.html`.
@@ -73,20 +71,16 @@ def page(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]
         f'<section id="{key}" aria-labelledby="h-{key}"><h2 id="h-{key}">{name}</h2>{body}</section>'
         for key, name, body in shown
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<title>{escape(title(result))}</title><style>{STYLE}</style></head><body>"
+    body = (
         '<a class="skip" href="#content">Skip to the content</a>'
         f'<header class="top">{_head(result, summary)}<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
         f'<main id="content">{_verdict(result, summary)}{_tiles(summary)}{bodies}</main>'
         f"<footer><p>Made by the plate edge kit {escape(str(result.kit.get('version', '')))} from "
         f"<code>result.json</code>, which holds every single value. p90 needs {MIN_SAMPLES[90]} iterations, p95 "
         f"{MIN_SAMPLES[95]}, p99 {MIN_SAMPLES[99]}; intervals are 95% by a hierarchical bootstrap over processes and "
-        "iterations; no outlier was dropped.</p></footer></body></html>\n"
+        "iterations; no outlier was dropped.</p></footer>"
     )
+    return frame(title(result), body)
 
 
 def _head(result: Result, summary: ResultSummary) -> str:
@@ -232,15 +226,12 @@ def _session(result: Result, summary: ResultSummary) -> str:
     drawing = timeline(result, summary)
     if not drawing:
         return ""
-    keys = "".join(
-        f'<li class="{escape(precision)}"><span class="key" aria-hidden="true"></span>{escape(precision)}</li>'
-        for precision in dict.fromkeys(cell.precision for cell in result.cells)
-    )
+    keys = precision_legend(cell.precision for cell in result.cells)
     lacking = [row.name.lower() for row in conditions(result) if row.name in ("Clock", "Temperature") and not row.value]
     lack = f" {' and '.join(lacking).capitalize()} could not be recorded on this device." if lacking else ""
     order = "Every photo in the order in which it was read; processes of all combinations take turns."
     lead = f'<p class="lead">{order}{lack}</p>'
-    return f'{lead}<ul class="legend">{keys}</ul><figure>{drawing}</figure>'
+    return f'{lead}{keys}<figure>{drawing}</figure>'
 
 
 def _photos(result: Result, summary: ResultSummary, pictures: Mapping[int, Picture]) -> str:

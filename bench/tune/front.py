@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import pairwise
 
-from bench.report.style import STYLE
+from bench.report.frame import frame, precision_legend
 from bench.report.svg import Scale, axis, chart, line, text, ticks
 from bench.text.figures import figure
 from bench.tune.search import Search, Trial
@@ -38,20 +38,18 @@ def front_page(search: Search, title: str, photos: int = 0) -> str:
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("ms a photo", "F", "photos timed"))
     heads += '<th scope="col" class="words">outcome</th>'
     rows = "".join(_row(search, trial) for trial in search.trials)
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-        f'<style>{STYLE}</style></head><body><header class="top"><h1>{escape(title)}</h1>'
+    legend = precision_legend(trial.candidate.cell.precision for trial in search.trials if trial.n)
+    body = (
+        f'<header class="top"><h1>{escape(title)}</h1>'
         f'<p class="lead">{escape(". ".join(filter(None, (words, few_photos(photos)))))}.</p></header>'
         f'<main><section><h2>Accuracy over time</h2><p class="lead">Left is faster, up reads more; the line joins '
         "the settings that none beats in both, the large dot is the chosen one.</p>"
-        f"{_legend(search)}<figure>{drawing}</figure></section>"
+        f"{legend}<figure>{drawing}</figure></section>"
         '<section><h2>Settings</h2><div class="scroll" tabindex="0" role="region" aria-label="Settings">'
         f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
-        "</main></body></html>\n"
+        "</main>"
     )
+    return frame(title, body)
 
 
 def _plot(search: Search) -> tuple[str, str]:
@@ -81,12 +79,6 @@ def _plot(search: Search) -> tuple[str, str]:
     words = f"{len(measured)} settings; the chosen one, {search.chosen}, takes {chosen} ms"
     drawing = chart(_TOP + _HEIGHT + 24, content, name="Accuracy over time", text=words, identity="front")
     return drawing, words
-
-
-def _legend(search: Search) -> str:
-    names = dict.fromkeys(trial.candidate.cell.precision for trial in search.trials if trial.n)
-    keys = (f'<li class="{escape(name)}"><span class="key" aria-hidden="true"></span>{escape(name)}</li>' for name in names)
-    return f'<ul class="legend">{"".join(keys)}</ul>'
 
 
 def _row(search: Search, trial: Trial) -> str:

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 
 import bench.record.events
-import bench.report.style
 import bench.text.figures
 import edge.bundle.zoo
 import edge.ocr.reader
@@ -69,8 +68,8 @@ def test_all_places_know_the_same_stages() -> None:
     names = re.search(r"kStageNames = \{(.*?)\};", header, re.DOTALL)
     assert names is not None
     assert re.findall(r'"(\w+)"', names[1]) == [*stages, "total"]
-    style = (REPO / "bench" / "report" / "style.py").read_text(encoding="utf-8")
+    style = (REPO / "bench" / "report" / "style.css").read_text(encoding="utf-8")
     assert all(style.count(f"--{stage}:#") == 2 for stage in stages)
     event = json.loads((REPO / "docs" / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
     listed = [kind["properties"]["ms"]["required"] for kind in event["oneOf"] if "ms" in kind["properties"]]
-    assert [set(names) for names in listed if "rec_post" in names] == [{*stages, "total"}] * 3
+    assert [set(names) for names in listed if "rec_post" in names] == [{*stages, "total"}] * 2
