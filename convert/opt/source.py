@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,8 @@ from convert.graph.foreign import explain_folder
 from convert.graph.task import NAMES, Signature, check_card, check_finite, check_input, check_task, signature
 from edge.base.errors import InputError, ModelError
 from edge.base.paths import sha256_file
-from edge.model.card import CARD_NAME, Card, Charset, Input, Model, load_model, save_model
+from edge.model.card import CARD_NAME, PPOCR_INPUTS, Card, Charset, Input, Model, load_model, save_model
 from edge.model.dictionary import read_dictionary
-
-_MEAN = {"det": (0.485, 0.456, 0.406), "rec": (0.5, 0.5, 0.5)}
-_STD = {"det": (0.229, 0.224, 0.225), "rec": (0.5, 0.5, 0.5)}
 
 
 def find_files(path: Path) -> tuple[Path, Path]:
@@ -124,9 +122,8 @@ def _task(found: Signature, path: Path, task: str | None, dictionary: Path | Non
 def _input(found: Signature, task: str) -> Input:
     """A bare model's input: a recogniser's sides as the network fixes them, 48 pixels high where it leaves them open."""
     height, width = (max(0, side) for side in found.shape[2:]) if len(found.shape) == 4 else (0, 0)
-    if task == "det":
-        return Input(found.name, 0, 0, 32, 1 / 255, _MEAN[task], _STD[task])
-    return Input(found.name, height or 48, width, 8, 1 / 255, _MEAN[task], _STD[task])
+    usual = replace(PPOCR_INPUTS[task], name=found.name)
+    return usual if task == "det" else replace(usual, height=height or usual.height, width=width)
 
 
 def _taken(found: Signature, kind: str, said: object) -> dict[str, Any]:

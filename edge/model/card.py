@@ -56,6 +56,13 @@ class Input:
     std: tuple[float, float, float]
 
 
+PPOCR_INPUTS = {
+    "det": Input("x", 0, 0, 32, 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "rec": Input("x", 48, 0, 8, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""What PP-OCR's networks take, by PaddleOCR's configs (NormalizeImage, RecResizeImg); a bare model is taken for one."""
+
+
 @dataclass(frozen=True)
 class Charset:
     """A recogniser's classes: class 0 is the CTC blank, class i is line i of the dictionary file.
@@ -117,6 +124,7 @@ class Card:
         country: Of a recogniser: code of the country whose plates it reads; empty: `cn`.
         grammar: The lines of that country's `grammar.txt`, so that a bundle needs no more than the model; empty: `cn`'s.
         limits: What it is known not to do; None where nobody looked.
+        arch: `model.arch` of its recipe; empty in cards before 0.2 (of PP-OCRv3) and where `train` did not make it.
     """
 
     name: str
@@ -137,6 +145,7 @@ class Card:
     country: str = ""
     grammar: tuple[str, ...] = ()
     limits: Limits | None = None
+    arch: str = ""
 
     @property
     def bytes(self) -> int:
@@ -199,9 +208,7 @@ def save_model(folder: Path, card: Card, files: list[str]) -> Model:
     names = list(files)
     if card.charset and card.charset.file not in names:
         names.append(card.charset.file)
-    listed = tuple(
-        ModelFile(name, (folder / name).stat().st_size, sha256_file(folder / name)) for name in names
-    )
+    listed = tuple(ModelFile(name, (folder / name).stat().st_size, sha256_file(folder / name)) for name in names)
     complete = replace(card, files=listed)
     validate(complete, str(folder))
     document = {"schema": SCHEMA, **asdict(complete)}

@@ -114,9 +114,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import paddle
 
+    from train.arch.architecture import find_architecture
     from train.weights.published import load_published
 
-    state = load_published("rec").net.state_dict()
+    state = load_published(find_architecture("", "rec")).net.state_dict()
     both = {f"Student.{name}": value for name, value in state.items()}
     both |= {f"Teacher.{name}": value * 0 for name, value in state.items()}
     path = tmp_path_factory.mktemp("ocr") / "best_accuracy.pdparams"
@@ -126,6 +127,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path, edge_here: Callable[..., str]) -> None:
     from edge.runtime.paddle_inference import InferenceNetwork
+    from train.arch.architecture import find_architecture
     from train.weights.published import load_published
 
     printed = edge_here("train", "export", published, "--out", tmp_path / "rec", "--set", "rec_width=240")
@@ -135,7 +137,7 @@ def test_a_paddleocr_checkpoint_is_exported(published: Path, tmp_path: Path, edg
     assert made["pipeline"] == {"rec_width": "240"}
     import paddle
 
-    net = load_published("rec").net
+    net = load_published(find_architecture("", "rec")).net
     net.eval()
     x = np.random.default_rng(3).uniform(-1, 1, (1, 3, 48, 64)).astype(np.float32)
     written = InferenceNetwork(tmp_path / "rec/inference.pdmodel", tmp_path / "rec/inference.pdiparams").run(x)

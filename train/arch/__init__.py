@@ -1,7 +1,7 @@
-"""PP-OCRv3's detector and recogniser as Paddle layers, with PaddleOCR's parameter names.
+"""The networks that the kit trains: one module an architecture, as Paddle layers with PaddleOCR's parameter names.
 
-Importing a module of this package imports paddle. This file does not; it prepares for it, so every function of the kit
-that needs paddle takes it from `load_paddle`:
+The modules with layers import paddle. This file, `border` and `architecture` do not; this one prepares for it, so every
+function of the kit that needs paddle takes it from `load_paddle`:
 
 - zlib comes first, since `libpaddle.so` 2.6.2 exports a zlib of its own, and Python's zlib module breaks when it is
   loaded after it;

@@ -99,3 +99,12 @@ class ChannelGate(nn.Layer):
         if self.offset:
             gate = gate + self.offset
         return paddle.multiply(x, gate)
+
+
+def layer_kind(layer: nn.Layer) -> str:
+    """Returns the word by which Paddle counts a layer's parameters (`conv2d_57.w_0`); empty where it has none."""
+    kinds = {
+        nn.Conv2DTranspose: "conv2d_transpose", nn.Conv2D: "conv2d", nn.BatchNorm2D: "batch_norm",
+        nn.Linear: "linear", nn.LayerNorm: "layer_norm",
+    }  # fmt: skip
+    return kinds.get(type(layer), "")

@@ -68,16 +68,13 @@ def export(
     from train.recipes.recipe import changed, load_recipe
     from train.weights.trained import read_trained
 
-    trained = read_trained(sources, last=last, task=task, dictionary=dictionary)
-    recipe = trained.recipe
-    if recipe_name:
-        recipe = load_recipe(recipe_name)
+    given = load_recipe(recipe_name) if recipe_name else None
+    trained = read_trained(sources, last=last, task=task, recipe=given, dictionary=dictionary)
+    recipe = given or trained.recipe
     if overrides:
         if recipe is None:
             raise UsageError("-o changes a recipe, and there is none.", "Give --recipe too, or a run's folder.")
         recipe = changed(recipe, overrides)
-    if recipe and recipe.task != trained.task:
-        raise UsageError(f"{recipe_name} is a recipe for {recipe.task}, not for {trained.task}.")
     # Read before the work: a fault in them would leave a model that is in the way of the next try.
     samples = load_samples(trained.task, labels) if labels is not None else []
     if labels is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ def pretrained(out: Path, force: bool, as_json: bool) -> None:
 
     The weights come out of the ONNX files in rapidocr-onnxruntime 1.2.3. Models that are there and unchanged are kept.
     """
-    models = [_existing(out / task, force) or _write(task, out / task, force) for task in TASKS]
+    models = [_existing(task, out / task, force) or _write(task, out / task, force) for task in TASKS]
     if as_json:
         cards = {model.card.task: {"folder": str(model.folder), "bytes": model.card.bytes} for model in models}
         click.echo(json.dumps(cards, ensure_ascii=False))
@@ -36,8 +37,9 @@ def _name(task: str) -> str:
     return f"ppocrv3-{task}-fp32"
 
 
-def _existing(folder: Path, force: bool) -> Model | None:
-    from train.weights.published import PACKAGE, VERSION
+def _existing(task: str, folder: Path, force: bool) -> Model | None:
+    from train.arch.architecture import find_architecture
+    from train.weights.published import published_file
 
     if force or not folder.exists():
         return None
@@ -45,14 +47,16 @@ def _existing(folder: Path, force: bool) -> Model | None:
         model = load_model(folder)
     except EdgeError:
         return None
-    same = model.card.source.get("package") == PACKAGE and model.card.source.get("version") == VERSION
-    return model if same and model.card.name == _name(folder.name) else None
+    wanted, source = published_file(find_architecture("", task)), model.card.source
+    same = (source.get("package"), source.get("version")) == (wanted.package, wanted.version)
+    return model if same and model.card.name == _name(task) else None
 
 
 def _write(task: str, folder: Path, force: bool) -> Model:
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.weights.published import load_published
 
-    published = load_published(task)
-    facts = Facts(_name(task), published.source)
-    return export_layer(published.net, task, folder, facts, characters=published.characters, force=force)
+    published = load_published(find_architecture("", task))
+    card = replace(published.arch.card(_name(task)), source=published.source)
+    return export_layer(published.arch, published.net, folder, card, characters=published.characters, force=force)

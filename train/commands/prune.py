@@ -35,7 +35,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
     prepare_fit()
     from train.recipes.recipe import recipe_document
     from train.weights.checkpoint import save_best
-    from train.weights.prune_filters import prune_recognizer
+    from train.weights.prune_filters import prune_filters
     from train.weights.trained import read_trained
 
     check_free(out, force)
@@ -43,7 +43,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
     if trained.quantised:
         raise UsageError("Pruning starts from float weights.", "Give the run before quantisation-aware training.")
     assert trained.characters is not None
-    kept = prune_recognizer(trained.values, len(trained.characters) + 1, ratio, least)
+    kept = prune_filters(trained, ratio, least)
     before, after = (sum(value.size for value in values.values()) for values in (trained.values, kept))
     with new_folder(out, force) as folder:  # Whole or not at all: a fit takes what lies there for a network.
         save_best(folder, kept, {"step": 0, "pruned": ratio})

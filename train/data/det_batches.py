@@ -16,6 +16,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import to_tensor
 from edge.ocr.geometry import Points
 from edge.ocr.image import Image
+from edge.ocr.settings import fit_inputs, override
 from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
 from train.augment.photometric import Random, colour, compression, defocus, exposure, gradient, haze, motion, noise, specks
@@ -24,7 +25,7 @@ from train.data.dataset import note_held_out, read_image, read_photos, split
 from train.data.db_maps import target_maps
 from train.data.photo_pool import PhotoPool
 from train.data.swap import swap_plate
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Recipe, recipe_architecture
 
 RENDERED = 160
 """Different rendered scenes; each is kept after it was drawn once."""
@@ -80,7 +81,8 @@ class DetData:
                 raise InputError(f"{message}.", "Label plates, or give data.synth_share.")
             note(f"{message}; only rendered scenes have.")
         note_held_out(len(self.validation), len(photos), data.holdout, note)
-        self.config = PipelineConfig()
+        arch = recipe_architecture(recipe)
+        self.config = override(fit_inputs(PipelineConfig(), det=arch.input), arch.settings)
 
     def batch(self, seed: int, step: int, size: int) -> DetBatch:
         """Draws one augmented training batch; the same arguments give the same batch."""

@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
+from edge.ocr.config import PipelineConfig
+from edge.ocr.detect import to_tensor
 from edge.ocr.geometry import order_corners
 from edge.ocr.image import Image
+from edge.ocr.settings import fit_inputs
 from edge.plate.country import load_country
 from edge.plate.label_notes import tell
 from train.augment.geometry import cut_box, jittered_box, moved_corners, whole
@@ -22,10 +25,9 @@ from train.augment.photometric import Random, photometric
 from train.data.dataset import Sample, note_held_out, read_crops, read_image, read_photos, split
 from train.data.photo_pool import PhotoPool
 from train.data.swap import swap_plate
-from train.data.writable import STRIDE, Writable, steps_needed
-from train.recipes.recipe import Recipe
+from train.data.writable import Writable
+from train.recipes.recipe import Recipe, recipe_architecture
 
-HEIGHT = 48
 _DRAWS = 20  # Attempts to find a sample whose text the charset can write.
 
 
@@ -34,7 +36,7 @@ class RecBatch:
     """One batch.
 
     Attributes:
-        images: float32 [N, 3, 48, W], BGR in -1..1.
+        images: float32 [N, 3, H, W], BGR, normalised.
         labels: int32 [N, L], classes padded with 0.
         lengths: int64 [N].
         texts: As labelled.
@@ -62,10 +64,12 @@ class RecData:
         data = recipe.data
         root = Path(data.root)
         self.data = data
-        self.width = recipe.model.width
+        arch = recipe_architecture(recipe)
+        self.config = fit_inputs(PipelineConfig(), rec=arch.taken(recipe.model.width))
+        self.size = (self.config.rec_width, self.config.rec_height)
         self.classes = {character: index for index, character in enumerate(characters, 1)}
         told: list[str] = []
-        writable = Writable(self.classes, self.width // STRIDE, recipe.model.charset)
+        self.writable = writable = Writable(self.classes, self.size[0], arch.stride, recipe.model.charset)
         crops = writable.crops([sample for name in data.crops for sample in read_crops(root / name, told.append)])
         photos = writable.photos([sample for name in data.photos for sample in read_photos(root / name, told.append)])
         for text in told:
@@ -99,32 +103,28 @@ class RecData:
         return self._pack([image for image, _ in drawn], [text for _, text in drawn])
 
     def draw(self, rng: Random) -> tuple[Image, str]:
-        """Draws one augmented sample: uint8 [48, W, 3] and its text."""
+        """Draws one augmented sample: uint8 [H, W, 3] and its text."""
         shares = np.array([share for share, _ in self.sources])
         for _ in range(_DRAWS):
             image, text = self.sources[int(rng.choice(len(shares), p=shares / shares.sum()))][1](rng)
-            # A text of a swapped or rendered plate. Of one that the steps cannot hold the loss is 0: drawn in vain.
-            if text and all(mark in self.classes for mark in text) and steps_needed(text) <= self.width // STRIDE:
+            if self.writable.can(text):  # A swapped or rendered plate's may be another.
                 return image, text
-        raise InputError(
-            f"No sample's text can be written with this charset in {self.width // STRIDE} steps (the last one: {text!r}).",
-            "Choose another model.charset, or a greater model.width (8 pixels a step).",
-        )
+        raise self.writable.never(text)
 
     def validation_batches(self, size: int) -> list[RecBatch]:
         """Returns the validation samples, cut as annotated and not augmented."""
-        images = [_plain(sample, self.width) for sample in self.validation]
+        images = [_plain(sample, self.size) for sample in self.validation]
         texts = [sample.key for sample in self.validation]
         return [self._pack(images[at : at + size], texts[at : at + size]) for at in range(0, len(images), size)]
 
     def _pack(self, images: list[Image], texts: list[str]) -> RecBatch:
-        stacked = np.stack(images).astype(np.float32).transpose(0, 3, 1, 2)
+        stacked = np.concatenate([to_tensor(image, self.config.rec_mean, self.config.rec_std) for image in images])
         longest = max(len(text) for text in texts)
         labels = np.zeros((len(texts), longest), np.int32)
         for row, text in zip(labels, texts, strict=True):
             row[: len(text)] = [self.classes.get(mark, 0) for mark in text]
         lengths = np.array([len(text) for text in texts], np.int64)
-        return RecBatch(np.ascontiguousarray(stacked / 127.5 - 1), labels, lengths, texts)
+        return RecBatch(stacked, labels, lengths, texts)
 
     def _crop(self, rng: Random) -> tuple[Image, str]:
         sample = self.crops[int(rng.integers(len(self.crops)))]
@@ -145,18 +145,18 @@ class RecData:
     def _rendered(self, rng: Random) -> tuple[Image, str]:
         from train.synth.crop import render_crop
 
-        return render_crop(rng, self.country, size=(self.width, HEIGHT))
+        return render_crop(rng, self.country, size=self.size)
 
     def _finish(self, image: Image, box: npt.NDArray[np.float64], rng: Random) -> Image:
-        return photometric(cut_box(image, box, (self.width, HEIGHT)), rng, self.data.strength)
+        return photometric(cut_box(image, box, self.size), rng, self.data.strength)
 
 
-def _plain(sample: Sample, width: int) -> Image:
+def _plain(sample: Sample, size: tuple[int, int]) -> Image:
     image = read_image(sample.path)
     if sample.legible is None:
-        return np.asarray(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_LINEAR))
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
     box = cv2.boxPoints(cv2.minAreaRect(sample.legible.quad.astype(np.float32))).astype(np.float64)
-    return cut_box(image, order_corners(box, False), (width, HEIGHT))
+    return cut_box(image, order_corners(box, False), size)
 
 
 @lru_cache(maxsize=4096)

@@ -11,9 +11,6 @@ from edge.base.progress import Say
 from edge.plate.text import SEPARATOR
 from train.data.dataset import Sample
 
-STRIDE = 8
-"""Pixels of width for each CTC step of PP-OCRv3's recogniser."""
-
 
 def steps_needed(text: str) -> int:
     """Returns the CTC steps that a text takes at least: one a character, and a blank between equal neighbours."""
@@ -25,12 +22,14 @@ class Writable:
 
     Args:
         characters: That can be written.
-        steps: CTC steps of the network's width.
+        width: Of the network's input in pixels.
+        stride: Pixels for each CTC step.
         charset: Name of the characters' set, for messages.
     """
 
-    def __init__(self, characters: Collection[str], steps: int, charset: str) -> None:
-        self._characters, self._steps, self._charset = characters, steps, charset
+    def __init__(self, characters: Collection[str], width: int, stride: int, charset: str) -> None:
+        self._characters, self._steps, self._charset = characters, width // stride, charset
+        self._hint = f"Choose another model.charset, or a greater model.width ({stride} pixels a step)."
         self._all = self._kept = 0
         self._reasons: dict[str, tuple[int, str]] = {}
 
@@ -61,8 +60,7 @@ class Writable:
         why = ", ".join(f"{count} {reason} ({place})" for reason, (count, place) in self._reasons.items())
         if self._all and not self._kept and not rendered:
             raise InputError(
-                f"No sample's text can be written with this charset in {self._steps} steps: {why}.",
-                f"Choose another model.charset, or a greater model.width ({STRIDE} pixels a step).",
+                f"No sample's text can be written with this charset in {self._steps} steps: {why}.", self._hint
             )
         if why:
             note(f"{self._all - self._kept} of {self._all} crops and plates are left out: {why}.")
@@ -71,6 +69,17 @@ class Writable:
                 f"model.charset {self._charset} has '·', but it is not learnt: texts are learnt in their normal form, and "
                 "every reading is stripped of '·', '.', '-' and spaces too (text_strip)."
             )
+
+    def can(self, text: str) -> bool:
+        """Tells whether a text can be learnt: of one that the steps cannot hold the loss is 0."""
+        return bool(text) and all(mark in self._characters for mark in text) and steps_needed(text) <= self._steps
+
+    def never(self, text: str) -> InputError:
+        """Returns the error for samples none of which can be learnt, such as one with this text."""
+        return InputError(
+            f"No sample's text can be written with this charset in {self._steps} steps (the last one: {text!r}).",
+            self._hint,
+        )
 
     def _fits(self, text: str, where: str) -> bool:
         self._all += 1

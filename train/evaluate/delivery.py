@@ -19,7 +19,7 @@ from edge.ocr.settings import override
 from edge.plate.country import card_grammar, load_country
 from train.arch.border import Layer, Tensor
 from train.evaluate.sources import own_settings
-from train.export.write import INPUTS, Facts, export_layer
+from train.export.write import export_layer
 from train.recipes.recipe import Recipe, recipe_document
 from train.weights.trained import Trained
 
@@ -58,28 +58,29 @@ def deliver(
     chosen = recipe or trained.recipe
     pipeline = dict(text.split("=", 1) for text in chosen.export.settings) if chosen else {}
     pipeline = {key.strip(): value.strip() for key, value in {**pipeline, **(settings or {})}.items()}
-    taken = INPUTS[trained.task]
-    facts = Facts(name or out.name, _source(trained), input=taken, pipeline=pipeline)
-    if trained.task == "rec" and chosen:
+    arch = trained.arch
+    pipeline = {**arch.settings, **pipeline}
+    card = replace(arch.card(name or out.name), source=_source(trained))
+    if chosen and trained.task == "rec":
         country = load_country(chosen.data.country)
         pipeline = {**own_settings(country), **pipeline}
-        facts = replace(facts, input=replace(taken, width=chosen.model.width), pipeline=pipeline)
-        facts = replace(facts, country=country.code, grammar=country.grammar.lines())
-    if trained.characters and override(PipelineConfig(), pipeline).decode == "plate":
-        card_grammar(facts.grammar).check_dictionary(trained.characters, facts.name)
+        card = replace(
+            card, input=arch.taken(chosen.model.width), country=country.code, grammar=country.grammar.lines()
+        )
+    config = override(PipelineConfig(), pipeline)
+    card = replace(card, pipeline=pipeline)
+    if trained.characters and config.decode == "plate":
+        card_grammar(card.grammar).check_dictionary(trained.characters, card.name)
     if not trained.quantised:
-        from train.weights.assign import assign, build
-
-        net = build(trained.task, len(trained.characters) + 1 if trained.characters else None, like=trained.values)
-        assign(net, trained.values, ", ".join(trained.names))
+        net = trained.network()
         net.eval()
-        model = export_layer(net, trained.task, out, facts, characters=trained.characters, force=force)
+        model = export_layer(arch, net, out, card, characters=trained.characters, force=force)
     else:
         if chosen is None:
             raise UsageError("Weights of quantisation-aware training need their recipe.", "Give the run, or --recipe.")
         from train.quantize.qat import export_quantised, network_as_trained
 
-        model = export_quantised(trained.values, chosen, trained.characters, out, facts, force=force)
+        model = export_quantised(trained.values, chosen, trained.characters, out, card, force=force)
         net = network_as_trained(trained.values, chosen, trained.characters)
     return _measure(model, net, chosen, trained.characters) if chosen else model
 
@@ -91,15 +92,9 @@ def _measure(model: Model, net: Layer, recipe: Recipe, characters: list[str] | N
     if not sources or not all(source.exists() for source in sources):
         return model
     from edge.runtime.paddle_inference import InferenceNetwork
-    from train.fit.tasks import RecTask, Task
+    from train.fit.tasks import open_task
 
-    task: Task
-    if characters is not None:
-        task = RecTask(recipe, characters)
-    else:
-        from train.fit.tasks_det import DetTask
-
-        task = DetTask(recipe)
+    task = open_task(recipe, characters)
     before = task.validate(net)
     samples = int(before["samples"])
     if not samples:

@@ -24,7 +24,7 @@ from edge.plate.grammar import Grammar
 from edge.runtime.engines import open_network
 from train.arch.border import Array, Layer
 from train.weights.checkpoint import BEST, LAST
-from train.weights.trained import read_trained
+from train.weights.trained import characters_beside, read_trained
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
         name: For people: the card's name, or the checkpoint's path.
         bytes: Size of the model's files, without its dictionary.
         input: The network's input.
-        pipeline: Settings that its card asks for; a checkpoint has those of its country.
+        pipeline: Settings that its card asks for; a checkpoint has those of its architecture and country.
         country: Code or folder of the country whose plates a recogniser reads; empty for the kit's own.
         grammar: What may stand on its plates; None for the kit's own country.
     """
@@ -127,21 +127,14 @@ def _sources(path: Path) -> list[Source]:
 
 
 def _checkpoint(path: Path) -> Source:
-    from train.export.write import INPUTS
-
     trained = read_trained([path])
-    recipe = trained.recipe
-    source = Source(trained.task, path, "checkpoint", str(path), path.stat().st_size, INPUTS[trained.task])
-    if source.task == "det" or not recipe:
+    size, settings = path.stat().st_size, dict(trained.arch.settings)
+    source = Source(trained.task, path, "checkpoint", str(path), size, trained.input, settings)
+    if source.task == "det" or not trained.recipe:
         return source
-    country = load_country(recipe.data.country)
-    return replace(
-        source,
-        input=replace(source.input, width=recipe.model.width),
-        pipeline=own_settings(country),
-        country=recipe.data.country,
-        grammar=country.grammar,
-    )
+    code = trained.recipe.data.country
+    country = load_country(code)
+    return replace(source, pipeline={**own_settings(country), **settings}, country=code, grammar=country.grammar)
 
 
 def own_settings(country: Country) -> dict[str, str]:
@@ -157,7 +150,7 @@ def source_characters(source: Source) -> list[str]:
         EdgeError: What its card, its dictionary or its checkpoint says.
     """
     if source.kind == "checkpoint":
-        return read_trained([source.path]).characters or []
+        return characters_beside(source.path)
     dictionary = load_model(source.path).dictionary
     return read_dictionary(dictionary) if dictionary else []
 
@@ -176,7 +169,8 @@ def open_evaluated(source: Source, threads: int = 1) -> Opened:
         model = load_model(source.path, verify=True)
         characters = read_dictionary(model.dictionary) if model.dictionary else None
         return Opened(source, open_network(model, threads), characters)
-    return _open_checkpoint(source)
+    trained = read_trained([source.path])
+    return Opened(source, DygraphNetwork(trained.network()), trained.characters)
 
 
 class DygraphNetwork:
@@ -192,12 +186,3 @@ class DygraphNetwork:
 
         with paddle.no_grad():
             return np.asarray(self._net(paddle.to_tensor(tensor)).numpy(), np.float32)
-
-
-def _open_checkpoint(source: Source) -> Opened:
-    from train.weights.assign import assign, build
-
-    trained = read_trained([source.path])
-    net = build(trained.task, len(trained.characters) + 1 if trained.characters else None, like=trained.values)
-    assign(net, trained.values, str(source.path))
-    return Opened(source, DygraphNetwork(net), trained.characters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,72 +12,28 @@ from edge.base.paths import sha256_file, write_atomic
 from edge.model.card import Card, Charset, Input, Model, save_model
 from edge.model.folder import new_folder
 from train.arch import load_paddle
+from train.arch.architecture import Architecture
 
 if TYPE_CHECKING:
     from paddle import nn
 
 PREFIX = "inference"
 DICTIONARY = "dict.txt"
-ARCHITECTURES = {
-    "det": "PP-OCRv3 detector: MobileNetV3-large x0.5, RSE-FPN 96, DB",
-    "rec": "PP-OCRv3 recogniser: MobileNetV1Enhance x0.5, SVTR 64x2, CTC",
-}
-# PaddleOCR's normalisation, applied to BGR channels in this order (its configs' NormalizeImage and RecResizeImg).
-_DET_INPUT = Input("x", 0, 0, 32, 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_REC_INPUT = Input("x", 48, 0, 8, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-INPUTS = {"det": _DET_INPUT, "rec": _REC_INPUT}
 # Attributes that only Paddle's own error messages use.
 _TRACES = ("op_callstack", "op_namescope")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the card of an exported model says beyond what the network itself tells.
-
-    Attributes:
-        name: Model name, for example `plate-v1-rec-fp32`.
-        source: Where the weights come from.
-        precision: `fp32` or `int8`.
-        quantization: Of an int8 model.
-        checks: Checks that were made.
-        metrics: Accuracy figures.
-        input: The network's input, when not PP-OCRv3's own.
-        pipeline: Settings that the model wants, see `edge.model.card.Card`.
-        country: Code of the country whose plates a recogniser reads.
-        grammar: Lines of that country's `grammar.txt`.
-    """
-
-    name: str
-    source: dict[str, Any] = field(default_factory=dict)
-    precision: str = "fp32"
-    quantization: dict[str, Any] | None = None
-    checks: tuple[dict[str, Any], ...] = ()
-    metrics: dict[str, Any] = field(default_factory=dict)
-    input: Input | None = None
-    pipeline: dict[str, str] = field(default_factory=dict)
-    country: str = ""
-    grammar: tuple[str, ...] = ()
-
-
 def export_layer(
-    net: nn.Layer,
-    task: str,
-    out: Path,
-    facts: Facts,
-    *,
-    characters: list[str] | None = None,
-    deploy: bool = True,
-    force: bool = False,
+    arch: Architecture, net: nn.Layer, out: Path, card: Card, *, characters: list[str] | None = None, force: bool = False
 ) -> Model:
-    """Writes a float network as an inference model with a card.
+    """Writes a float network in its deployed form as an inference model with a card.
 
     Args:
-        net: A `Detector` or `Recognizer`; it is not changed.
-        task: `det` or `rec`.
+        arch: Of the network.
+        net: As `arch` built it; it is not changed.
         out: Folder to make.
-        facts: For the card.
+        card: As `arch.card` begins it.
         characters: Of a recogniser: the characters of classes 1, 2, ...
-        deploy: Write the deployed form (see `train.export.deploy`): the same function, smaller.
         force: Replace a model that is there.
 
     Returns:
@@ -86,40 +42,33 @@ def export_layer(
     Raises:
         InputError: `out` holds something and `force` is off, or a recogniser comes without characters.
     """
-    from train.export.deploy import deployed
-
-    copy = deployed(net) if deploy else net
-    copy.eval()
+    copy = arch.deployed(net)
 
     def save(folder: Path) -> None:
         import paddle
-        from paddle.static import InputSpec
         from paddle.utils import unique_name
 
-        taken = facts.input or INPUTS[task]
-        shape = [None, 3, taken.height or None, taken.width or None]
         with unique_name.guard():  # the same names, so the same bytes, whatever the process did before
-            paddle.jit.save(copy, str(folder / PREFIX), input_spec=[InputSpec(shape, "float32", taken.name)])
+            paddle.jit.save(copy, str(folder / PREFIX), input_spec=[input_spec(card.input)])
 
-    return write_model(save, task, out, facts, characters=characters, force=force)
+    return write_model(save, out, card, characters=characters, force=force)
+
+
+def input_spec(taken: Input) -> Any:
+    """Returns a network's input for Paddle's exporters: sides that a card leaves open stay open."""
+    static = load_paddle("paddle.static")
+    return static.InputSpec([None, 3, taken.height or None, taken.width or None], "float32", taken.name)
 
 
 def write_model(
-    save: Callable[[Path], None],
-    task: str,
-    out: Path,
-    facts: Facts,
-    *,
-    characters: list[str] | None = None,
-    force: bool = False,
+    save: Callable[[Path], None], out: Path, card: Card, *, characters: list[str] | None = None, force: bool = False
 ) -> Model:
     """Makes a model folder: calls `save` for the two Paddle files, then adds dictionary and card.
 
     Args:
         save: Writes `inference.pdmodel` and `inference.pdiparams` into the folder that it is given.
-        task: As in `export_layer`; so are the others.
         out: Folder to make.
-        facts: For the card.
+        card: Its `files` and `charset` are filled in.
         characters: Of a recogniser.
         force: Replace a model that is there.
 
@@ -129,7 +78,7 @@ def write_model(
     Raises:
         InputError: See `export_layer`.
     """
-    if (task == "rec") != (characters is not None):
+    if (card.task == "rec") != (characters is not None):
         raise InputError("A recogniser is exported with its dictionary, a detector without one.")
     with new_folder(out, force) as folder:
         save(folder)
@@ -140,23 +89,7 @@ def write_model(
         if characters is not None:
             write_atomic(folder / DICTIONARY, "".join(f"{character}\n" for character in characters))
             charset = Charset(DICTIONARY, sha256_file(folder / DICTIONARY), len(characters) + 1)
-        card = Card(
-            name=facts.name,
-            task=task,
-            architecture=ARCHITECTURES[task],
-            format="inference",
-            precision=facts.precision,
-            input=facts.input or INPUTS[task],
-            charset=charset,
-            source=facts.source,
-            quantization=facts.quantization,
-            checks=facts.checks,
-            metrics=facts.metrics,
-            pipeline=facts.pipeline,
-            country=facts.country,
-            grammar=facts.grammar,
-        )
-        model = save_model(folder, card, [f"{PREFIX}.pdmodel", f"{PREFIX}.pdiparams"])
+        model = save_model(folder, replace(card, charset=charset), [f"{PREFIX}.pdmodel", f"{PREFIX}.pdiparams"])
     return Model(out, model.card)
 
 

@@ -36,7 +36,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
 
     from train.accel.depthwise import accelerate
     from train.fit.start_network import start_network
-    from train.fit.tasks import RecTask, Task
+    from train.fit.tasks import open_task
 
     check_precision(recipe)
     cv2.setNumThreads(1)  # The batches are made beside the training; OpenCV's own threads would take its cores.
@@ -45,14 +45,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
         paddle.distributed.init_parallel_env()
     net, characters = start_network(recipe)
     heard = note if rank == 0 else lambda text: None  # Every process reads the same labels.
-    task: Task
-    if recipe.task == "rec":
-        assert characters is not None
-        task = RecTask(recipe, characters, (rank, world), heard)
-    else:
-        from train.fit.tasks_det import DetTask
-
-        task = DetTask(recipe, (rank, world), heard)
+    task = open_task(recipe, characters, (rank, world), heard)
     accelerate(net)
     if rank == 0:
         begin_run(out, recipe_document(recipe), characters)

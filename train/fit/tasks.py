@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 
+from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
 from train.arch.border import Array, Arrays
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Recipe, recipe_architecture
 
 
 class Task(Protocol):
-    """One of the two tasks, bound to a recipe."""
+    """What an architecture is fitted for, bound to a recipe; made with the arguments of `open_task`."""
 
     def batch(self, step: int) -> Any:
         """Draws the batch of a step; the same step gives the same batch."""
@@ -36,14 +38,43 @@ class Task(Protocol):
         ...
 
 
+TASKS = {"det": "train.fit.tasks_det:DetTask", "rec": "train.fit.tasks:RecTask"}
+"""What fits an architecture that names nothing of its own (`Architecture.fits`)."""
+
+
+def open_task(
+    recipe: Recipe, characters: list[str] | None, ranks: tuple[int, int] = (0, 1), note: Say = tell
+) -> Task:
+    """Binds the task of a recipe's architecture to the recipe.
+
+    Args:
+        recipe: Its settings.
+        characters: Of a recogniser's classes 1, 2, ...; None for a detector.
+        ranks: Number of this process, and how many train together.
+        note: Told what is odd about the data.
+
+    Raises:
+        InputError: The data, or the class that the architecture names, is not there.
+    """
+    arch = recipe_architecture(recipe)
+    module, _, name = (arch.fits or TASKS[recipe.task]).partition(":")
+    try:
+        made = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{arch.name} is to be fitted by {module}:{name}, which is not there: {error}.") from error
+    task: Task = made(recipe, characters, ranks, note)
+    return task
+
+
 class RecTask:
     """The recogniser: CTC loss, accuracy of whole texts by greedy decoding."""
 
     def __init__(
-        self, recipe: Recipe, characters: list[str], ranks: tuple[int, int] = (0, 1), note: Say = tell
+        self, recipe: Recipe, characters: list[str] | None, ranks: tuple[int, int] = (0, 1), note: Say = tell
     ) -> None:
         from train.data.rec_batches import RecData
 
+        assert characters is not None
         self.recipe = recipe
         self.characters = characters
         self.rank, self.world = ranks

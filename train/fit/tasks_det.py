@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from edge.base.progress import Say
-from edge.ocr.config import PipelineConfig
 from edge.plate.label_notes import tell
 from train.arch.border import Arrays
 from train.recipes.recipe import Recipe
@@ -17,7 +16,9 @@ from train.recipes.recipe import Recipe
 class DetTask:
     """See the module and `train.fit.tasks.Task`."""
 
-    def __init__(self, recipe: Recipe, ranks: tuple[int, int] = (0, 1), note: Say = tell) -> None:
+    def __init__(
+        self, recipe: Recipe, characters: None = None, ranks: tuple[int, int] = (0, 1), note: Say = tell
+    ) -> None:
         from train.data.det_batches import DetData
 
         self.recipe = recipe
@@ -49,7 +50,7 @@ class DetTask:
         from train.data.dataset import read_image
 
         config = replace(
-            PipelineConfig(),
+            self.data.config,
             det_limit_type="max",
             det_limit_side=self.recipe.data.eval_side,
             det_unclip_ratio=self.recipe.data.eval_unclip,

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from edge.base.errors import InputError, ModelError, VerifyError
 from edge.base.progress import Say
 from edge.host.ending import ended_here, signal_number
-from edge.model.card import Model, load_model
+from edge.model.card import Card, Model, load_model
 from edge.model.dictionary import read_dictionary
 from edge.model.folder import check_free
 from train.arch import load_paddle
-from train.export.write import PREFIX, Facts, write_model
+from train.export.write import PREFIX, write_model
 from train.quantize.calibration import Samples, Tensor, make_samples
 from train.quantize.judge import judge, sees
 from train.quantize.noise import QuantLayer, noise_ratio, weighted_layers
@@ -120,8 +120,9 @@ def quantize_ptq(
                 continue
             if not checks[0]["ok"]:
                 break
-            facts = _facts(model, samples, kept, len(ratios), limit, checks)
-            made = _write(model, folder, out, facts, options.force)
+            made = _write(
+                model, folder, out, _card(model, samples, kept, len(ratios), limit, checks), options.force
+            )
         return made
     raise VerifyError(
         f"int8 stays too far from fp32: {checks[0]['figures']}, wanted at least {LEAST[card.task]}.",
@@ -238,9 +239,9 @@ def _text(path: NDArray[np.int64]) -> list[int]:
     return [int(now) for before, now in zip([0, *path[:-1]], path, strict=True) if now not in (0, before)]
 
 
-def _facts(
+def _card(
     model: Model, samples: Samples, kept: dict[str, float], layers: int, limit: float, checks: list[dict[str, Any]]
-) -> Facts:
+) -> Card:
     card = model.card
     quantization = {
         "method": "ptq",
@@ -253,11 +254,13 @@ def _facts(
     }
     source = {**card.source, "float": {"name": card.name, "files": {item.path: item.sha256 for item in card.files}}}
     name = f"{card.name.removesuffix('-fp32')}-int8"
-    kept_of_card = (card.input, card.pipeline, card.country, card.grammar)
-    return Facts(name, source, "int8", quantization, tuple(checks), {}, *kept_of_card)
+    # Of the float model's card stays what is as true of this one: task, architecture, input, settings, country.
+    return replace(
+        card, name=name, precision="int8", source=source, quantization=quantization, checks=tuple(checks), metrics={}
+    )
 
 
-def _write(model: Model, folder: Path, out: Path, facts: Facts, force: bool) -> Model:
+def _write(model: Model, folder: Path, out: Path, card: Card, force: bool) -> Model:
     """Writes the model where its checks may run, adds their verdict, and moves it into place."""
     characters = read_dictionary(model.dictionary) if model.dictionary else None
 
@@ -265,10 +268,9 @@ def _write(model: Model, folder: Path, out: Path, facts: Facts, force: bool) -> 
         for suffix in (".pdmodel", ".pdiparams"):
             (target / (PREFIX + suffix)).write_bytes((folder / (PREFIX + suffix)).read_bytes())
 
-    task = model.card.task
-    trial = write_model(save, task, folder / "model", facts, characters=characters)
-    checks = (*facts.checks, *(_converts(trial, target) for target in ("arm", "x86")))
-    return write_model(save, task, out, replace(facts, checks=checks), characters=characters, force=force)
+    trial = write_model(save, folder / "model", card, characters=characters)
+    checks = (*card.checks, *(_converts(trial, target) for target in ("arm", "x86")))
+    return write_model(save, out, replace(card, checks=checks), characters=characters, force=force)
 
 
 def _converts(model: Model, target: str) -> dict[str, Any]:

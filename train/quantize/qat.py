@@ -1,6 +1,6 @@
 """Quantisation-aware training by PaddleSlim: short fine-tuning with int8 rounding in the loop, then an int8 model.
 
-It starts from the best weights of a float run, in the deployed form (`train.export.deploy`), so that what is trained is
+It starts from the best weights of a float run, in the deployed form (`Architecture.deployed`), so that what is trained is
 exactly what is exported. Weights are scaled by a channel's largest value, activations as `qat.scales` says.
 
 In the forward pass a value x becomes s / 127 * clip(round(127 * x / s), -127, 127); the gradient passes the rounding as if
@@ -23,16 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.base.errors import InputError, ModelError
-from edge.model.card import Model
-from edge.model.dictionary import read_dictionary
+from edge.base.errors import ModelError
+from edge.model.card import Card, Input, Model
+from train.arch.architecture import Architecture, class_count
 from train.arch.border import Array, Arrays
 from train.quantize.scales import best_scales
-from train.recipes.recipe import QatPart, Recipe, parse_recipe, read_document, recipe_document
-from train.weights.checkpoint import BEST, LAST, begin_run
+from train.recipes.recipe import QatPart, Recipe, recipe_architecture, recipe_document
+from train.weights.checkpoint import LAST, begin_run
 
 if TYPE_CHECKING:
-    from train.export.write import Facts
     from train.fit.loop import Fit, Report
 
 CALIBRATION = 12
@@ -71,17 +70,14 @@ def prepare_qat(net: Any, qat: QatPart) -> Any:
 
 
 def quantised_network(
-    task: str, characters: list[str] | None, qat: QatPart, like: Arrays | None = None
+    arch: Architecture, characters: list[str] | None, qat: QatPart, like: Arrays | None = None
 ) -> tuple[Any, Any]:
-    """Builds a network ready for quantisation-aware training, with fresh weights; `like` as for `assign.build`.
+    """Builds a network ready for quantisation-aware training, with fresh weights; `like` as for `Architecture.build`.
 
     Returns:
         The network in training mode, and PaddleSlim's `QAT` object.
     """
-    from train.export.deploy import deployed
-    from train.weights.assign import build
-
-    net = deployed(build(task, len(characters) + 1 if characters else None, like=like))
+    net = arch.deployed(arch.build(class_count(characters), like=like))
     quantiser = prepare_qat(net, qat)
     net.train()
     return net, quantiser
@@ -92,7 +88,7 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
 
     Args:
         recipe: `model` is ignored but for the charset and width; `qat` says what is quantised.
-        run: Folder of the float run, or a checkpoint; several are averaged (`train.evaluate.delivery.read_trained`).
+        run: Folder of the float run, or a checkpoint; several are averaged (`train.weights.trained`).
         out: Folder of this run.
         report: Called with each logged row.
 
@@ -108,29 +104,18 @@ def start_qat(recipe: Recipe, run: Path | Sequence[Path], out: Path, report: Rep
     import paddle
 
     from train.accel.depthwise import accelerate
-    from train.export.deploy import deployed
     from train.fit.loop import Fit
     from train.fit.start import check_precision
-    from train.fit.tasks import RecTask, Task
-    from train.weights.assign import assign, build
+    from train.fit.tasks import open_task
     from train.weights.trained import read_trained
 
     check_precision(recipe)
     cv2.setNumThreads(1)
     paddle.seed(recipe.seed)
-    trained = read_trained([run] if isinstance(run, Path) else run, task=recipe.task)
-    characters = trained.characters
-    plain = build(recipe.task, len(characters) + 1 if characters else None, like=trained.values)
-    assign(plain, trained.values, ", ".join(trained.names))
-    task: Task
-    if characters:
-        task = RecTask(recipe, characters)
-    else:
-        from train.fit.tasks_det import DetTask
-
-        task = DetTask(recipe)
-    begin_run(out, recipe_document(recipe), characters)
-    net = deployed(plain)
+    trained = read_trained([run] if isinstance(run, Path) else run, recipe=recipe)
+    net = trained.arch.deployed(trained.network())
+    task = open_task(recipe, trained.characters)
+    begin_run(out, recipe_document(recipe), trained.characters)
     fresh = not (out / LAST).is_file()
     batches = [task.arrays(task.batch(UNSEEN + index))["images"] for index in range(CALIBRATION)] if fresh else []
     scales = best_scales(net, batches) if recipe.qat.scales == "mse" else {}
@@ -172,37 +157,8 @@ def _settle(fit: Fit, batches: list[Array], scales: dict[str, float]) -> None:
         fit.held = [layer for layer in fit.net.sublayers() if isinstance(layer, kinds)]
 
 
-def export_qat(run: Path, out: Path, facts: Facts, *, force: bool = False) -> Model:
-    """Writes the best weights of a QAT run as an int8 inference model.
-
-    Args:
-        run: Folder of the QAT run.
-        out: Folder to make.
-        facts: For the card; `precision` and `quantization` are filled in.
-        force: Replace a model that is there.
-
-    Raises:
-        InputError: `run` is no QAT run.
-        ModelError: See `export_quantised`.
-    """
-    from train.weights.assign import load_checkpoint
-
-    recipe_file = run / "recipe.yml"
-    if not recipe_file.is_file() or not (run / BEST).is_file():
-        raise InputError(f"{run} is not a QAT run.", "Make one with `edge train quantize --method qat`.")
-    recipe = parse_recipe(read_document(recipe_file), str(recipe_file))
-    characters = read_dictionary(run / "dict.txt") if recipe.task == "rec" else None
-    return export_quantised(load_checkpoint(run / BEST), recipe, characters, out, facts, force=force)
-
-
 def export_quantised(
-    values: Arrays,
-    recipe: Recipe,
-    characters: list[str] | None,
-    out: Path,
-    facts: Facts,
-    *,
-    force: bool = False,
+    values: Arrays, recipe: Recipe, characters: list[str] | None, out: Path, card: Card, *, force: bool = False
 ) -> Model:
     """Writes weights of quantisation-aware training as an int8 inference model.
 
@@ -211,33 +167,31 @@ def export_quantised(
         recipe: Its `qat` part says what was quantised, its `export` part what is exported as float.
         characters: Of a recogniser.
         out: Folder to make.
-        facts: For the card; `precision` and `quantization` are filled in.
+        card: As `Architecture.card` begins it; `precision` and `quantization` are filled in.
         force: Replace a model that is there.
 
     Raises:
         ModelError: The weights do not fit the recipe's quantised network, or are not finite.
     """
     from train.export.program_order import order_program
-    from train.export.write import INPUTS, PREFIX, write_model
+    from train.export.write import PREFIX, input_spec, write_model
 
+    arch = recipe_architecture(recipe)
     floats = recipe.export.float_layers
     kept = replace(recipe.qat, skip=(*recipe.qat.skip, *floats))
 
     def save(folder: Path) -> None:
         import paddle
-        from paddle.static import InputSpec
         from paddle.utils import unique_name
 
-        taken = facts.input or INPUTS[recipe.task]
-        shape = [None, 3, taken.height or None, taken.width or None]
         # The same names, so the same bytes, whatever the process did before.
         with unique_name.guard(), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            net, quantiser = quantised_network(recipe.task, characters, kept, values)
+            net, quantiser = quantised_network(arch, characters, kept, values)
             _assign_all(net, float_again(values, floats), "the checkpoint")
             net.eval()
-            _refresh_weight_scales(net, recipe)
+            _refresh_weight_scales(net, arch.taken(recipe.model.width))
             prefix = Path(scratch) / PREFIX
-            quantiser.save_quantized_model(net, str(prefix), input_spec=[InputSpec(shape, "float32", taken.name)])
+            quantiser.save_quantized_model(net, str(prefix), input_spec=[input_spec(card.input)])
             paddle.disable_static()  # With PACT, PaddleSlim leaves the static mode on.
             order_program(prefix.with_suffix(".pdmodel"))
             for suffix in (".pdmodel", ".pdiparams"):
@@ -253,8 +207,8 @@ def export_quantised(
         "pact": recipe.qat.pact,
         "steps": recipe.steps,
     }
-    complete = replace(facts, precision="int8", quantization=quantization)
-    return write_model(save, recipe.task, out, complete, characters=characters, force=force)
+    complete = replace(card, precision="int8", quantization=quantization)
+    return write_model(save, out, complete, characters=characters, force=force)
 
 
 def network_as_trained(values: Arrays, recipe: Recipe, characters: list[str] | None) -> Any:
@@ -263,7 +217,7 @@ def network_as_trained(values: Arrays, recipe: Recipe, characters: list[str] | N
     Raises:
         ModelError: The weights do not fit the recipe's quantised network, or are not finite.
     """
-    net, _ = quantised_network(recipe.task, characters, recipe.qat, values)
+    net, _ = quantised_network(recipe_architecture(recipe), characters, recipe.qat, values)
     _assign_all(net, values, "the checkpoint")
     net.eval()
     return net
@@ -289,13 +243,12 @@ def float_again(values: Arrays, parts: Sequence[str]) -> Arrays:
     return result
 
 
-def _refresh_weight_scales(net: Any, recipe: Recipe) -> None:
+def _refresh_weight_scales(net: Any, taken: Input) -> None:
     """Makes the scales of weights those of the weights as they are: the export takes them from the state as found."""
     import paddle
 
-    shape = [1, 3, 48, recipe.model.width] if recipe.task == "rec" else [1, 3, 64, 64]
     with paddle.no_grad():
-        net(paddle.zeros(shape))
+        net(paddle.zeros([1, 3, taken.height or 64, taken.width or 64]))
 
 
 def _assign_all(net: Any, values: Arrays, where: str) -> None:

@@ -15,6 +15,13 @@ import yaml
 from edge.base.errors import EdgeError, InputError, UsageError
 from edge.plate.country import DEFAULT, FILE_NAME, load_country
 from edge.plate.label_notes import tell
+from train.arch.architecture import (
+    DEFAULTS,
+    Architecture,
+    find_architecture,
+    may_be_architecture,
+    unknown_architecture,
+)
 
 RECIPES = Path(__file__).resolve().parent
 T = TypeVar("T")
@@ -25,12 +32,14 @@ class ModelPart:
     """What is trained.
 
     Attributes:
-        init: `published` (PP-OCRv3's weights), `random`, or a `.pdparams` file.
+        arch: Name of the architecture (`train.arch.architecture`); empty for PP-OCRv3's of the task.
+        init: `published` (its published weights), `random`, or a `.pdparams` file.
         charset: `plate` (provinces, letters, digits) or `published` (6,624 characters); recogniser only.
         width: Input width in pixels; recogniser only.
         freeze_norm: Keep the batch norms' running statistics as they are and use them in training.
     """
 
+    arch: str = ""
     init: str = "published"
     charset: str = "plate"
     width: int = 160
@@ -285,7 +294,15 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
             raise InputError(
                 f"{where}: {key} = {value!r} is out of range.", "See docs/formats/recipe.md for what it may be."
             )
-    return recipe
+    name = model.arch or DEFAULTS[recipe.task]
+    if not may_be_architecture(name):
+        raise unknown_architecture(name, f"{where}: model.arch")
+    return dataclasses.replace(recipe, model=dataclasses.replace(model, arch=name))
+
+
+def recipe_architecture(recipe: Recipe) -> Architecture:
+    """Loads the architecture that a recipe names; see `train.arch.architecture.find_architecture`."""
+    return find_architecture(recipe.model.arch, recipe.task)
 
 
 def modern(document: dict[str, Any], where: str) -> dict[str, Any]:

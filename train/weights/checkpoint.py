@@ -29,7 +29,7 @@ import yaml
 from edge.base.errors import HostError, InputError, ModelError
 from edge.base.paths import write_atomic
 from train.arch.border import Arrays
-from train.recipes.recipe import modern
+from train.recipes.recipe import parse_recipe, recipe_document
 
 SCHEMA = "plate-edge/checkpoint/1"
 LAST, BEST, BEST_FACTS = "last.ckpt", "best.pdparams", "best.json"
@@ -190,7 +190,9 @@ def check_settings(old: dict[str, Any], new: dict[str, Any], where: Path) -> Non
     Raises:
         InputError: They differ; names the first few.
     """
-    changed = _changes(modern(old, str(where)), modern(new, str(where)))
+    # Read as recipes: what an older kit's does not say has its default.
+    before, after = (recipe_document(parse_recipe(document, str(where))) for document in (old, new))
+    changed = _changes(before, after)
     if changed:
         raise InputError(
             f"{where} was made with other settings: {', '.join(changed[:5])}.",

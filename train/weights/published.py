@@ -1,4 +1,4 @@
-"""The published PP-OCRv3 weights, out of the ONNX files that `rapidocr-onnxruntime` 1.2.3 carries.
+"""The published weights of an architecture, out of the ONNX file that a package carries.
 
 The ONNX files are conversions of PaddleOCR's inference models: their weights are `Constant` nodes that keep Paddle's
 own parameter names, which count layers by kind in the order of their creation (`conv2d_57.w_0` is the weight of the
@@ -8,29 +8,21 @@ own parameter names, which count layers by kind in the order of their creation (
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.base.errors import HostError, ModelError
+from edge.base.errors import HostError, ModelError, UsageError
 from edge.base.paths import sha256_file
+from train.arch.architecture import Architecture, PublishedFile, class_count, find_architecture
 from train.arch.border import Arrays
-from train.weights.assign import assign, build
+from train.weights.assign import assign
 
 if TYPE_CHECKING:
     from paddle import nn
 
-PACKAGE = "rapidocr-onnxruntime"
-VERSION = "1.2.3"
-FILES = {"det": "ch_PP-OCRv3_det_infer.onnx", "rec": "ch_PP-OCRv3_rec_infer.onnx"}
-# Where each file's counting begins: PaddleOCR's recogniser was trained as the second network of its process.
-FIRST: dict[str, dict[str, int]] = {
-    "det": {},
-    "rec": {"conv2d": 37, "batch_norm": 27, "batch_norm2d": 5, "linear": 13, "layer_norm": 5},
-}
 _SUFFIX = {"weight": "w_0", "bias": "b_0", "_mean": "w_1", "_variance": "w_2"}
 
 
@@ -39,35 +31,50 @@ class Published:
     """A network with published weights and where they come from.
 
     Attributes:
+        arch: Of the network.
         net: In evaluation mode.
         characters: Of a recogniser: the characters of classes 1, 2, ...
         source: For the model card.
     """
 
+    arch: Architecture
     net: nn.Layer
     characters: list[str] | None
     source: dict[str, Any]
 
 
-def onnx_file(task: str) -> Path:
-    """Finds the published ONNX file of `det` or `rec` without importing the package that carries it.
+def published_file(arch: Architecture) -> PublishedFile:
+    """Says where an architecture's published weights are.
+
+    Raises:
+        UsageError: It has none.
+    """
+    found = arch.published()
+    if found is None:
+        raise UsageError(f"{arch.name} has no published weights.", "Say model.init: random, or give a .pdparams file.")
+    return found
+
+
+def onnx_file(wanted: PublishedFile) -> Path:
+    """Finds an ONNX file with published weights without importing the package that carries it.
 
     Raises:
         HostError: The package is not installed, or is another version (1.4 carries PP-OCRv4).
     """
-    hint = f"Run `pip install {PACKAGE}=={VERSION}` (or `make setup`)."
+    package, version = wanted.package, wanted.version
+    hint = f"Run `pip install {package}=={version}` (or `make setup`)."
     try:
-        found = metadata.version(PACKAGE)
+        found = metadata.version(package)
     except metadata.PackageNotFoundError as error:
-        raise HostError(f"The published weights travel in {PACKAGE}, which is not installed.", hint) from error
-    if found != VERSION:
-        raise HostError(f"{PACKAGE} {found} does not carry PP-OCRv3's weights; {VERSION} does.", hint)
-    spec = find_spec("rapidocr_onnxruntime")
+        raise HostError(f"The published weights travel in {package}, which is not installed.", hint) from error
+    if found != version:
+        raise HostError(f"{package} {found} does not carry PP-OCRv3's weights; {version} does.", hint)
+    spec = find_spec(package.replace("-", "_"))
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "models" / FILES[task]
+        path = Path(folder) / "models" / wanted.file
         if path.is_file():
             return path
-    raise HostError(f"{PACKAGE} {VERSION} is installed without {FILES[task]}.", hint)
+    raise HostError(f"{package} {version} is installed without {wanted.file}.", hint)
 
 
 def read_onnx(path: Path) -> tuple[Arrays, dict[str, str]]:
@@ -90,44 +97,13 @@ def read_onnx(path: Path) -> tuple[Arrays, dict[str, str]]:
     return values, {item.key: item.value for item in model.metadata_props}
 
 
-def creation_order(net: nn.Layer, task: str) -> Iterator[tuple[str, nn.Layer]]:
-    """Yields name and layer in the order in which PaddleOCR creates the layers of the same network."""
-    layers = list(net.named_sublayers())
-    if task == "rec":
-        yield from layers
-        return
-    # PaddleOCR makes the two convolutions of a pyramid level one after the other, level by level.
-    yield from (item for item in layers if item[0].startswith("backbone"))
-    for level in range(4):
-        for part in ("ins_conv", "inp_conv"):
-            yield from (item for item in layers if item[0].startswith(f"neck.{part}.{level}."))
-    yield from (item for item in layers if item[0].startswith("head"))
-
-
-def _kind(name: str, layer: nn.Layer, task: str) -> str | None:
-    from paddle import nn
-
-    if isinstance(layer, nn.BatchNorm2D):
-        # PaddleOCR's neck uses BatchNorm2D, its backbones the older BatchNorm.
-        return "batch_norm2d" if task == "rec" and name.startswith("head") else "batch_norm"
-    for kind, cls in (
-        ("conv2d_transpose", nn.Conv2DTranspose),
-        ("conv2d", nn.Conv2D),
-        ("linear", nn.Linear),
-        ("layer_norm", nn.LayerNorm),
-    ):
-        if isinstance(layer, cls):
-            return kind
-    return None
-
-
-def published_names(net: nn.Layer, task: str) -> dict[str, str]:
-    """Returns the kit's parameter name for each constant of the published file, thresholds' head excepted."""
-    counters = Counter(FIRST[task])
+def published_names(arch: Architecture, net: nn.Layer) -> dict[str, str]:
+    """Returns the kit's parameter name for each constant of the published file, which has nothing for training only."""
+    wanted = published_file(arch)
+    counters = Counter(wanted.first)
     names = {}
-    for name, layer in creation_order(net, task):
-        kind = _kind(name, layer, task)
-        if kind is None or name.startswith("head.thresh."):
+    for name, layer, kind in wanted.created(net):
+        if not kind or name.startswith(arch.training_only):
             continue
         index = counters[kind]
         counters[kind] += 1
@@ -136,27 +112,32 @@ def published_names(net: nn.Layer, task: str) -> dict[str, str]:
     return names
 
 
-def load_published(task: str) -> Published:
-    """Builds PP-OCRv3's detector or recogniser with the published weights.
-
-    Args:
-        task: `det` or `rec`.
+def load_published(arch: Architecture) -> Published:
+    """Builds an architecture's network with its published weights.
 
     Raises:
+        UsageError: It has none.
         HostError: The package with the weights is missing or another version.
         ModelError: The file is not the published one.
     """
-    path = onnx_file(task)
+    wanted = published_file(arch)
+    path = onnx_file(wanted)
     values, properties = read_onnx(path)
-    characters = published_characters(properties, path) if task == "rec" else None
-    net = build(task, len(characters) + 1 if characters else None)
-    names = published_names(net, task)
+    characters = published_characters(properties, path) if arch.task == "rec" else None
+    net = arch.build(class_count(characters))
+    names = published_names(arch, net)
     # Constants of the graph itself (`Constant_12`) are shapes and activation parameters.
     weights = {names.get(name, name): value for name, value in values.items() if not name.startswith("Constant_")}
-    assign(net, weights, path.name)
+    assign(arch, net, weights, path.name)
     net.eval()
-    source = {"package": PACKAGE, "version": VERSION, "file": path.name, "sha256": sha256_file(path)}
-    return Published(net, characters, source)
+    source = {"package": wanted.package, "version": wanted.version, "file": path.name, "sha256": sha256_file(path)}
+    return Published(arch, net, characters, source)
+
+
+def usual_characters() -> list[str]:
+    """Returns the published recogniser's characters, which PaddleOCR's checkpoints have that come without a dictionary."""
+    path = onnx_file(published_file(find_architecture("", "rec")))
+    return published_characters(read_onnx(path)[1], path)
 
 
 def published_characters(properties: dict[str, str], path: Path) -> list[str]:
@@ -167,5 +148,5 @@ def published_characters(properties: dict[str, str], path: Path) -> list[str]:
     """
     text = properties.get("character")
     if not text:
-        raise ModelError(f"{path.name} carries no dictionary in its metadata.", f"Reinstall {PACKAGE}=={VERSION}.")
+        raise ModelError(f"{path.name} carries no dictionary in its metadata.", "Reinstall the package that carries it.")
     return [*text.rstrip("\n").split("\n"), " "]

@@ -22,12 +22,13 @@ pytestmark = pytest.mark.paddle
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.weights.published import load_published
 
     folder = tmp_path_factory.mktemp("check") / "rec"
-    found = load_published("rec")
-    export_layer(found.net, "rec", folder, Facts("x-rec-fp32"), characters=found.characters)
+    found = load_published(find_architecture("", "rec"))
+    export_layer(found.arch, found.net, folder, found.arch.card("x-rec-fp32"), characters=found.characters)
     return folder
 
 

@@ -27,15 +27,16 @@ pytestmark = pytest.mark.paddle
 
 @pytest.fixture(scope="module")
 def inference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.weights.published import load_published
 
     folder = tmp_path_factory.mktemp("inference")
     models = {}
     for task in ("det", "rec"):
-        found = load_published(task)
-        facts = Facts(f"ppocrv3-{task}-fp32", found.source)
-        models[task] = export_layer(found.net, task, folder / task, facts, characters=found.characters)
+        found = load_published(find_architecture("", task))
+        card = found.arch.card(f"ppocrv3-{task}-fp32")
+        models[task] = export_layer(found.arch, found.net, folder / task, card, characters=found.characters)
     return models
 
 
@@ -259,7 +260,8 @@ def _decomposed(task: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
     from paddle import nn
 
     from train.arch import blocks
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.weights.published import load_published
 
     def in_pieces(x: Any, name: str | None) -> Any:
@@ -281,8 +283,8 @@ def _decomposed(task: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
     monkeypatch.setattr(nn.LayerNorm, "forward", norm)
     monkeypatch.setattr(functional, "hardsigmoid", hard_sigmoid)
     monkeypatch.setattr(functional, "swish", lambda x: x * functional.sigmoid(x))
-    found = load_published(task)
-    return export_layer(found.net, task, folder, Facts(f"x-{task}-fp32"), characters=found.characters)
+    found = load_published(find_architecture("", task))
+    return export_layer(found.arch, found.net, folder, found.arch.card(f"x-{task}-fp32"), characters=found.characters)
 
 
 def test_pruned_recogniser_keeps_the_scores_of_its_characters(inference: dict[str, Model], tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_pain_6_checkpoint_of_quantisation_aware_training_is_not_read_as_a_float
     paddle = pytest.importorskip("paddle")
     quant = pytest.importorskip("paddleslim.dygraph.quant")
     from convert.opt.source import find_files
+    from train.arch.architecture import find_architecture
     from train.weights.assign import assign, load_checkpoint
 
     def network() -> object:
@@ -42,7 +43,7 @@ def test_pain_6_checkpoint_of_quantisation_aware_training_is_not_read_as_a_float
     plain = network()
     before = plain[0].weight.numpy().copy()  # type: ignore[index]
     with pytest.raises(ModelError, match="checkpoint of quantisation-aware training") as caught:
-        assign(plain, load_checkpoint(path), str(path))
+        assign(find_architecture("", "det"), plain, load_checkpoint(path), str(path))
     assert "float checkpoint" in caught.value.hint
     assert (plain[0].weight.numpy() == before).all(), "and nothing was loaded"  # type: ignore[index]
 

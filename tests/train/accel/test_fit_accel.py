@@ -83,10 +83,10 @@ def test_whole_recogniser_in_evaluation() -> None:
     import paddle
 
     from train.accel.depthwise import accelerate
-    from train.weights.assign import build
+    from train.arch.architecture import find_architecture
 
     paddle.seed(3)
-    plain = build("rec", 20)
+    plain = find_architecture("", "rec").build(20)
     plain.eval()
     fast = copy.deepcopy(plain)
     assert accelerate(fast) > 10

@@ -21,9 +21,10 @@ SIZES = {"det": [(64, 96), (320, 640), (480, 352)], "rec": [(48, 160), (48, 320)
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
+    from train.arch.architecture import find_architecture
     from train.weights.published import load_published
 
-    return {task: load_published(task) for task in ("det", "rec")}
+    return {task: load_published(find_architecture("", task)) for task in ("det", "rec")}
 
 
 @pytest.mark.parametrize("task", ["det", "rec"])
@@ -34,14 +35,15 @@ def test_outputs_equal_onnx_runtimes_before_and_after_export(
     import paddle
 
     from edge.runtime.engines import open_network
-    from train.export.write import Facts, export_layer
-    from train.weights.published import onnx_file
+    from train.export.write import export_layer
+    from train.weights.published import onnx_file, published_file
 
     found = published[task]
-    facts = Facts(f"ppocrv3-{task}-fp32", found.source)
-    export_layer(found.net, task, tmp_path / task, facts, characters=found.characters)
+    card = found.arch.card(f"ppocrv3-{task}-fp32")
+    export_layer(found.arch, found.net, tmp_path / task, card, characters=found.characters)
     exported = open_network(load_model(tmp_path / task))
-    session = onnxruntime.InferenceSession(str(onnx_file(task)))
+    assert exported and load_model(tmp_path / task).card.arch == f"ppocrv3_{task}"
+    session = onnxruntime.InferenceSession(str(onnx_file(published_file(found.arch))))
     rng = np.random.default_rng(0)
     for height, width in SIZES[task]:
         x = rng.uniform(-1.5, 1.5, (1, 3, height, width)).astype(np.float32)
@@ -51,24 +53,24 @@ def test_outputs_equal_onnx_runtimes_before_and_after_export(
 
 
 def test_export_gives_the_same_bytes_again_and_no_path(published: dict[str, Any], tmp_path: Path) -> None:
-    from train.export.write import Facts, export_layer
+    from train.export.write import export_layer
 
     found = published["rec"]
-    first = export_layer(found.net, "rec", tmp_path / "a", Facts("x-rec-fp32"), characters=found.characters)
-    second = export_layer(found.net, "rec", tmp_path / "b", Facts("x-rec-fp32"), characters=found.characters)
+    first = export_layer(found.arch, found.net, tmp_path / "a", found.arch.card("x"), characters=found.characters)
+    second = export_layer(found.arch, found.net, tmp_path / "b", found.arch.card("x"), characters=found.characters)
     assert first.card.files == second.card.files
     program = (tmp_path / "a" / "inference.pdmodel").read_bytes()
     assert b".py" not in program and str(Path(__file__).parents[1]).encode() not in program
     with pytest.raises(InputError, match="exists already"):
-        export_layer(found.net, "rec", tmp_path / "a", Facts("x-rec-fp32"), characters=found.characters)
+        export_layer(found.arch, found.net, tmp_path / "a", found.arch.card("x"), characters=found.characters)
 
 
 def test_activations_and_norms_are_single_operators(published: dict[str, Any], tmp_path: Path) -> None:
     from convert.graph.program import load_program
-    from train.export.write import Facts, export_layer
+    from train.export.write import export_layer
 
     found = published["rec"]
-    export_layer(found.net, "rec", tmp_path / "rec", Facts("x-rec-fp32"), characters=found.characters)
+    export_layer(found.arch, found.net, tmp_path / "rec", found.arch.card("x"), characters=found.characters)
     types = [operator.type for operator in load_program(tmp_path / "rec" / "inference.pdmodel").blocks[0].ops]
     assert types.count("hard_swish") == 27
     assert types.count("swish") == 7
@@ -80,9 +82,7 @@ def test_activations_and_norms_are_single_operators(published: dict[str, Any], t
 def test_training_outputs(published: dict[str, Any]) -> None:
     import paddle
 
-    from train.weights.assign import build
-
-    det, rec = build("det"), build("rec", 78)
+    det, rec = published["det"].arch.build(), published["rec"].arch.build(78)
     maps = det(paddle.randn([2, 3, 64, 64]))
     assert maps.shape == [2, 3, 64, 64]
     shrink, threshold, binary = (maps[:, index].numpy() for index in range(3))
@@ -99,7 +99,7 @@ def _values(published: dict[str, Any], task: str) -> dict[str, np.ndarray]:
 def test_paddleocr_and_student_checkpoints_load(published: dict[str, Any], tmp_path: Path) -> None:
     import paddle
 
-    from train.weights.assign import assign, build, load_checkpoint
+    from train.weights.assign import assign, load_checkpoint
 
     values = _values(published, "rec")
     assert "head.ctc_encoder.encoder.svtr_block.0.mixer.qkv.weight" in values
@@ -108,8 +108,9 @@ def test_paddleocr_and_student_checkpoints_load(published: dict[str, Any], tmp_p
     distilled |= {f"Teacher.{name}": value * 0 for name, value in values.items()}
     distilled["Student.head.sar_head.encoder.rnn.weight"] = np.zeros(3, np.float32)
     paddle.save({name: paddle.to_tensor(value) for name, value in distilled.items()}, str(tmp_path / "x.pdparams"))
-    net = build("rec", 6625)
-    assign(net, load_checkpoint(tmp_path / "x"), "x")
+    arch = published["rec"].arch
+    net = arch.build(6625)
+    assign(arch, net, load_checkpoint(tmp_path / "x"), "x")
     assert all(np.array_equal(value.numpy(), values[name]) for name, value in net.state_dict().items())
 
 
@@ -124,22 +125,23 @@ def test_paddleocr_and_student_checkpoints_load(published: dict[str, Any], tmp_p
     ],
 )
 def test_what_does_not_fit_is_named(change: Any, expected: str, published: dict[str, Any]) -> None:
-    from train.weights.assign import assign, build
+    from train.weights.assign import assign
 
     values = _values(published, "rec")
     change(values)
-    net = build("rec", 6625)
+    arch = published["rec"].arch
+    net = arch.build(6625)
     before = net.state_dict()["head.ctc_head.fc.weight"].numpy()
     with pytest.raises(ModelError, match=expected):
-        assign(net, values, "ckpt")
+        assign(arch, net, values, "ckpt")
     assert np.array_equal(net.state_dict()["head.ctc_head.fc.weight"].numpy(), before)  # all or nothing
 
 
 def test_checkpoint_of_the_other_task_says_so(published: dict[str, Any]) -> None:
-    from train.weights.assign import assign, build
+    from train.weights.assign import assign
 
     with pytest.raises(ModelError, match="another architecture"):
-        assign(build("det"), _values(published, "rec"), "ckpt")
+        assign(published["det"].arch, published["det"].arch.build(), _values(published, "rec"), "ckpt")
 
 
 def test_broken_checkpoint_is_an_input_error(tmp_path: Path) -> None:
@@ -156,8 +158,9 @@ def test_missing_or_other_package_is_explained(monkeypatch: pytest.MonkeyPatch) 
     from importlib import metadata
 
     from edge.base.errors import HostError
-    from train.weights.published import onnx_file
+    from train.arch.architecture import find_architecture
+    from train.weights.published import onnx_file, published_file
 
     monkeypatch.setattr(metadata, "version", lambda name: "1.4.4")
     with pytest.raises(HostError, match=r"1\.4\.4 does not carry PP-OCRv3"):
-        onnx_file("det")
+        onnx_file(published_file(find_architecture("", "det")))

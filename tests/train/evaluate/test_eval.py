@@ -206,15 +206,18 @@ def test_checkpoints_inference_models_and_nb_agree(ocr_models: ModelPair, tmp_pa
     import zlib  # noqa: F401
 
     paddle = pytest.importorskip("paddle")
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.weights.published import load_published
 
-    published = load_published("rec")
+    published = load_published(find_architecture("", "rec"))
     assert published.characters is not None
     paddle.save(published.net.state_dict(), str(tmp_path / "rec.pdparams"))
     (tmp_path / "dict.txt").write_text("".join(f"{c}\n" for c in published.characters), encoding="utf-8")
     (tmp_path / "recipe.yml").write_text("task: rec\nmodel: {width: 160}\n")
-    export_layer(published.net, "rec", tmp_path / "inference", Facts("rec"), characters=published.characters)
+    export_layer(
+        published.arch, published.net, tmp_path / "inference", published.arch.card("rec"), characters=published.characters
+    )
     sources = [
         find_sources([path], ("rec",))["rec"]
         for path in (tmp_path / "rec.pdparams", tmp_path / "inference", ocr_models.rec.folder)

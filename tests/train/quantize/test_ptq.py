@@ -17,15 +17,16 @@ pytestmark = pytest.mark.paddle
 
 
 def test_quantised_recogniser_keeps_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from train.export.write import Facts, export_layer
+    from train.arch.architecture import find_architecture
+    from train.export.write import export_layer
     from train.quantize.ptq import PtqOptions, quantize_ptq
     from train.weights.published import load_published
 
     monkeypatch.setattr("train.quantize.ptq.CALIBRATION", {"det": 2, "rec": 12})
     monkeypatch.setattr("train.quantize.ptq.CHECK", {"det": 1, "rec": 8})
-    found = load_published("rec")
-    facts = Facts("ppocrv3-rec-fp32", found.source)
-    model = export_layer(found.net, "rec", tmp_path / "rec", facts, characters=found.characters)
+    found = load_published(find_architecture("", "rec"))
+    card = found.arch.card("ppocrv3-rec-fp32")
+    model = export_layer(found.arch, found.net, tmp_path / "rec", card, characters=found.characters)
     made = quantize_ptq(model, tmp_path / "int8", PtqOptions(seed=1))
 
     card = load_model(tmp_path / "int8").card
@@ -96,7 +97,6 @@ def test_photos_with_ccpd_names_are_cut_at_their_plates(tmp_path: Path) -> None:
 
     from edge.ocr.crop import crop_plate
     from edge.plate.country import load_country
-    from train.export.write import INPUTS
     from train.quantize.calibration import _from_folder
     from train.synth.scene import render_scene
 
@@ -107,4 +107,4 @@ def test_photos_with_ccpd_names_are_cut_at_their_plates(tmp_path: Path) -> None:
     assert not plain
     assert len(images) == len(names) == 2
     assert all(image.shape[1] < 500 and image.shape[1] > image.shape[0] for image in images)
-    assert INPUTS["rec"].height == 48 and crop_plate is not None
+    assert crop_plate is not None

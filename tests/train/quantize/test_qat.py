@@ -40,10 +40,10 @@ def test_qat_run_exports_to_the_model_that_was_trained(
     import paddle
 
     from edge.runtime.paddle_inference import InferenceNetwork
-    from train.export.write import Facts
     from train.fit.start_network import start_network
-    from train.quantize.qat import export_qat, start_qat
+    from train.quantize.qat import export_quantised, start_qat
     from train.weights.checkpoint import save_best
+    from train.weights.trained import read_trained
 
     # Twelve batches take a while; moving averages need them, this comparison does not.
     monkeypatch.setattr("train.quantize.qat.CALIBRATION", 3)
@@ -73,7 +73,9 @@ def test_qat_run_exports_to_the_model_that_was_trained(
         fake = trained(paddle.to_tensor(x)).numpy()
     floating = net(paddle.to_tensor(x)).numpy()
 
-    model = export_qat(tmp_path / "qat", tmp_path / "int8", Facts(f"test-{task}-int8"))
+    best = read_trained([tmp_path / "qat"])
+    card = best.arch.card(f"test-{task}-int8")
+    model = export_quantised(best.values, recipe, best.characters, tmp_path / "int8", card)
     assert model.card.precision == "int8" and model.card.quantization["method"] == "qat"
     out = InferenceNetwork(model.file(".pdmodel"), model.file(".pdiparams")).run(x)
     assert out.shape == fake.shape == floating.shape
@@ -85,20 +87,18 @@ def test_qat_run_exports_to_the_model_that_was_trained(
 
 def test_folder_without_best_weights_is_refused(tmp_path: Path) -> None:
     from edge.base.errors import InputError
-    from train.export.write import Facts
-    from train.quantize.qat import export_qat, start_qat
+    from train.quantize.qat import start_qat
 
     with pytest.raises(InputError, match=r"best\.pdparams"):
         start_qat(_recipe("rec"), tmp_path, tmp_path / "out")
-    with pytest.raises(InputError, match="not a QAT run"):
-        export_qat(tmp_path, tmp_path / "out", Facts("x"))
 
 
 def test_skipped_layers_stay_float() -> None:
+    from train.arch.architecture import find_architecture
     from train.quantize.qat import quantised_network
     from train.recipes.recipe import QatPart
 
-    net, _ = quantised_network("rec", list("ABC"), QatPart(skip=("head.ctc_head", "svtr_block.1")))
+    net, _ = quantised_network(find_architecture("", "rec"), list("ABC"), QatPart(skip=("head.ctc_head", "svtr_block.1")))
     names = [name for name in net.state_dict() if "_fake_quant" in name]
     assert names
     assert not [name for name in names if "ctc_head" in name or "svtr_block.1" in name]

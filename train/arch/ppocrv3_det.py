@@ -7,11 +7,16 @@ the parameter names (`backbone.stage0.0.expand_conv.conv.weight` ...).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from train.arch.blocks import ChannelGate, ConvNorm
+from edge.model.card import PPOCR_INPUTS
+from train.arch.architecture import Architecture, PublishedFile
+from train.arch.blocks import ChannelGate, ConvNorm, layer_kind
 
 SCALE = 0.5
 # Kernel, expanded and output channels before scaling, activation, stride; a new stage begins at each stride of 2
@@ -202,3 +207,28 @@ class Detector(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """See the class."""
         return self.head(self.neck(self.backbone(x)))
+
+
+class _Ppocrv3Det(Architecture):
+    task = "det"
+    about = "PP-OCRv3 detector: MobileNetV3-large x0.5, RSE-FPN 96, DB"
+    input = PPOCR_INPUTS["det"]
+    marks = ("head.binarize.",)
+    training_only = ("head.thresh.",)  # An inference model has no threshold map.
+
+    def network(self, classes: int, like: Mapping[str, Any] | None) -> nn.Layer:
+        return Detector()
+
+    def published(self) -> PublishedFile:
+        return PublishedFile("rapidocr-onnxruntime", "1.2.3", "ch_PP-OCRv3_det_infer.onnx", {}, _created)
+
+
+def _created(net: nn.Layer) -> Iterator[tuple[str, nn.Layer, str]]:
+    # PaddleOCR makes the two convolutions of a pyramid level one after the other, level by level.
+    levels = [f"neck.{part}.{level}." for level in range(4) for part in ("ins_conv", "inp_conv")]
+    layers = list(net.named_sublayers())
+    for prefix in ("backbone", *levels, "head"):
+        yield from ((name, layer, layer_kind(layer)) for name, layer in layers if name.startswith(prefix))
+
+
+ARCHITECTURE = _Ppocrv3Det()

@@ -3,15 +3,28 @@
 Li et al. 2022 (PP-OCRv3, arXiv 2206.03001), Du et al. 2022 (SVTR, arXiv 2205.00159). The settings are those of
 PaddleOCR's `configs/rec/PP-OCRv3/ch_PP-OCRv3_rec.yml` without the attention branch that only guides training, and so
 are the parameter names (`head.ctc_encoder.encoder.svtr_block.0.mixer.qkv.weight` ...).
+
+The deployed form is the same function but for rounding (a test holds it to 1e-5):
+
+- The neck works on a map of height 1 with 3x3 kernels, whose upper and lower rows only ever meet the padding. A 1x3
+  kernel computes the same; 590,000 weights go, a fifth of the published recogniser.
+- Attention scales its queries by `head_dim ** -0.5`; the factor goes into the query columns of the `qkv` layer.
+
+Batch norms stay: Paddle Lite's optimiser folds them, and quantisation wants to see them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from train.arch.blocks import ChannelGate, ConvNorm, Size
+from edge.model.card import PPOCR_INPUTS
+from train.arch.architecture import Architecture, PublishedFile
+from train.arch.blocks import ChannelGate, ConvNorm, Size, layer_kind
 
 # Input and output channels, kernel of the depthwise convolution, stride, channel gate.
 BLOCKS: tuple[tuple[int, int, int, Size, bool], ...] = (
@@ -99,7 +112,7 @@ class Attention(nn.Layer):
         """Maps `[N, T, C]` to `[N, T, C]`."""
         qkv = self.qkv(x).reshape([0, -1, 3, HEADS, self.head_dim]).transpose([2, 0, 3, 1, 4])
         query, key, value = qkv[0], qkv[1], qkv[2]
-        if self.scale != 1.0:  # 1.0 once the deployed form has it in the weights (see train.export.deploy)
+        if self.scale != 1.0:  # 1.0 once the deployed form has it in the weights
             query = query * self.scale
         weights = F.softmax(query.matmul(key.transpose([0, 1, 3, 2])), axis=-1)
         x = self.attn_drop(weights).matmul(value).transpose([0, 2, 1, 3]).reshape([0, -1, self.dim])
@@ -139,15 +152,15 @@ class SVTRBlock(nn.Layer):
 class SVTREncoder(nn.Layer):
     """PP-OCRv3's light SVTR neck: reduce, two global blocks, restore, concatenate with the input, reduce.
 
+    PaddleOCR keeps its gradients from the backbone, which an attention branch trains there; without that branch the
+    backbone would not learn at all, so here they pass.
+
     Args:
         channels: Channels of the backbone's map, whose height is 1.
-        guide: Keep gradients from the backbone, as PP-OCRv3 does where an attention branch trains it. Without that
-            branch the backbone would not learn at all, so the kit's own fits leave it off.
     """
 
-    def __init__(self, channels: int, guide: bool = False) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.guide = guide
         reduced = channels // 8
 
         def conv(inside: int, outside: int, kernel: int) -> ConvNorm:
@@ -165,8 +178,6 @@ class SVTREncoder(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """Maps `[N, C, 1, T]` to `[N, 64, 1, T]`."""
-        if self.guide and self.training:
-            x = x.detach()
         z = self.conv2(self.conv1(x))
         z = z.squeeze(2).transpose([0, 2, 1])
         for block in self.svtr_block:
@@ -185,9 +196,9 @@ def _initialise(layer: nn.Layer) -> None:
 class SequenceEncoder(nn.Layer):
     """The neck under the name that PaddleOCR's checkpoints give it (`ctc_encoder.encoder`), then map to sequence."""
 
-    def __init__(self, channels: int, guide: bool) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.encoder = SVTREncoder(channels, guide)
+        self.encoder = SVTREncoder(channels)
         self.out_channels = self.encoder.out_channels
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -213,9 +224,9 @@ class CTCHead(nn.Layer):
 class MultiHead(nn.Layer):
     """Neck and CTC head under the names that PaddleOCR's checkpoints give them."""
 
-    def __init__(self, channels: int, classes: int, guide: bool) -> None:
+    def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.ctc_encoder = SequenceEncoder(channels, guide)
+        self.ctc_encoder = SequenceEncoder(channels)
         self.ctc_head = CTCHead(self.ctc_encoder.out_channels, classes)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -231,17 +242,87 @@ class Recognizer(nn.Layer):
 
     Args:
         classes: Characters of the dictionary + 1.
-        guide: See `SVTREncoder`.
         widths: See `MobileNetV1Enhance`.
     """
 
-    def __init__(self, classes: int, guide: bool = False, widths: tuple[int, ...] | None = None) -> None:
+    def __init__(self, classes: int, widths: tuple[int, ...] | None = None) -> None:
         super().__init__()
-        self.classes = classes
-        self.widths = widths
         self.backbone = MobileNetV1Enhance(widths)
-        self.head = MultiHead(self.backbone.out_channels, classes, guide)
+        self.head = MultiHead(self.backbone.out_channels, classes)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """See the class."""
         return self.head(self.backbone(x))
+
+
+def block_widths(values: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Reads the output channels of the blocks off parameters; None when they are PP-OCRv3's own.
+
+    Only filters that pruning removed are followed: no block may be wider than PP-OCRv3's, and the last one, which the
+    neck expects, must be whole. Everything else is left to `train.weights.assign`, which names what does not fit.
+    """
+    widths = []
+    for index, whole in enumerate(WIDTHS):
+        name = f"backbone.block_list.{index}._pointwise_conv._conv"
+        weight = next((values[key] for key in (f"{name}.weight", f"{name}._layer.weight") if key in values), None)
+        if weight is None or len(weight.shape) != 4 or not 1 <= weight.shape[0] <= whole:
+            return None
+        widths.append(int(weight.shape[0]))
+    return tuple(widths) if tuple(widths) != WIDTHS and widths[-1] == WIDTHS[-1] else None
+
+
+def _drop_padding_rows(part: ConvNorm) -> None:
+    old = part.conv
+    outside, inside, height, width = old.weight.shape
+    new = nn.Conv2D(inside, outside, (1, width), padding=(0, width // 2), bias_attr=False)
+    new.weight.set_value(old.weight[:, :, height // 2 : height // 2 + 1, :])
+    part.replace_conv(new)
+
+
+def _fold_query_scale(layer: Attention) -> None:
+    # Columns of qkv are ordered (query, key, value) x heads x head_dim, so the first third is the query's.
+    factor = paddle.ones([3 * layer.dim])
+    factor[: layer.dim] = layer.scale
+    layer.qkv.weight.set_value(layer.qkv.weight * factor)
+    layer.qkv.bias.set_value(layer.qkv.bias * factor)
+    layer.scale = 1.0
+
+
+class _Ppocrv3Rec(Architecture):
+    task = "rec"
+    about = "PP-OCRv3 recogniser: MobileNetV1Enhance x0.5, SVTR 64x2, CTC"
+    input = PPOCR_INPUTS["rec"]
+    stride = 8
+    marks = ("ctc_",)
+    foreign = ("head.sar_head.", "head.gtc_head.", "head.before_gtc.")  # PaddleOCR's attention branch.
+    head = ("head.ctc_head.fc.weight", "head.ctc_head.fc.bias")
+
+    def network(self, classes: int, like: Mapping[str, Any] | None) -> nn.Layer:
+        return Recognizer(classes, block_widths(like) if like else None)
+
+    def simplify(self, net: nn.Layer) -> None:
+        for layer in net.sublayers():
+            if isinstance(layer, SVTREncoder):
+                for part in (layer.conv1, layer.conv4):
+                    _drop_padding_rows(part)
+            elif isinstance(layer, Attention):
+                _fold_query_scale(layer)
+
+    def published(self) -> PublishedFile:
+        # PaddleOCR's recogniser was trained as the second network of its process.
+        first = {"conv2d": 37, "batch_norm": 27, "batch_norm2d": 5, "linear": 13, "layer_norm": 5}
+        return PublishedFile("rapidocr-onnxruntime", "1.2.3", "ch_PP-OCRv3_rec_infer.onnx", first, _created)
+
+    def prunable(self, net: nn.Layer) -> list[str]:
+        # The last block feeds the neck's concatenation, whose width the head expects.
+        return [name for name in net.state_dict() if name.endswith("_pointwise_conv._conv.weight")][:-1]
+
+
+def _created(net: nn.Layer) -> Iterator[tuple[str, nn.Layer, str]]:
+    for name, layer in net.named_sublayers():
+        kind = layer_kind(layer)
+        # PaddleOCR's neck uses BatchNorm2D, its backbones the older BatchNorm.
+        yield name, layer, "batch_norm2d" if kind == "batch_norm" and name.startswith("head") else kind
+
+
+ARCHITECTURE = _Ppocrv3Rec()
