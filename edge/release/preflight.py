@@ -1,4 +1,4 @@
-"""Checks of a board, and of what is to be installed on it: each says whether it applies, and what it finds.
+"""Checks of a board, and of what is to be installed on it: each returns what it finds, nothing where all is well.
 
 Three levels, after pyperf: *advice* would make it better, a *warning* makes results doubtful, an *error* stops.
 """
@@ -69,24 +69,9 @@ class BoardFacts:
     threads: int = 0
 
 
-@dataclass(frozen=True)
-class BoardCheck:
-    """One check.
-
-    Attributes:
-        name: Short name, as in findings.
-        available: Whether the facts that it needs are there.
-        check: Returns what it finds; nothing when all is well.
-    """
-
-    name: str
-    available: Callable[[BoardFacts], bool]
-    check: Callable[[BoardFacts], list[Finding]]
-
-
 def run_checks(facts: BoardFacts) -> list[Finding]:
     """Runs all checks that apply; errors first, advice last."""
-    found = [finding for check in CHECKS if check.available(facts) for finding in check.check(facts)]
+    found = [finding for check in CHECKS for finding in check(facts)]
     return sorted(found, key=lambda finding: -LEVELS.index(finding.level))
 
 
@@ -121,18 +106,6 @@ def check_board(transport: Transport, manifest: Manifest, root: str = "/", board
     return [str(finding) for finding in findings]
 
 
-def _always(facts: BoardFacts) -> bool:
-    return True
-
-
-def _has_manifest(facts: BoardFacts) -> bool:
-    return facts.manifest is not None
-
-
-def _has_clusters(facts: BoardFacts) -> bool:
-    return facts.board is not None and bool(facts.board.clusters) and bool(facts.probe.cores)
-
-
 def _abi(facts: BoardFacts) -> list[Finding]:
     have = facts.probe.abi
     want = facts.manifest.abi if facts.manifest is not None else facts.board.abi if facts.board is not None else ""
@@ -149,7 +122,8 @@ FIT = ("arm64", "armhf", "android-arm64", "android-armv7")
 
 
 def _cores(facts: BoardFacts) -> list[Finding]:
-    assert facts.board is not None
+    if facts.board is None or not facts.board.clusters or not facts.probe.cores:
+        return []
     real, said = _count(facts.probe.clusters), _count(facts.board.clusters)
     if real == said:
         return []
@@ -171,7 +145,8 @@ def _words(counts: dict[str, int]) -> str:
 
 
 def _features(facts: BoardFacts) -> list[Finding]:
-    assert facts.board is not None
+    if facts.board is None or not facts.board.clusters or not facts.probe.cores:
+        return []
     want, have = set(facts.board.features), set(facts.probe.features)
     lost, won = want - have, {"asimddp", "asimdhp"} & have - want
     found = []
@@ -187,7 +162,8 @@ def _features(facts: BoardFacts) -> list[Finding]:
 
 
 def _clock(facts: BoardFacts) -> list[Finding]:
-    assert facts.board is not None
+    if facts.board is None or not facts.board.clusters or not facts.probe.cores:
+        return []
     real = {cluster.core: cluster.max_mhz for cluster in facts.probe.clusters if cluster.max_mhz}
     found = []
     for cluster in facts.board.clusters:
@@ -287,7 +263,8 @@ def _libc(facts: BoardFacts) -> list[Finding]:
 
 
 def _versions(facts: BoardFacts) -> list[Finding]:
-    assert facts.manifest is not None
+    if facts.manifest is None:
+        return []
     found = []
     for family, want in sorted(facts.manifest.requires.get("versions", {}).items()):
         have = facts.probe.versions.get(family)
@@ -311,7 +288,8 @@ def _who_needs(manifest: Manifest, family: str, version: str) -> str:
 
 
 def _needed(facts: BoardFacts) -> list[Finding]:
-    assert facts.manifest is not None
+    if facts.manifest is None:
+        return []
     system = SYSTEM_ANDROID if facts.manifest.abi.startswith("android") else SYSTEM_LINUX
     names = facts.manifest.requires.get("libraries", [])
     lost = [name for name in names if name not in facts.probe.libraries and name not in system]
@@ -357,23 +335,7 @@ def _date(facts: BoardFacts) -> list[Finding]:
     return [Finding("advice", "date", text, "The kit does not depend on it; its logs will look odd.")]
 
 
-CHECKS = (
-    BoardCheck("abi", _always, _abi),
-    BoardCheck("libc", _always, _libc),
-    BoardCheck("versions", _has_manifest, _versions),
-    BoardCheck("libraries", _has_manifest, _needed),
-    BoardCheck("disk", _always, _disk),
-    BoardCheck("memory", _always, _memory),
-    BoardCheck("cores", _has_clusters, _cores),
-    BoardCheck("features", _has_clusters, _features),
-    BoardCheck("clock", _has_clusters, _clock),
-    BoardCheck("online", _always, _online),
-    BoardCheck("counted", _always, _counted),
-    BoardCheck("threads", _always, _threads),
-    BoardCheck("heat", _always, _heat),
-    BoardCheck("dot", _always, _dot),
-    BoardCheck("parts", _always, _parts),
-    BoardCheck("governor", _always, _governor),
-    BoardCheck("load", _always, _load),
-    BoardCheck("date", _always, _date),
-)
+CHECKS: tuple[Callable[[BoardFacts], list[Finding]], ...] = (
+    _abi, _libc, _versions, _needed, _disk, _memory, _cores, _features, _clock, _online, _counted, _threads, _heat,
+    _dot, _parts, _governor, _load, _date,
+)  # fmt: skip
