@@ -19,7 +19,7 @@ from bench.record.result import Result
 from edge import __version__
 from edge.base.errors import InputError
 from edge.base.paths import KIT_ROOT
-from edge.base.progress import Progress, Say
+from edge.base.progress import Say
 from edge.bundle.manifest import Manifest
 from edge.device.board import Device, find_device
 from edge.link.connect import connect, device_root
@@ -47,7 +47,6 @@ def open_target(
     photos: GivenPhotos | None = None,
     installed: bool = False,
     report: Say = lambda text: None,
-    progress: Progress | None = None,
 ) -> SystemUnderTest:
     """Makes a board ready.
 
@@ -57,7 +56,6 @@ def open_target(
         photos: From `find_photos`; None for the samples of the release.
         installed: Take the release that is on the board as it is, and build and send nothing.
         report: Called with a line before each step that takes long.
-        progress: Of what goes over the link.
 
     Returns:
         The target; call `close_target` at the end.
@@ -70,7 +68,7 @@ def open_target(
     if installed:
         release = installed_release(transport, found)
     else:
-        release = ensure_installed(found, plan.models, plan.precisions, report, transport=transport, progress=progress)
+        release = ensure_installed(found, plan.models, plan.precisions, report, transport=transport)
     for variant in plan.variants:
         release.variant(variant)
     scratch = None

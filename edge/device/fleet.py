@@ -14,7 +14,7 @@ from edge.base.errors import EdgeError, ExitCode, UsageError
 from edge.device.board import Device, find_device, load_inventory
 
 T = TypeVar("T")
-# Boards work; this host mostly waits for them.
+# At most this many at once: boards work, and this host mostly waits for them.
 WORKERS = 16
 
 
@@ -68,14 +68,13 @@ def select_devices(names: Sequence[str], groups: Sequence[str], inventory: Path 
     return [device for device in devices.values() if set(groups) & set(device.groups)]
 
 
-def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers: int = WORKERS) -> list[BoardOutcome[T]]:
+def run_fleet(devices: Sequence[Device], work: Callable[[Device], T]) -> list[BoardOutcome[T]]:
     """Does `work` on every device, in parallel.
 
     Args:
         devices: The boards.
         work: Called in a thread of its own; an `EdgeError` it raises becomes the outcome, and so does an unexpected
             exception, as an internal error.
-        workers: At most this many at once.
 
     Returns:
         One outcome a device, in the order of `devices`.
@@ -94,7 +93,7 @@ def run_fleet(devices: Sequence[Device], work: Callable[[Device], T], *, workers
             done.put((index, _try(device, work)))
 
     # Daemon threads: Ctrl-C ends the command at once, and the links with it, which ends what runs on the boards.
-    for _ in range(min(workers, len(devices))):
+    for _ in range(min(WORKERS, len(devices))):
         threading.Thread(target=loop, daemon=True).start()
     outcomes: dict[int, BoardOutcome[T]] = {}
     while len(outcomes) < len(devices):

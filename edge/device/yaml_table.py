@@ -83,9 +83,9 @@ class Table:
             raise self.error(key, f"{key!r} must be within {low}..{high}, not {number}.")
         return number
 
-    def choice(self, key: str, options: Iterable[str], default: str | None = None) -> str:
+    def choice(self, key: str, options: Iterable[str]) -> str:
         """Returns one of `options`; raises with the options and the nearest of them."""
-        value = self.text(key, default)
+        value = self.text(key)
         names = list(options)
         if value not in names:
             raise self.error(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge.base.errors import DeviceError, UsageError
 from edge.base.paths import cache_dir, cached_sha256, write_atomic
-from edge.base.progress import Progress, Say
+from edge.base.progress import Say
 from edge.bundle.bundle import Bundle, make_bundle, nb_target
 from edge.bundle.zoo import ensure_models
 from edge.device.board import Board, Device, find_device
@@ -28,6 +28,8 @@ from edge.runtime.store import Runtime, runtime_for
 from edge.transport.base import Transport
 
 _MAKING = threading.Lock()
+WAIT = 120.0
+"""Seconds to wait for somebody else who is just flashing the board."""
 
 
 def build_bundle(
@@ -38,7 +40,6 @@ def build_bundle(
     *,
     runtime: Runtime | None = None,
     settings: Mapping[str, str] | None = None,
-    samples: Sequence[Path] | None = None,
     force: bool = False,
 ) -> Bundle:
     """Builds the program, makes the models, and packs both with the runtime.
@@ -50,7 +51,6 @@ def build_bundle(
         report: Called with one line before each step that takes long.
         runtime: Paddle Lite's library; None for the one that the profile names.
         settings: Keys of `plate.conf` that differ.
-        samples: Photos to take along; None for the kit's own.
         force: Take models that failed their own checks.
 
     Raises:
@@ -62,7 +62,7 @@ def build_bundle(
         pairs = []
         for name in sets:
             pairs += list(ensure_models(name, precisions, nb_target(board), report).values())
-    return make_bundle(board, program, chosen, pairs, samples=samples, settings=settings, force=force)
+    return make_bundle(board, program, chosen, pairs, settings=settings, force=force)
 
 
 def build_for(
@@ -96,8 +96,6 @@ def ensure_installed(
     *,
     settings: Mapping[str, str] | None = None,
     transport: Transport | None = None,
-    progress: Progress | None = None,
-    wait: float = 120.0,
 ) -> Release:
     """Makes sure that a board runs a release with these models, and returns it.
 
@@ -108,8 +106,6 @@ def ensure_installed(
         report: Called with one line before each step that takes long.
         settings: Keys of `plate.conf` that differ.
         transport: An open way to the board; None to open one for this call.
-        progress: Called with bytes sent and bytes to send.
-        wait: Seconds to wait for somebody else who is just flashing the board.
 
     Returns:
         The release; commands to run come from `Release.command`.
@@ -123,7 +119,7 @@ def ensure_installed(
         if is_installed(link, root, bundle):
             return Release(f"{root}/releases/{bundle.hash}", bundle.manifest)
         expected = host_answers(found, bundle, sets, precisions, report, settings=settings)
-        return flash(link, root, bundle, expected=expected, wait=wait, report=report, progress=progress).release
+        return flash(link, root, bundle, expected=expected, wait=WAIT, report=report).release
 
 
 _SIZES = """

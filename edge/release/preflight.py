@@ -81,14 +81,13 @@ def examine(transport: Transport, device: Device, root: str) -> tuple[Probe, lis
     return truth, run_checks(BoardFacts(truth, device.board, threads=device.board.threads))
 
 
-def check_board(transport: Transport, manifest: Manifest, root: str = "/", board: Board | None = None) -> list[str]:
+def check_board(transport: Transport, manifest: Manifest, root: str = "/") -> list[str]:
     """Checks, before anything is pushed, that a board can run a bundle.
 
     Args:
         transport: The board.
         manifest: Of the bundle.
         root: Folder of the releases, absolute.
-        board: Its profile, when known.
 
     Returns:
         Advice and warnings as sentences.
@@ -97,7 +96,7 @@ def check_board(transport: Transport, manifest: Manifest, root: str = "/", board
         DeviceError: It cannot; with every reason.
     """
     wanted = {*LIBRARIES, *(str(name) for name in manifest.requires.get("libraries", []))}
-    facts = BoardFacts(probe(transport, root, sorted(wanted)), board, manifest)
+    facts = BoardFacts(probe(transport, root, sorted(wanted)), manifest=manifest)
     findings = run_checks(facts)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:

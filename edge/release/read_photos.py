@@ -47,7 +47,6 @@ def read_on_board(
     *,
     settings: Mapping[str, str] | None = None,
     local: bool = False,
-    timeout: float | None = None,
     on_answer: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """Runs `plate_ocr run` over photos.
@@ -59,7 +58,6 @@ def read_on_board(
         photos: On this host.
         settings: Keys of `plate.conf` that differ for this run.
         local: The board sees this host's files: nothing is copied.
-        timeout: Seconds for all; None for 120 and 30 more a photo.
         on_answer: Called with each answer as it arrives.
 
     Returns:
@@ -75,7 +73,7 @@ def read_on_board(
     while rest:
         with tempfile.TemporaryDirectory(prefix="plate-edge-") as scratch:
             own, sent, rest = _prepared(rest, Path(scratch))
-            read = _Reading(transport, release, variant, settings or {}, timeout, on_answer)
+            read = _Reading(transport, release, variant, settings or {}, on_answer)
             found = read.here(sent, Path(scratch)) if local else read.there(sent, Path(scratch))
         answers |= own
         for photo in sent:
@@ -123,7 +121,6 @@ class _Reading:
     release: Release
     variant: str
     settings: Mapping[str, str]
-    timeout: float | None
     on_answer: Callable[[Answer], None] | None
 
     def here(self, sent: Mapping[Path, Path], scratch: Path) -> dict[Path, Answer]:
@@ -167,8 +164,7 @@ class _Reading:
                 if self.on_answer is not None:
                     self.on_answer(answers[-1])
 
-        limit = self.timeout if self.timeout is not None else 120 + 30 * len(names)
-        result = self.transport.run(argv, env=env, timeout=limit, on_stdout=take)
+        result = self.transport.run(argv, env=env, timeout=120 + 30 * len(names), on_stdout=take)
         if result.code not in (0, UNREAD):
             own = re.search(r"^plate_ocr: error: (.*)$", result.stderr, re.MULTILINE)
             if own:

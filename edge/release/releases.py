@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.base.errors import DeviceError, InputError, UsageError, VerifyError
-from edge.base.progress import Say
 from edge.bundle.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
 from edge.release.lock import board_lock
 from edge.release.scripts import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
@@ -200,14 +199,7 @@ def damaged_files(
     return damaged
 
 
-def rollback(
-    transport: Transport,
-    root: str,
-    *,
-    to: str = "",
-    wait: float = 0.0,
-    report: Say = lambda text: None,
-) -> tuple[str, str]:
+def rollback(transport: Transport, root: str, *, to: str = "", wait: float = 0.0) -> tuple[str, str]:
     """Switches a board back to the release that ran before.
 
     Args:
@@ -215,7 +207,6 @@ def rollback(
         root: The kit's folder on it.
         to: Beginning of the hash of another release; empty for the one before.
         wait: Seconds to wait for another's lock.
-        report: Called with one line before each step.
 
     Returns:
         Hash of the release that ran until now, and of the one that runs now.
@@ -224,10 +215,9 @@ def rollback(
         UsageError: There is none to go back to, or `to` names none.
         VerifyError: The release to go back to is damaged; the current one stays.
     """
-    with board_lock(transport, root, wait=wait, report=report) as lock:
+    with board_lock(transport, root, wait=wait) as lock:
         state = parse_look(lock.seen)
         target = _choose(state, to)
-        report(f"verifying {target} on the board")
         release = read_release(transport, root, target)
         lock.keep("verify", 300)
         damaged = damaged_files(transport, release.path, release.manifest)
@@ -262,14 +252,7 @@ def _choose(state: BoardState, to: str) -> str:
     return state.previous
 
 
-def clean(
-    transport: Transport,
-    root: str,
-    keep: int = 2,
-    *,
-    wait: float = 0.0,
-    report: Say = lambda text: None,
-) -> list[str]:
+def clean(transport: Transport, root: str, keep: int = 2, *, wait: float = 0.0) -> list[str]:
     """Removes old releases, and what broken-off attempts left.
 
     Args:
@@ -277,7 +260,6 @@ def clean(
         root: The kit's folder on it.
         keep: How many to keep, the current one among them; at least 1.
         wait: Seconds to wait for another's lock.
-        report: Called with one line before each step.
 
     Returns:
         Hashes of the releases that were removed. The current one never is.
@@ -287,7 +269,7 @@ def clean(
     """
     if keep < 1:
         raise UsageError(f"--keep {keep}: the current release always stays.", "Use 1 or more.")
-    with board_lock(transport, root, wait=wait, report=report) as lock:
+    with board_lock(transport, root, wait=wait) as lock:
         doomed = expendable(parse_look(lock.seen), keep)
         if doomed:
             lock.run(REMOVE, "clean", *doomed, timeout=300, lease=300)

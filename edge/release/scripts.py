@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from edge.base.errors import DeviceError
 from edge.transport.base import CompletedCommand, Transport, check
 from edge.transport.digest import FUNCTION, parse_digest
-from edge.transport.transfer import disk_error
+from edge.transport.transfer import SCRIPT_TIMEOUT, disk_error
 
 LOCK_LOST = 75  # EX_TEMPFAIL
 LARGE = 50_000_000
@@ -298,9 +298,7 @@ def run_script(
     return result
 
 
-def digests(
-    transport: Transport, folder: str, paths: Sequence[str], size: int, timeout: float = 600.0
-) -> dict[str, str]:
+def digests(transport: Transport, folder: str, paths: Sequence[str], size: int) -> dict[str, str]:
     """Hashes files on the board, in one command.
 
     Args:
@@ -308,7 +306,6 @@ def digests(
         folder: Absolute.
         paths: Below `folder`.
         size: Bytes of all of them.
-        timeout: Seconds.
 
     Returns:
         Path to SHA-256, or to `cksum:CRC:SIZE` on boards with no better tool (see `edge.transport.digest`); a file
@@ -318,7 +315,7 @@ def digests(
     large = "yes" if size > LARGE else "no"
     for chunk in _chunks(paths):
         arguments = [f"./{path}" for path in chunk]
-        result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, large, *arguments], timeout=timeout)
+        result = transport.run(["sh", "-c", DIGEST, "plate-edge", folder, large, *arguments], timeout=SCRIPT_TIMEOUT)
         for line in result.stdout.splitlines():
             said, _, name = line.partition("\t") if "\t" in line else line.partition(" ")
             # Text mode marks the name by a second blank, binary mode by a star.

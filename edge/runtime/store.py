@@ -138,16 +138,15 @@ def _pin(build: str, entry: dict[str, Any]) -> None:
     write_atomic(lock_path(), json.dumps({"schema": SCHEMA, "builds": builds}, indent=2, sort_keys=True) + "\n")
 
 
-def release_url(build: str, mirror: str | None = None, release: str = RELEASE) -> str:
+def release_url(build: str, mirror: str | None = None) -> str:
     """Returns the address of an official archive.
 
     Args:
         build: Name of the archive without `.tar.gz`.
         mirror: Replaces the address up to the release's tag; None for `$PLATE_EDGE_RUNTIME_MIRROR` or GitHub.
-        release: Tag of the release.
     """
     base = mirror or os.environ.get(MIRROR_ENV) or OFFICIAL
-    return f"{base.rstrip('/')}/{release}/{build}.tar.gz"
+    return f"{base.rstrip('/')}/{RELEASE}/{build}.tar.gz"
 
 
 def get_runtime(

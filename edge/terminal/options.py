@@ -168,13 +168,11 @@ def threads_option(default: str) -> Callable[[F], F]:
     )
 
 
-def det_side_option(
-    default: Sequence[str] = (), text: str = "", *, name: str = "sides", old: Sequence[str] = ()
-) -> Callable[[F], F]:
+def det_side_option(default: Sequence[str] = (), text: str = "", *, name: str = "sides") -> Callable[[F], F]:
     """`--det-side SIDE,...`, passed as a tuple of texts; `bench.plan.plan.parse_side` reads one."""
     shown = f" [default: {text}]" if text else ""
     return several(
-        "--det-side", name, old=old, default=tuple(default), show_default=bool(default), metavar="SIDE",
+        "--det-side", name, default=tuple(default), show_default=bool(default), metavar="SIDE",
         help="Detector input size in pixels: min:736 or 736 (shorter side), max:640 (longer side), or own, the models' "
         f"own.{shown}",
     )  # fmt: skip
