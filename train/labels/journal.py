@@ -8,18 +8,20 @@ appear at once or not at all, and nothing grows in memory.
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from edge.base.errors import InputError
+from edge.base.paths import replacing, write_atomic
 from edge.plate.country import load_country
-from train.labels.photo import TABLE_COLUMNS, PhotoRow, csv_line, row_line
+from train.labels.photo import TABLE_COLUMNS, PhotoRow
 from train.labels.plan import Phase
 
 SCHEMA = "plate-edge/labels/1"
@@ -135,23 +137,23 @@ class Journal:
         with contextlib.ExitStack() as stack:
             det = stack.enter_context(_whole(self.folder / "det.txt"))
             rec = stack.enter_context(_whole(self.folder / "rec.txt"))
-            table = stack.enter_context(_whole(self.folder / "table.csv"))
-            skipped = stack.enter_context(_whole(self.folder / "skipped.csv"))
-            table(csv_line(TABLE_COLUMNS))
-            skipped(csv_line(("photo", "reason", "message")))
+            table = csv.writer(stack.enter_context(_whole(self.folder / "table.csv")), lineterminator="\n")
+            skipped = csv.writer(stack.enter_context(_whole(self.folder / "skipped.csv")), lineterminator="\n")
+            table.writerow(TABLE_COLUMNS)
+            skipped.writerow(("photo", "reason", "message"))
             for outcome in self.outcomes():
                 row = outcome.row
                 if row is None:
                     counts["skipped"] += 1
                     reasons[outcome.reason] += 1
-                    skipped(csv_line((outcome.photo, outcome.reason, outcome.message)))
+                    skipped.writerow((outcome.photo, outcome.reason, outcome.message))
                     continue
                 counts["labelled"] += 1
                 counts[row.kind] += 1
                 info = [{"points": [list(point) for point in outcome.points], "transcription": row.text}]
-                det(f"{row.photo}\t{json.dumps(info, ensure_ascii=False)}\n")
-                rec(f"{row.crop}\t{row.text}\n")
-                table(row_line(row))
+                det.write(f"{row.photo}\t{json.dumps(info, ensure_ascii=False)}\n")
+                rec.write(f"{row.crop}\t{row.text}\n")
+                table.writerow(astuple(row))
         summary = {
             **self._wanted(),
             "phase": self.phase.name,
@@ -160,8 +162,7 @@ class Journal:
             **{key: counts[key] for key in ("labelled", *(kind.name for kind in load_country().kinds), "skipped")},
             "reasons": dict(sorted(reasons.items())),
         }
-        with _whole(self._state) as write:
-            write(json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
+        write_atomic(self._state, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
         self._path.unlink()
         return summary
 
@@ -232,17 +233,12 @@ def find_image(roots: list[Path], name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Callable[[str], object]]:
+def _whole(path: Path) -> Iterator[TextIO]:
     """Opens a text file that appears under its name only when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream.write
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _format(outcome: LabelOutcome) -> str:

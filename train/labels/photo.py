@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import stat
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,18 +86,6 @@ class PhotoRow:
 
 
 TABLE_COLUMNS = tuple(item.name for item in fields(PhotoRow))
-
-
-def csv_line(values: tuple[object, ...]) -> str:
-    """Returns one CSV line with its line end."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(values)
-    return stream.getvalue()
-
-
-def row_line(row: PhotoRow) -> str:
-    """Returns the line of `table.csv` for a photo."""
-    return csv_line(astuple(row))
 
 
 def crop_name(index: int, name: CcpdName) -> str:
