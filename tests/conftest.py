@@ -45,6 +45,7 @@ LONGEST = (
     "test_flash_real.py",
     "test_transport_contract.py",
     "test_faults_flash.py",
+    "test_faults_lock.py",
     "test_cpp_fuzz.py",
     "test_eval.py",
     "test_convert_nb.py",

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from adbd_services import TestDevice
-from flashkit import Make, release_maker
+from flashkit import OLD, Make, release_maker
 from free_port import free_port
 from recordings import record_sets
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
 
+from edge.link.local import LocalTransport
+from edge.release.flash import flash
 from edge.virtual.board import VirtualBoard, up
 
 
@@ -47,6 +49,14 @@ def ssh_board(ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Makes the small release of this host that reads a given text."""
     return release_maker(tmp_path_factory.mktemp("releases"))
+
+
+@pytest.fixture
+def root(tmp_path: Path, make: Make) -> str:
+    """A board's folder with the old release switched on."""
+    folder = str(tmp_path / "board")
+    flash(LocalTransport(), folder, make(OLD))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,10 @@ from edge.base.paths import sha256_file
 from edge.bundle.bundle import Bundle, make_bundle
 from edge.bundle.zoo import ModelPair
 from edge.device.board import Board, load_profile
+from edge.link.local import LocalTransport
 from edge.model.card import Card, Charset, Input, Model, save_model
+from edge.release.flash import flash
+from edge.release.releases import current_release, look
 from edge.runtime.elf import read_elf
 from edge.runtime.store import Runtime
 from edge.transport.base import CompletedCommand, Transport
@@ -57,6 +60,8 @@ int main(int argc, char **argv) {
 LIBRARY = "int plate_library(void) { return 7; }\n"
 COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc", "armhf": "arm-linux-gnueabihf-gcc"}
 OPT = b"v2.13-rc"
+# What the release reads that is switched on, and the one that is flashed in its place.
+OLD, NEW = "皖A00001", "京B22222"
 
 
 def compile_program(folder: Path, abi: str = "x86_64") -> tuple[Path, Path]:
@@ -172,3 +177,32 @@ def expected_answer(text: str) -> dict[str, object]:
 def release_maker(folder: Path, *, board: Board | None = None, abi: str = "x86_64") -> Make:
     """Returns what makes the release that reads a text, each once."""
     return cache(lambda text: make_release(folder, text, board=board, abi=abi))
+
+
+def reads(root: str, transport: Transport | None = None) -> str:
+    """What the switched-on release reads, run as a user would."""
+    link = transport or LocalTransport()
+    release = current_release(link, root)
+    assert release is not None
+    argv, env = release.command("test-fp32", "run", release.samples[0])
+    return str(json.loads(link.run_check(argv, env=env, timeout=600).stdout)["plates"][0]["text"])
+
+
+def at(step: str, act: Callable[[], object]) -> Callable[[str], None]:
+    """A `report` that does something when a step begins."""
+
+    def report(text: str) -> None:
+        if text.split(" ")[0].rstrip(":") == step:
+            act()
+
+    return report
+
+
+def recovers(root: str, make: Make, transport: Transport | None = None) -> None:
+    """The old release runs, and the same flash now succeeds."""
+    link = transport or LocalTransport()
+    assert reads(root, link) == OLD
+    done = flash(link, root, make(NEW))
+    assert not done.already
+    assert reads(root, link) == NEW
+    assert look(link, root).lock == ""

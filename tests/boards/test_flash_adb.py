@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 from adbd_services import TestDevice
-from flashkit import make_release
+from flashkit import make_release, reads
 
 from edge.base.errors import LinkError
 from edge.device.board import Device, load_profile
 from edge.link.connect import connect
 from edge.release.flash import flash
-from edge.release.releases import clean, current_release, look, rollback
+from edge.release.releases import clean, look, rollback
 from edge.transport.base import Transport
 
 ROOT = "/data/local/tmp/plate-edge"
@@ -22,13 +21,6 @@ ROOT = "/data/local/tmp/plate-edge"
 
 def phone_link(phone: TestDevice) -> Transport:
     return connect(Device("phone", load_profile("android-arm64"), "adb", serial=phone.serial, root=ROOT))
-
-
-def reads(transport: Transport) -> str:
-    release = current_release(transport, ROOT)
-    assert release is not None
-    argv, env = release.command("test-fp32", "run", release.samples[0])
-    return str(json.loads(transport.run_check(argv, env=env, timeout=600).stdout)["plates"][0]["text"])
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -40,14 +32,14 @@ def test_flash_change_and_go_back(old: bool, adb_phone: TestDevice, tmp_path: Pa
     first, second = make_release(tmp_path, "皖A12345"), make_release(tmp_path, "京B00000")
     transport = phone_link(adb_phone)
     assert flash(transport, ROOT, first).sent_bytes == first.manifest.size
-    assert reads(transport) == "皖A12345"
+    assert reads(ROOT, transport) == "皖A12345"
     again = flash(transport, ROOT, first)
     assert again.already and again.sent_files == 0
     model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
     assert flash(transport, ROOT, second).sent_bytes == model.size
-    assert reads(transport) == "京B00000"
+    assert reads(ROOT, transport) == "京B00000"
     assert rollback(transport, ROOT)[1] == first.hash
-    assert reads(transport) == "皖A12345"
+    assert reads(ROOT, transport) == "皖A12345"
     assert clean(transport, ROOT, 1) == [second.hash]
     assert look(transport, ROOT).releases == (first.hash,)
 
@@ -64,6 +56,6 @@ def test_reboot_in_the_middle(adb_phone: TestDevice, tmp_path: Path) -> None:
     try:
         flash(transport, ROOT, bundle, report=reboot)
     except LinkError:
-        assert reads(transport) == "皖A12345"
+        assert reads(ROOT, transport) == "皖A12345"
     flash(transport, ROOT, bundle)
-    assert reads(transport) == "京B00000"
+    assert reads(ROOT, transport) == "京B00000"

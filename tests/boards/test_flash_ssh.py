@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flashkit import Make, commands_of, make_release
+from flashkit import Make, commands_of, make_release, reads
 from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, UsageError, VerifyError
 from edge.link.connect import connect
 from edge.plate.answer import Answer, ReadPlate
 from edge.release.flash import flash
-from edge.release.releases import clean, current_release, look, rollback
+from edge.release.releases import clean, look, rollback
 from edge.transport.base import Transport
 
 BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
@@ -29,21 +29,13 @@ def board(ssh_board: SshServer, tmp_path: Path) -> tuple[Transport, str]:
     return connect(device), str(tmp_path / "on the board/plate $(touch evil) 'edge' 车牌")
 
 
-def reads(transport: Transport, root: str) -> str:
-    """What the switched-on release reads, run as a user would."""
-    release = current_release(transport, root)
-    assert release is not None
-    argv, env = release.command("test-fp32", "run", release.samples[0])
-    return str(json.loads(transport.run_check(argv, env=env).stdout)["plates"][0]["text"])
-
-
 def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Make) -> None:
     transport, root = board
     first, second = make("皖A12345"), make("京B00000")
     done = flash(transport, root, first)
     assert (done.previous, done.already, done.reused_files) == ("", False, 0)
     assert done.sent_bytes == first.manifest.size
-    assert reads(transport, root) == "皖A12345"
+    assert reads(root, transport) == "皖A12345"
 
     asked, again = commands_of(transport, lambda: flash(transport, root, first))
     assert again.already and asked <= 3
@@ -53,10 +45,10 @@ def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Ma
     changed = flash(transport, root, second)
     assert (changed.sent_files, changed.sent_bytes) == (1, model.size)
     assert changed.previous == first.hash
-    assert reads(transport, root) == "京B00000"
+    assert reads(root, transport) == "京B00000"
 
     assert rollback(transport, root) == (second.hash, first.hash)
-    assert reads(transport, root) == "皖A12345"
+    assert reads(root, transport) == "皖A12345"
     # Back and forth: each is the other's previous release.
     assert rollback(transport, root) == (first.hash, second.hash)
 
@@ -64,7 +56,7 @@ def test_install_again_change_and_go_back(board: tuple[Transport, str], make: Ma
     assert flash(transport, root, third).sent_files == 1
     assert clean(transport, root, 2) == [first.hash]
     assert set(look(transport, root).releases) == {second.hash, third.hash}
-    assert reads(transport, root) == "沪C11111"
+    assert reads(root, transport) == "沪C11111"
     assert not Path("evil").exists()
 
 
@@ -167,7 +159,7 @@ def test_rollback_refuses_a_damaged_release(board: tuple[Transport, str], make: 
     model.write_bytes(b"")
     with pytest.raises(VerifyError, match="damaged"):
         rollback(transport, root)
-    assert reads(transport, root) == "京B00000"
+    assert reads(root, transport) == "京B00000"
     with pytest.raises(UsageError, match="names no release"):
         rollback(transport, root, to="ffff")
 
@@ -186,7 +178,7 @@ def test_the_boards_answer_is_compared_with_the_hosts(board: tuple[Transport, st
     moved = {"test-fp32": reading([(x + 20, y) for x, y in BOX], "皖A12345")}
     with pytest.raises(VerifyError, match="elsewhere"):
         flash(transport, root, bundle, expected=moved)
-    assert reads(transport, root) == "京B00000"
+    assert reads(root, transport) == "京B00000"
     near = {"test-fp32": reading([(x + 1, y) for x, y in BOX], "皖A12345")}
     done = flash(transport, root, bundle, expected=near)
     assert done.smoke["test-fp32"].compared

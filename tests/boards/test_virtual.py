@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from flashkit import Make, commands_of, make_release, release_maker
+from flashkit import Make, commands_of, make_release, reads, release_maker
 
 from edge.base.errors import DeviceError, HostError, InputError, LinkError, UsageError
 from edge.commands.virtual import virtual
 from edge.device.board import find_device, load_profile
 from edge.link.connect import connect, device_root
 from edge.release.flash import flash
-from edge.release.releases import current_release, look, rollback
+from edge.release.releases import look, rollback
 from edge.transport.base import Transport
 from edge.virtual.board import VirtualBoard, down, find_board, up
 from edge.virtual.rootfs import ARCHS, check_host, cpuinfo, ensure_root
@@ -35,13 +35,6 @@ def link(use_virtual: VirtualBoard, tmp_path: Path) -> tuple[Transport, str]:
     device = find_device(use_virtual.name)
     transport = connect(device)
     return transport, f"{device_root(transport, device)}/{tmp_path.name}"
-
-
-def reads(transport: Transport, root: str) -> str:
-    release = current_release(transport, root)
-    assert release is not None
-    argv, env = release.command("test-fp32", "run", release.samples[0])
-    return str(json.loads(transport.run_check(argv, env=env, timeout=600).stdout)["plates"][0]["text"])
 
 
 def test_it_is_an_arm_board_of_its_own(link: tuple[Transport, str]) -> None:
@@ -63,15 +56,15 @@ def test_flash_run_change_and_go_back(link: tuple[Transport, str], make: Make) -
     first, second = make("皖A12345"), make("京B00000")
     done = flash(transport, root, first)
     assert done.sent_bytes == first.manifest.size
-    assert reads(transport, root) == "皖A12345"
+    assert reads(root, transport) == "皖A12345"
     # Under emulation a process costs a tenth of a second.
     asked, again = commands_of(transport, lambda: flash(transport, root, first))
     assert again.already and again.sent_files == 0 and asked <= 3
     model = next(item for item in second.manifest.files if item.path.endswith("rec.nb"))
     assert flash(transport, root, second).sent_bytes == model.size
-    assert reads(transport, root) == "京B00000"
+    assert reads(root, transport) == "京B00000"
     rollback(transport, root)
-    assert reads(transport, root) == "皖A12345"
+    assert reads(root, transport) == "皖A12345"
 
 
 def test_a_port_that_was_taken_meanwhile_is_changed(virtual_board: VirtualBoard) -> None:
@@ -107,9 +100,9 @@ def test_its_plug_is_pulled_between_verify_and_switch(
     # The same address and the same host key: nobody has to be told.
     assert board.port == use_virtual.port
     assert look(transport, root).current == make("皖A12345").hash
-    assert reads(transport, root) == "皖A12345"
+    assert reads(root, transport) == "皖A12345"
     flash(transport, root, make("京B00000"))
-    assert reads(transport, root) == "京B00000"
+    assert reads(root, transport) == "京B00000"
     assert look(transport, root).lock == ""
 
 
