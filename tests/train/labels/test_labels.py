@@ -3,92 +3,23 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
-import shutil
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from notes_loop import note_labels, tree
 
 from edge.base.alone import alone_in
-from edge.base.errors import EdgeError, InputError, UsageError
+from edge.base.errors import InputError, UsageError
 from edge.photo.listing import SAMPLES
-from edge.plate.ccpd import LETTERS, PROVINCES, SYMBOLS, CcpdName, format_name
 from train.data.dataset import read_crops, read_photos
 from train.labels.journal import label_roots
-from train.labels.jpeg import shorten
 from train.labels.make import LabelOptions, make_labels
-from train.labels.photo import read_photo
-
-
-def note_labels(photos: Path, out: Path, phase: str) -> None:
-    """The application note's loop as it is described there: one process, photo by photo, sorted here."""
-    (out / phase / "crop_imgs").mkdir(parents=True)
-    det = (out / phase / "det.txt").open("w", encoding="utf-8")
-    rec = (out / phase / "rec.txt").open("w", encoding="utf-8")
-    with det, rec:
-        for number, file in enumerate(sorted(path.name for path in (photos / phase).iterdir())):
-            fields = file.split("-")
-            indices = [int(index) for index in fields[4].split("_")]
-            text = PROVINCES[indices[0]] + LETTERS[indices[1]] + "".join(SYMBOLS[index] for index in indices[2:])
-            ring = [[int(value) for value in point.split("&")] for point in fields[3].split("_")]
-            points = [ring[2], ring[3], ring[0], ring[1]]
-            label = json.dumps([{"points": points, "transcription": text}], ensure_ascii=False)
-            det.write(f"{phase}/{file}\t{label}\n")
-            quad = np.float32(points)
-            photo = cv2.imread(str(photos / phase / file))
-            width = int(max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3])))
-            height = int(max(np.linalg.norm(quad[0] - quad[3]), np.linalg.norm(quad[1] - quad[2])))
-            flat = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
-            matrix = cv2.getPerspectiveTransform(quad, flat)
-            crop = cv2.warpPerspective(
-                photo, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-            )
-            if height / width >= 1.5:
-                crop = np.rot90(crop)
-            name = f"{number}_{fields[4]}.jpg"
-            cv2.imwrite(str(out / phase / "crop_imgs" / name), crop)
-            rec.write(f"{phase}/crop_imgs/{name}\t{text}\n")
-
-
-def sample_names() -> dict[str, Path]:
-    """CCPD names for the kit's sample photos."""
-    names = {}
-    for photo, plates in json.loads((SAMPLES / "labels.json").read_text(encoding="utf-8")).items():
-        (plate,) = plates
-        corners = tuple((x, y) for x, y in plate["box"])
-        xs, ys = [x for x, _ in corners], [y for _, y in corners]
-        box = ((min(xs), min(ys)), (max(xs), max(ys)))
-        name = format_name(CcpdName("0200", (90, 90), box, corners, plate["text"], 100, 20))
-        names[name] = SAMPLES / photo
-    return names
-
-
-@pytest.fixture
-def ccpd(tmp_path) -> Path:
-    """A CCPD2020-like folder with the samples: five in `train`, two in `test`."""
-    root = tmp_path / "my ccpd, 2020"
-    for phase in ("train", "test"):
-        (root / phase).mkdir(parents=True)
-    for number, (name, photo) in enumerate(sample_names().items()):
-        shutil.copy(photo, root / ("test" if number >= 5 else "train") / name)
-    return root
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if (path.is_file() and path.name in ("det.txt", "rec.txt")) or path.parent.name == "crop_imgs"
-    }
 
 
 def add(folder: Path, name: str, data: bytes | None = None) -> None:
@@ -304,48 +235,6 @@ def test_folders_without_photos_are_errors(tmp_path, what):
     assert expected in error.value.message and error.value.hint
 
 
-def test_backends_agree_and_unknown_or_absent_ones_are_named(ccpd, tmp_path):
-    make_labels(ccpd, tmp_path / "threads", LabelOptions(jobs=3))
-    make_labels(ccpd, tmp_path / "loky", LabelOptions(jobs=2, backend="loky"))
-    assert tree(tmp_path / "loky") == tree(tmp_path / "threads")
-    with pytest.raises(EdgeError, match="Unknown backend 'spark'"):
-        make_labels(ccpd, tmp_path / "spark", LabelOptions(backend="spark"))
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        with pytest.raises(EdgeError) as error:
-            make_labels(ccpd, tmp_path / "ray", LabelOptions(backend="ray"))
-        assert "pip install ray" in error.value.hint
-
-
-@pytest.mark.parametrize("kind", ["grey", "turned", "png"])
-def test_photos_that_pillow_would_read_otherwise_equal_opencvs(tmp_path, kind):
-    pixels = np.random.default_rng(1).integers(0, 255, (64, 48, 3), np.uint8)
-    path = tmp_path / ("photo.png" if kind == "png" else "photo.jpg")
-    cv2.imwrite(str(path), pixels[:, :, 0] if kind == "grey" else pixels)
-    if kind == "turned":
-        picture = Image.open(path)
-        exif = picture.getexif()
-        exif[0x0112] = 6
-        picture.save(path, exif=exif)
-        assert read_photo(path).shape == (48, 64, 3)
-    assert np.array_equal(read_photo(path)[:, :, ::-1], cv2.imread(str(path)))
-
-
-@pytest.mark.parametrize("flags", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 5)])
-def test_a_jpeg_cut_short_has_the_same_pixels(flags):
-    photo = cv2.imread(str(SAMPLES / "blue-day.jpg"))[:333]
-    data = cv2.imencode(".jpg", photo, flags)[1].tobytes()
-    whole = np.asarray(Image.open(io.BytesIO(data)))
-    for rows in (1, 15, 16, 17, 160, 300, 333):
-        pixels = np.asarray(Image.open(io.BytesIO(shorten(data, rows))))
-        assert np.array_equal(pixels[:rows], whole[:rows])
-        assert len(pixels) < 333 or rows > 300 or flags[:1] == (cv2.IMWRITE_JPEG_PROGRESSIVE,)
-    # Nothing is claimed of files that lack their end, are no JPEG, or end within the header.
-    for other in (data[:-400], b"", b"\xff\xd8", data[:100] + b"\xff\xd9"):
-        assert shorten(other, 16) in (other,)
-
-
 def test_the_command_line(ccpd, tmp_path):
     add(ccpd / "train", "holiday.jpg")
     first = edge("train", "labels", "--ccpd", str(ccpd), "--out", str(tmp_path / "out"))
@@ -380,70 +269,3 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(ccpd, small_
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     assert edge(*arguments).returncode == 0
     assert len(list(small_disk.glob("*/crop_imgs/*.jpg"))) == 7
-
-
-CHILD = """
-import json, resource, sys
-from pathlib import Path
-from train.labels.make import LabelOptions, make_labels
-(summary,) = make_labels(Path(sys.argv[1]), Path(sys.argv[2]), LabelOptions(jobs=2))
-print(json.dumps([summary["labelled"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
-"""
-
-
-def many(folder: Path, count: int) -> Path:
-    """A folder with one phase, `all`, of links to the samples."""
-    names = list(sample_names().items())
-    (folder / "all").mkdir(parents=True)
-    for number in range(count):
-        name, photo = names[number % len(names)]
-        (folder / "all" / name.replace("-100-20", f"-{number}-20")).symlink_to(photo)
-    return folder
-
-
-def test_memory_does_not_grow_with_the_photos(tmp_path):
-    peaks = []
-    for count in (14, 301):
-        command = [sys.executable, "-c", CHILD, str(many(tmp_path / f"{count}", count)), str(tmp_path / f"labels {count}")]
-        labelled, megabytes = json.loads(subprocess.check_output(command))
-        assert labelled == count
-        peaks.append(megabytes)
-    assert peaks[1] - peaks[0] < 30
-
-
-def test_a_photo_is_read_once_around_its_plate_and_two_at_a_time(tmp_path, monkeypatch):
-    import train.labels.photo
-
-    whole = train.labels.photo.read_photo
-    read, pixels, meeting = [], [], threading.Barrier(2)
-
-    def reading(path, window=None):
-        read.append(path)
-        photo = whole(path, window)
-        pixels.append(window is not None)
-        # With one photo at a time nobody else ever comes.
-        if len(read) <= 2:
-            meeting.wait(timeout=600)
-        return photo
-
-    monkeypatch.setattr(train.labels.photo, "read_photo", reading)
-    photos = many(tmp_path / "photos", 64)
-    make_labels(photos, tmp_path / "ours", LabelOptions(jobs=2))
-    assert len(read) == len(set(read)) == 64 and all(pixels)
-    note_labels(photos, tmp_path / "note", "all")
-    assert tree(tmp_path / "ours") == tree(tmp_path / "note")
-
-
-@pytest.mark.timed
-def test_two_jobs_label_in_little_more_than_half_of_the_notes_time(tmp_path):
-    photos = many(tmp_path / "some", 250)
-    ratios = []
-    for attempt in range(6):
-        start = time.perf_counter()
-        note_labels(photos, tmp_path / f"note {attempt}", "all")
-        note = time.perf_counter() - start
-        start = time.perf_counter()
-        make_labels(photos, tmp_path / f"ours {attempt}", LabelOptions(jobs=2))
-        ratios.append(note / (time.perf_counter() - start))
-    print(f"250 photos: {max(ratios):.2f} times the note's loop on {os.cpu_count()} cores")
-    assert max(ratios) >= 1.8
