@@ -133,7 +133,7 @@ def _messages(module: str, tree: ast.Module, kinds: dict[str, str], shared: dict
         kind = "note" if name == "echo" and aloud else kinds.get(name, "")
         texts = [*call.args, *(word.value for word in call.keywords if word.arg in ("message", "hint"))]
         if name == "Finding" and len(texts) > 2:
-            kind, texts = _said(texts[0 if len(texts) < 5 else 2], names), texts[-2:]
+            kind, texts = _said(texts[0], names), texts[2:]
         said = [_said(item, names) for item in texts if kind]
         # What an error is made of is text from its first word; of what others are given, only sentences are.
         least = 1 if kind.startswith(f"{name} ") else 3

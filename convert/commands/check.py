@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -30,13 +29,14 @@ def check(context: click.Context, model: Path, target: str, opt_version: str | N
     from convert.opt.environment import DEFAULT_VERSION
 
     findings = check_convertible(model, target, opt_version or DEFAULT_VERSION)
-    stopped = any(finding.severity == "error" for finding in findings)
+    stopped = any(finding.level == "error" for finding in findings)
     if as_json:
-        click.echo(json.dumps({"ok": not stopped, "findings": [asdict(item) for item in findings]}, ensure_ascii=False))
+        rows = [finding.as_json(("severity", "code", "message", "fix")) for finding in findings]
+        click.echo(json.dumps({"ok": not stopped, "findings": rows}, ensure_ascii=False))
     else:
         for finding in findings:
-            click.echo(printable(f"{finding.severity}: {finding.message} [{finding.code}]"))
-            click.echo(printable(f"    {finding.fix}"))
+            click.echo(printable(f"{finding.level}: {finding.message} [{finding.name}]"))
+            click.echo(printable(f"    {finding.hint}"))
         click.echo(f"{model}: {'would not convert' if stopped else 'converts'} for {target}")
     if stopped:
         context.exit(int(ExitCode.MODEL))

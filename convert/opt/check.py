@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from convert.graph.edit import Graph, all_arguments, arguments, attribute
@@ -17,10 +16,11 @@ from convert.rewrite.apply import rewrite
 from convert.rewrite.fuse import fuse_pieces
 from convert.rewrite.scalars import bare_constants
 from edge.base.errors import ModelError
+from edge.base.finding import Finding, gravest_first
 from edge.model.card import CARD_NAME, load_model
 
-# Severity, gravest first: what stops the conversion, what costs speed or care, what is only said.
-SEVERITIES = ("error", "warning", "note")
+# What stops the conversion is an error, what costs speed or care a warning; a note is only said.
+LEVELS = ("note", "warning", "error")
 # Operators whose missing attribute makes opt abort, and whether the kit knows the value.
 NEEDED: tuple[tuple[str, str, str], ...] = (("swish", "beta", "1.0"), ("dropout", "fix_seed", "False"))
 _ADVICE = {
@@ -28,23 +28,6 @@ _ADVICE = {
     "dequantize_linear": "Use --opt-version 2.12 or newer, or save with PaddleSlim's onnx_format=False.",
     "fake_channel_wise_dequantize_max_abs": "Use --opt-version 2.12 or newer.",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was found.
-
-    Attributes:
-        severity: One of `SEVERITIES`.
-        code: Short stable name.
-        message: What it is, with counts and names.
-        fix: What to do, or what `edge convert nb` does by itself.
-    """
-
-    severity: str
-    code: str
-    message: str
-    fix: str
 
 
 def check_convertible(path: Path, target: str, version: str = DEFAULT_VERSION) -> list[Finding]:
@@ -69,7 +52,7 @@ def check_convertible(path: Path, target: str, version: str = DEFAULT_VERSION) -
     findings += [*_attributes(graph), *_training_leftovers(graph), *_shapes(graph), *_quantisation(graph, target)]
     findings += _pieces(Graph.load(program, parameters))
     findings += _kernels(graph, target, version)
-    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    return gravest_first(findings, LEVELS)
 
 
 def _network(graph: Graph, path: Path) -> list[Finding]:

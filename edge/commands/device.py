@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edge.base.errors import InputError, UsageError, VerifyError
+from edge.base.finding import Finding
 from edge.base.suggest import did_you_mean
 from edge.device.board import (
     Board,
@@ -26,7 +27,7 @@ from edge.device.fleet import run_fleet, select_devices
 from edge.device.inventory import add_device, remove_device
 from edge.device.probe import Probe
 from edge.link.connect import on_board
-from edge.release.preflight import Finding, examine
+from edge.release.preflight import examine
 from edge.terminal.boards import finish
 from edge.terminal.commandline import command, group
 from edge.terminal.options import examples, fleet_options, force_option, inventory_option, json_option, several
@@ -211,7 +212,8 @@ def _probe(item: Device) -> tuple[Probe, list[Finding]]:
 
 def _probe_json(item: Device, found: tuple[Probe, list[Finding]]) -> dict[str, Any]:
     truth, findings = found
-    return {"probe": truth.to_json(), "findings": [finding.to_json() for finding in findings]}
+    rows = [finding.as_json(("level", "check", "message", "hint")) for finding in findings]
+    return {"probe": truth.to_json(), "findings": rows}
 
 
 def _show_probe(item: Device, found: tuple[Probe, list[Finding]]) -> None:

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.base.errors import ExitCode
+from edge.base.finding import Finding
 from edge.host.processor import host_processor
-from edge.start.doctor import LEVELS, PURPOSES, Finding, examine, install_command
+from edge.start.doctor import LEVELS, PURPOSES, examine, install_command
 from edge.terminal.commandline import command
 from edge.terminal.options import examples, inventory_option, json_option, several
 
@@ -33,11 +34,13 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
     says fail.
     """
     findings = []
+    rows = []
     console = Console(highlight=False)
-    for finding in examine(devices=devices, inventory=inventory, purposes=purposes):
+    for area, finding in examine(devices=devices, inventory=inventory, purposes=purposes):
         findings.append(finding)
+        rows.append({"area": area, **finding.as_json(("level", "name", "detail", "hint"))})
         if not as_json and (finding.level == "fail" or not brief):
-            _show(console, finding)
+            _show(console, area, finding)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
     wanted = [finding for finding in findings if finding.level == "fail" or not brief]
     install = install_command(wanted)
@@ -47,7 +50,7 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
             "counts": counts,
             "install": install,
             "processor": host_processor().document(),
-            "findings": [finding.to_json() for finding in findings],
+            "findings": rows,
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
@@ -58,9 +61,9 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
         sys.exit(int(ExitCode.ENVIRONMENT))
 
 
-def _show(console: Console, finding: Finding) -> None:
+def _show(console: Console, area: str, finding: Finding) -> None:
     line = Text.assemble(
-        (f"{finding.level:5}", _STYLES[finding.level]), f"{finding.area:8} {finding.name:24} {finding.detail}"
+        (f"{finding.level:5}", _STYLES[finding.level]), f"{area:8} {finding.name:24} {finding.message}"
     )
     if finding.hint:
         line.append(f"\n{'':14} -> {finding.hint}", style="dim")

@@ -6,9 +6,10 @@ Three levels, after pyperf: *advice* would make it better, a *warning* makes res
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from edge.base.errors import DeviceError
+from edge.base.finding import Finding, gravest_first
 from edge.bundle.manifest import Manifest
 from edge.device.board import Board, Cluster, Device
 from edge.device.probe import LIBRARIES, Probe, probe
@@ -26,30 +27,6 @@ KNOWN_PARTS = frozenset(
 )
 SPARE_MB = 16
 HOT = 70.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found.
-
-    Attributes:
-        level: `advice`, `warning` or `error`.
-        check: Name of the check.
-        message: What is so.
-        hint: The next step; may be empty.
-    """
-
-    level: str
-    check: str
-    message: str
-    hint: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        """The finding as a JSON object."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.hint}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -72,7 +49,7 @@ class BoardFacts:
 def run_checks(facts: BoardFacts) -> list[Finding]:
     """Runs all checks that apply; errors first, advice last."""
     found = [finding for check in CHECKS for finding in check(facts)]
-    return sorted(found, key=lambda finding: -LEVELS.index(finding.level))
+    return gravest_first(found, LEVELS)
 
 
 def examine(transport: Transport, device: Device, root: str) -> tuple[Probe, list[Finding]]:

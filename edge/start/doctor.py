@@ -15,10 +15,10 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.base.errors import EdgeError
+from edge.base.finding import Finding
 from edge.base.paths import cache_dir
 from edge.bundle.jpeg_library import host_library
 from edge.bundle.toolchain import host_abi
@@ -62,43 +62,20 @@ APT = "apt-get install "
 _AVX512 = {"Paddle": "; the kit leaves out its one step that executes avx512f unasked"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor.
-
-    Attributes:
-        area: `host`, `device` or `project`.
-        name: What was looked at.
-        level: One of `LEVELS`.
-        detail: What was found.
-        hint: The next step, empty when there is none to take.
-    """
-
-    area: str
-    name: str
-    level: str
-    detail: str
-    hint: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        """Returns the finding as plain values."""
-        return asdict(self)
-
-
 def examine(
     *, devices: bool = True, inventory: Path | None = None, purposes: Collection[str] = ()
-) -> Iterator[Finding]:
-    """Yields findings as they are made, the quick ones first.
+) -> Iterator[tuple[str, Finding]]:
+    """Yields findings as they are made, the quick ones first, each behind its area: `host`, `project` or `device`.
 
     Args:
         devices: Also connect to every device of the inventory.
         inventory: The inventory; None for the user's own.
         purposes: Of `PURPOSES`: what must work here beside the main job.
     """
-    yield from _host(purposes)
-    yield from _project()
+    yield from (("host", finding) for finding in _host(purposes))
+    yield from (("project", finding) for finding in _project())
     if devices:
-        yield from _devices(inventory, connect_and_ask)
+        yield from (("device", finding) for finding in _devices(inventory, connect_and_ask))
 
 
 def install_command(findings: Collection[Finding]) -> str:
@@ -111,39 +88,39 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
     version = platform.python_version()
     good = sys.version_info[:2] == (3, 10)
     yield Finding(
-        "host", "CPython", "ok" if good else "fail", f"{version}, {platform.machine()}, {platform.system()}",
+        "ok" if good else "fail", "CPython", f"{version}, {platform.machine()}, {platform.system()}",
         "" if good else "Paddle Lite's wheels end at CPython 3.10: `make setup` finds or gets one.",
     )  # fmt: skip
     yield from examine_processor(host_processor())
     for module, (distribution, purpose, level, extra) in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             install = f"pip install 'plate-edge-kit[{extra}]'" if extra else "pip install plate-edge-kit"
-            yield Finding("host", distribution, level, f"not installed; needed for {purpose}", install)
+            yield Finding(level, distribution, f"not installed; needed for {purpose}", install)
         else:
             yield _package(module, distribution, level)
     for program, (package, purpose, needed_by) in PROGRAMS.items():
         found = _which(program)
         if found is None:
             level = "fail" if not needed_by or set(needed_by) & set(purposes) else "warn"
-            yield Finding("host", program, level, f"not found; needed for {purpose}", APT + package)
+            yield Finding(level, program, f"not found; needed for {purpose}", APT + package)
         else:
-            yield Finding("host", program, "ok", found)
+            yield Finding("ok", program, found)
     stb = any(Path(folder, "stb", "stb_image.h").is_file() for folder in ("/usr/include", "/usr/local/include"))
     yield Finding(
-        "host", "stb_image.h", "ok" if stb else "fail",
+        "ok" if stb else "fail", "stb_image.h",
         "found" if stb else "not found; the program decodes PNGs with it",
         "" if stb else f"{APT}libstb-dev",
     )  # fmt: skip
     turbo = host_library(host_abi()) is not None
     yield Finding(
-        "host", "libjpeg.a", "ok" if turbo else "warn",
+        "ok" if turbo else "warn", "libjpeg.a",
         "found" if turbo else "not found; it is fetched from Debian where that can be, or stb_image refuses some JPEGs",
         "" if turbo else f"{APT}libjpeg-dev",
     )  # fmt: skip
     country = load_country()
     font = next(iter(country.installed_fonts), None)
     yield Finding(
-        "host", "Chinese font", "ok" if font else "warn",
+        "ok" if font else "warn", "Chinese font",
         str(font.path) if font else "not found; rendered plates need it (training, calibrating int8), and labels on photos",
         "" if font else f"{APT}{country.font_package}",
     )  # fmt: skip
@@ -151,16 +128,16 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
     if not (ndk and Path(ndk, "build", "cmake", "android.toolchain.cmake").is_file()):
         detail = f"{ndk} is none" if ndk else "not set"
         yield Finding(
-            "host", "ANDROID_NDK_HOME", "fail" if "android" in purposes else "warn",
+            "fail" if "android" in purposes else "warn", "ANDROID_NDK_HOME",
             f"{detail}; needed for building for Android phones",
             "Unpack the Android NDK (r21 or later, https://developer.android.com/ndk/downloads) and set "
             "ANDROID_NDK_HOME to its folder.",
         )  # fmt: skip
     else:
-        yield Finding("host", "ANDROID_NDK_HOME", "ok", ndk)
+        yield Finding("ok", "ANDROID_NDK_HOME", ndk)
     free = shutil.disk_usage(cache_dir("models")).free
     yield Finding(
-        "host", "disk", "ok" if free > 2 * _GIB else "warn" if free > _GIB // 4 else "fail",
+        "ok" if free > 2 * _GIB else "warn" if free > _GIB // 4 else "fail", "disk",
         f"{free / _GIB:.1f} GiB free in {cache_dir('models').parent}",
         "" if free > 2 * _GIB else "Free some space, or point PLATE_EDGE_CACHE at another disk.",
     )  # fmt: skip
@@ -171,27 +148,27 @@ def examine_processor(processor: Processor) -> Iterator[Finding]:
     name = processor.name or "unknown"
     if processor.machine != "x86_64":
         yield Finding(
-            "host", "processor", "fail", f"{name} ({processor.machine})",
+            "fail", "processor", f"{name} ({processor.machine})",
             "The kit's own computer must be x86-64: Paddle Lite's Python package is made for it alone. "
             "ARM boards are reached from there.",
         )  # fmt: skip
         return
     if not processor.flags:
-        yield Finding("host", "processor", "warn", "/proc/cpuinfo lists no features of it")
+        yield Finding("warn", "processor", "/proc/cpuinfo lists no features of it")
         return
     guest = " (a virtual machine's)" if processor.guest else ""
     detail = f"{name}{guest}: {', '.join(processor.has) or 'none of ' + ', '.join(SHOWN)}"
     lacks = f"; not {', '.join(processor.lacks)}" if processor.has and processor.lacks else ""
-    yield Finding("host", "processor", "ok", detail + lacks)
+    yield Finding("ok", "processor", detail + lacks)
     for library, level in (("Paddle Lite", "fail"), ("Paddle", "warn")):
         missing = processor.missing(library)
         needed = ", ".join(NEEDS[library])
         if missing:
             detail = f"does not run: it needs {needed}; this processor lacks {', '.join(missing)}"
-            yield Finding("host", f"{library} here", level, detail, processor.remedy())
+            yield Finding(level, f"{library} here", detail, processor.remedy())
         else:
-            yield Finding("host", f"{library} here", "ok", f"runs: it needs {needed}" + _AVX512.get(library, ""))
-    yield Finding("host", "int8 here", "ok", "saves bytes only: both libraries compute int8 models in float on x86")
+            yield Finding("ok", f"{library} here", f"runs: it needs {needed}" + _AVX512.get(library, ""))
+    yield Finding("ok", "int8 here", "saves bytes only: both libraries compute int8 models in float on x86")
 
 
 def _package(module: str, distribution: str, level: str) -> Finding:
@@ -205,11 +182,11 @@ def _package(module: str, distribution: str, level: str) -> Finding:
             version = importlib.import_module("cv2").__version__
         except ImportError as error:
             return Finding(
-                "host", distribution, level, f"cannot be loaded: {error}",
+                level, distribution, f"cannot be loaded: {error}",
                 "pip uninstall -y opencv-python opencv-contrib-python; "
                 "pip install --force-reinstall --no-deps opencv-python-headless==4.6.0.66",
             )  # fmt: skip
-    return Finding("host", distribution, "ok", version)
+    return Finding("ok", distribution, version)
 
 
 def _which(program: str) -> str | None:
@@ -219,29 +196,29 @@ def _which(program: str) -> str | None:
 
 def _project() -> Iterator[Finding]:
     sets = model_sets()
-    yield Finding("project", "model sets", "ok", ", ".join(sets))
+    yield Finding("ok", "model sets", ", ".join(sets))
     made = sorted(path.parent.name for path in cache_dir("models").glob("*/*/card.json"))
     detail = f"{len(made)} in the cache" if made else "none yet"
-    yield Finding("project", "converted models", "ok", detail, "" if made else "`make run` makes them.")
+    yield Finding("ok", "converted models", detail, "" if made else "`make run` makes them.")
     built = sorted(path.name for path in cache_dir("build").iterdir() if path.is_dir())
     detail = f"{len(built)} builds in the cache" if built else "none yet"
-    yield Finding("project", "program", "ok", detail, "" if built else "`edge build --abi host` builds it.")
+    yield Finding("ok", "program", detail, "" if built else "`edge build --abi host` builds it.")
 
 
 def _devices(inventory: Path | None, ask: Callable[[Device], str]) -> Iterator[Finding]:
     try:
         known = load_inventory(inventory)
     except EdgeError as error:
-        yield Finding("device", "inventory", "fail", error.message, error.hint)
+        yield Finding("fail", "inventory", error.message, error.hint)
         return
     if not known:
         hint = "Add a board: edge device add NAME --board PROFILE --ssh USER@ADDRESS"
-        yield Finding("device", "inventory", "ok", f"no devices in {inventory_path(inventory)}", hint)
+        yield Finding("ok", "inventory", f"no devices in {inventory_path(inventory)}", hint)
     for name, device in known.items():
         try:
-            yield Finding("device", name, "ok", f"{device.address}: {ask(device)}")
+            yield Finding("ok", name, f"{device.address}: {ask(device)}")
         except EdgeError as error:
-            yield Finding("device", name, "warn", error.message, error.hint)
+            yield Finding("warn", name, error.message, error.hint)
 
 
 def connect_and_ask(device: Device) -> str:

@@ -65,7 +65,7 @@ def test_a_classifier_and_other_networks_ask_for_the_task_with_what_they_give(tm
             _open(folder, tmp_path)
         assert said in caught.value.message and "--task" in caught.value.hint
         found = network_findings(Graph.load(*find_files(folder)), folder)
-        assert [item.code for item in found] == ["unknown-task"]
+        assert [item.name for item in found] == ["unknown-task"]
 
 
 def test_a_task_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_inputs_that_the_program_cannot_feed_are_refused(
         _open(folder, tmp_path)
     assert said in caught.value.message and caught.value.hint
     found = network_findings(Graph.load(*find_files(folder)), folder)
-    assert found[0].severity == "error" and said in found[0].message
+    assert found[0].level == "error" and said in found[0].message
 
 
 def test_channels_are_told_by_the_first_convolution_where_the_shape_leaves_them_open(tmp_path: Path) -> None:

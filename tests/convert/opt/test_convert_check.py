@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from convert.commands.check import check
 from convert.graph.edit import Graph, arguments
-from convert.opt.check import Finding, check_convertible
+from convert.opt.check import check_convertible
 from convert.opt.run import parse_operators
 from edge.base.errors import InputError, ModelError
+from edge.base.finding import Finding
 
 pytest.importorskip("paddle")
 pytest.importorskip("rapidocr_onnxruntime")
@@ -41,14 +42,14 @@ def _edited(recogniser: Path, folder: Path, edit: Any) -> Path:
 
 
 def _codes(findings: list[Finding]) -> set[str]:
-    return {finding.code for finding in findings}
+    return {finding.name for finding in findings}
 
 
 def test_clean_model_has_no_errors_and_names_what_nb_repairs(recogniser: Path) -> None:
     findings = check_convertible(recogniser, "arm")
     assert {"missing-attribute", "dynamic-shape"} <= _codes(findings)
-    assert not [finding for finding in findings if finding.severity == "error"]
-    assert all(finding.fix for finding in findings)
+    assert not [finding for finding in findings if finding.level == "error"]
+    assert all(finding.hint for finding in findings)
 
 
 def test_operator_without_kernel_stops(recogniser: Path, tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_operator_without_kernel_stops(recogniser: Path, tmp_path: Path) -> None
 
     folder = _edited(recogniser, tmp_path / "m", unknown)
     findings = check_convertible(folder, "arm")
-    assert findings[0].severity == "error" and "mish_of_tomorrow" in findings[0].message
+    assert findings[0].level == "error" and "mish_of_tomorrow" in findings[0].message
     result = CliRunner().invoke(check, [str(folder), "--target", "arm"])
     assert result.exit_code == 4 and "would not convert" in result.output
 
@@ -82,7 +83,7 @@ def test_decomposed_hard_swish_is_found(recogniser: Path, tmp_path: Path) -> Non
         del operator.attrs[:]
 
     findings = check_convertible(_edited(recogniser, tmp_path / "m", apart), "arm")
-    decomposed = next(finding for finding in findings if finding.code == "decomposed")
+    decomposed = next(finding for finding in findings if finding.name == "decomposed")
     assert "1 hard_swish" in decomposed.message
 
 

@@ -73,7 +73,7 @@ def test_constants_without_dimensions_get_one_where_that_is_the_same(name: str, 
     behind, factor = MENDED[name]
     folder = detector(tmp_path / name, behind=behind, end="out")
     graph = Graph.load(*find_files(folder))
-    assert [item.severity for item in scalar_findings(graph)] == ["warning"]
+    assert [item.level for item in scalar_findings(graph)] == ["warning"]
     rewrite(graph, "arm")
     assert all(attribute(operator, "shape") == [1] for operator in graph.of_type("fill_constant"))
     if name != "two":
@@ -92,7 +92,7 @@ def test_a_constant_that_cannot_be_mended_is_named_with_what_reads_it(tmp_path: 
     behind = [constant("k", 0.5), stack, two("elementwise_mul", "map", "ks", "out", axis=-1)]
     folder = detector(tmp_path / "m", behind=behind, end="out")
     (finding,) = scalar_findings(Graph.load(*find_files(folder)))
-    assert finding.severity == "error" and "stack -> ks" in finding.message
+    assert finding.level == "error" and "stack -> ks" in finding.message
     with pytest.raises(ModelError) as caught:
         _convert(folder, target="arm")
     assert "fill_constant -> k (" in caught.value.message and "shape []" in caught.value.message

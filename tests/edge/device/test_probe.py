@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from edge.base.errors import DeviceError
+from edge.base.finding import Finding
 from edge.bundle.manifest import Manifest
 from edge.commands.device import probe as probe_command
 from edge.device.board import find_device, load_profile
 from edge.device.probe import Probe, parse_probe, probe
 from edge.link.connect import connect
-from edge.release.preflight import CHECKS, BoardFacts, Finding, check_board, examine, run_checks
+from edge.release.preflight import CHECKS, BoardFacts, check_board, examine, run_checks
 from edge.release.releases import parse_look
 
 NOW = 1_700_000_000.0
@@ -68,7 +69,7 @@ def rk3399(**more: list[str]) -> Probe:
 
 
 def levels(findings: list[Finding]) -> dict[str, str]:
-    return {finding.check: finding.level for finding in findings}
+    return {finding.name: finding.level for finding in findings}
 
 
 def test_rk3399_as_it_is() -> None:
@@ -101,7 +102,7 @@ def test_dot_product_that_the_runtime_does_not_use_is_said() -> None:
     features = "crc32 asimdhp asimddp"
     truth = parse_probe(sections(RPI5, features, soc=["raspberrypi,5", "brcm,bcm2712"]), NOW)
     assert truth.features == ("asimd", "asimddp", "asimdhp")
-    findings = {finding.check: finding for finding in run_checks(BoardFacts(truth, load_profile("rpi5"), threads=4))}
+    findings = {finding.name: finding for finding in run_checks(BoardFacts(truth, load_profile("rpi5"), threads=4))}
     assert "brcm,bcm2712" in findings["dot"].message and "--soc-alias" in findings["dot"].hint
     assert "0xd0b" in findings["parts"].message
     info = [*sections(RPI5, features)["cpuinfo"], "Hardware\t: Qualcomm Technologies, Inc SM8150"]
@@ -144,7 +145,7 @@ def test_core_that_is_off_or_held_back() -> None:
     cpus = sections(RK3399)["cpus"]
     cpus[0] = "0|0|||||"
     cpus[4] = "4|1|powersave|1800000|1200000|600000|powersave"
-    found = {finding.check: finding for finding in run_checks(BoardFacts(rk3399(cpus=cpus), load_profile("rk3399")))}
+    found = {finding.name: finding for finding in run_checks(BoardFacts(rk3399(cpus=cpus), load_profile("rk3399")))}
     assert "Cores 0 are switched off" in found["online"].message
     assert "1200 of 1800 MHz" in found["clock"].message
     assert found["governor"].level == "advice"
@@ -166,7 +167,7 @@ def test_core_that_is_off_or_held_back() -> None:
 )
 def test_what_is_wrong_is_said(change: dict[str, list[str]], check: str, level: str, words: str) -> None:
     findings = run_checks(BoardFacts(rk3399(**change), load_profile("rk3399"), threads=2))
-    matching = [finding for finding in findings if finding.check == check]
+    matching = [finding for finding in findings if finding.name == check]
     assert matching and matching[0].level == level and words in str(matching[0])
 
 
@@ -201,17 +202,17 @@ def bundle(**change: object) -> Manifest:
 
 def test_bundle_that_the_board_cannot_run() -> None:
     findings = run_checks(BoardFacts(rk3399(), None, bundle()))
-    errors = {finding.check: str(finding) for finding in findings if finding.level == "error"}
+    errors = {finding.name: str(finding) for finding in findings if finding.level == "error"}
     assert "GLIBC_2.34" in errors["versions"] and "GLIBC_2.31" in errors["versions"]
     assert "libgomp.so.1" in errors["libraries"] and "apt install libgomp1" in errors["libraries"]
     for who, change in (
         ("libpaddle.so", {"libraries": {"lib/libpaddle.so": {"versions": {"GLIBC": "2.34"}}}}),
         ("plate_ocr", {"program": {"versions": {"GLIBC": "2.34"}}}),
     ):
-        versions = [f for f in run_checks(BoardFacts(rk3399(), None, bundle(**change))) if f.check == "versions"]
+        versions = [f for f in run_checks(BoardFacts(rk3399(), None, bundle(**change))) if f.name == "versions"]
         assert versions[0].message.startswith(f"{who} needs GLIBC_2.34")
     findings = run_checks(BoardFacts(rk3399(), None, bundle(abi="armhf", requires={})))
-    assert findings[0].check == "abi" and "bundle is armhf" in findings[0].message
+    assert findings[0].name == "abi" and "bundle is armhf" in findings[0].message
     assert not [f for f in run_checks(BoardFacts(rk3399(), None, bundle(requires={}))) if f.level == "error"]
 
 

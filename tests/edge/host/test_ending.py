@@ -36,16 +36,16 @@ def cpu(flags: str, machine: str = "x86_64") -> Processor:
 def test_the_doctor_says_what_a_processor_can_run(flags: str, lite: str, paddle: str) -> None:
     found = {finding.name: finding for finding in examine_processor(cpu(flags))}
     assert (found["Paddle Lite here"].level, found["Paddle here"].level) == (lite, paddle)
-    assert found["processor"].detail.startswith("Test 1: sse4_2")
+    assert found["processor"].message.startswith("Test 1: sse4_2")
     if lite == "fail":
-        assert "lacks" in found["Paddle Lite here"].detail and "avx2" in found["Paddle Lite here"].detail
+        assert "lacks" in found["Paddle Lite here"].message and "avx2" in found["Paddle Lite here"].message
         assert "Haswell" in found["Paddle Lite here"].hint
-    assert "bytes only" in found["int8 here"].detail
+    assert "bytes only" in found["int8 here"].message
 
 
 def test_another_architecture_and_a_virtual_machine_are_named() -> None:
     (arm,) = examine_processor(Processor("", "aarch64", frozenset({"asimd"})))
-    assert arm.level == "fail" and "aarch64" in arm.detail and "x86-64" in arm.hint
+    assert arm.level == "fail" and "aarch64" in arm.message and "x86-64" in arm.hint
     (lite, *_) = [finding for finding in examine_processor(cpu(f"{ATOM} hypervisor")) if finding.level == "fail"]
     assert "virtual machine" in lite.hint and "-cpu host" in lite.hint
 
