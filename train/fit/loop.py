@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from edge.base.errors import HostError, ModelError
-from train.arch.border import Arrays
+from train.arch.border import Arrays, Layer, Tensor
 from train.fit.log import RunLog
 from train.fit.schedule import ema_decay, rate_at
 from train.fit.tasks import Task
 from train.recipes.recipe import Recipe, recipe_document
-from train.weights.checkpoint import LAST, State, check_fits, load_state, save_arrays, save_best, save_state
+from train.weights.checkpoint import LAST, Checkpoint, check_fits, load_state, save_arrays, save_best, save_state
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -40,12 +40,12 @@ class Fit:
     """
 
     recipe: Recipe
-    net: Any
+    net: Layer
     task: Task
     out: Path
     report: Report = lambda row: None
     rank: int = 0
-    held: Sequence[Any] = ()
+    held: Sequence[Layer] = ()
     world: int = 1
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Fit:
         self.best: dict[str, Any] = {}
         self.state = self.net.state_dict()  # Tensors that the network works on, by name.
         self.optimiser = self._optimiser()
-        self.average: dict[str, Any] = {}
+        self.average: dict[str, Tensor] = {}
         if self.recipe.optim.ema:
             self.average = {name: value.detach().clone() for name, value in self.state.items()}
 
@@ -111,7 +111,7 @@ class Fit:
 
     def save(self) -> None:
         """Writes `last.ckpt`."""
-        state = State(
+        state = Checkpoint(
             recipe_document(self.recipe),
             self.step,
             self._sound_weights(),
@@ -126,7 +126,7 @@ class Fit:
         return {name: value.numpy() for name, value in self.state.items()}
 
     @contextmanager
-    def averaged(self) -> Iterator[Any]:
+    def averaged(self) -> Iterator[Layer]:
         """Lends the network in evaluation mode with the moving average's weights (its own without one)."""
         kept = {name: value.clone() for name, value in self.state.items()} if self.average else {}
         for name, value in self.average.items():

@@ -8,12 +8,13 @@ fine-tunes by CTC alone, and passes over the `sar_head` and `gtc_head` of a trai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from train.arch.border import Tensor
 
 EPSILON = 1e-6
 
 
-def ctc_loss(logits: Any, labels: Any, lengths: Any) -> Any:
+def ctc_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
     """Mean over the batch of the CTC loss of each text (not divided by its length), blank 0, in nats.
 
     -ln of the summed probabilities of all paths that collapse to the text (Graves et al. 2006, "Connectionist Temporal
@@ -51,7 +52,7 @@ class DBWeights:
     negative_ratio: float = 3.0
 
 
-def dice_loss(prediction: Any, target: Any, mask: Any) -> Any:
+def dice_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """1 - 2 * intersection / (sum + sum), over the whole batch (Milletari et al. 2016, arXiv 1606.04797).
 
     Args:
@@ -67,7 +68,7 @@ def dice_loss(prediction: Any, target: Any, mask: Any) -> Any:
     return 1 - 2 * intersection / union
 
 
-def balanced_bce(prediction: Any, target: Any, mask: Any, negative_ratio: float) -> Any:
+def balanced_bce(prediction: Tensor, target: Tensor, mask: Tensor, negative_ratio: float) -> Tensor:
     """Binary cross entropy of all positive pixels and the `negative_ratio` times as many hardest negative ones.
 
     Their sum divided by their number, in nats (DB, arXiv 1911.08947, section 3.5: hard negative mining at 3 to 1).
@@ -95,7 +96,7 @@ def balanced_bce(prediction: Any, target: Any, mask: Any, negative_ratio: float)
     return total / (positives + negatives + EPSILON)
 
 
-def masked_l1(prediction: Any, target: Any, mask: Any) -> Any:
+def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference over the pixels of a mask: DB's loss of the threshold map.
 
     Args:
@@ -109,7 +110,7 @@ def masked_l1(prediction: Any, target: Any, mask: Any) -> Any:
     return ((prediction - target).abs() * mask).sum() / (mask.sum() + EPSILON)
 
 
-def db_loss(maps: Any, targets: Any, weights: DBWeights) -> dict[str, Any]:
+def db_loss(maps: Tensor, targets: Tensor, weights: DBWeights) -> dict[str, Tensor]:
     """The loss of a DB detector: the weighted sum of its maps' losses (DB, section 3.5).
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from edge.model.dictionary import read_dictionary
 from edge.plate.country import load_country
 from train.arch import load_paddle
 from train.arch.architecture import Architecture, class_count
-from train.arch.border import Arrays
+from train.arch.border import Arrays, Layer
 from train.recipes.recipe import Recipe, recipe_architecture
 from train.weights.assign import assign, load_checkpoint
 from train.weights.published import load_published, usual_characters
@@ -27,7 +26,7 @@ def recipe_characters(recipe: Recipe) -> list[str] | None:
     return usual_characters()
 
 
-def start_network(recipe: Recipe) -> tuple[Any, list[str] | None]:
+def start_network(recipe: Recipe) -> tuple[Layer, list[str] | None]:
     """Builds the network of a recipe with the weights that it starts from.
 
     A recogniser whose checkpoint or published head has other characters gets the rows of those that it shares with

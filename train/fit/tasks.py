@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
-from train.arch.border import Array, Arrays
+from train.arch.border import Array, Arrays, Layer, Tensor
 from train.recipes.recipe import Recipe, recipe_architecture
+
+if TYPE_CHECKING:
+    from train.data.rec_batches import RecBatch
 
 
 class Task(Protocol):
@@ -22,11 +25,11 @@ class Task(Protocol):
         """Draws the batch of a step; the same step gives the same batch."""
         ...
 
-    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+    def loss(self, net: Layer, batch: Any) -> dict[str, Tensor]:
         """Runs the network on a batch; returns `loss` and its parts as scalar tensors."""
         ...
 
-    def validate(self, net: Any) -> dict[str, float]:
+    def validate(self, net: Layer) -> dict[str, float]:
         """Measures a network in evaluation mode on the held-out samples; the greatest `score` is best.
 
         Without any, `samples` is 0, the score too, and there are no other figures.
@@ -80,11 +83,11 @@ class RecTask:
         self.rank, self.world = ranks
         self.data = RecData(recipe, characters, note)
 
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int) -> RecBatch:
         """See `Task`."""
         return self.data.batch(self.recipe.seed, step * self.world + self.rank, self.recipe.batch)
 
-    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+    def loss(self, net: Layer, batch: RecBatch) -> dict[str, Tensor]:
         """See `Task`."""
         import paddle
 
@@ -93,7 +96,7 @@ class RecTask:
         logits = net(paddle.to_tensor(batch.images))
         return {"loss": ctc_loss(logits, paddle.to_tensor(batch.labels), paddle.to_tensor(batch.lengths))}
 
-    def validate(self, net: Any) -> dict[str, float]:
+    def validate(self, net: Layer) -> dict[str, float]:
         """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can rule that).
 
         The loss of a text that the steps cannot hold is infinite; the mean is of the others. Without a held-out sample
@@ -119,7 +122,7 @@ class RecTask:
         mean = sum(finite) / max(1, len(finite))
         return {"accuracy": accuracy, "val_loss": mean, "samples": count, "score": accuracy}
 
-    def arrays(self, batch: Any) -> Arrays:
+    def arrays(self, batch: RecBatch) -> Arrays:
         """See `Task`."""
         return {"images": batch.images, "labels": batch.labels, "lengths": batch.lengths}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
-from train.arch.border import Arrays
+from train.arch.border import Arrays, Layer, Tensor
 from train.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from train.data.det_batches import DetBatch
 
 
 class DetTask:
@@ -25,11 +28,11 @@ class DetTask:
         self.rank, self.world = ranks
         self.data = DetData(recipe, note)
 
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int) -> DetBatch:
         """See `Task`."""
         return self.data.batch(self.recipe.seed, step * self.world + self.rank, self.recipe.batch)
 
-    def loss(self, net: Any, batch: Any) -> dict[str, Any]:
+    def loss(self, net: Layer, batch: DetBatch) -> dict[str, Tensor]:
         """See `Task`."""
         import paddle
 
@@ -37,7 +40,7 @@ class DetTask:
 
         return db_loss(net(paddle.to_tensor(batch.images)), paddle.to_tensor(batch.targets), DBWeights())
 
-    def validate(self, net: Any) -> dict[str, float]:
+    def validate(self, net: Layer) -> dict[str, float]:
         """Precision, recall and hmean at IoU 0.5, and the mean IoU of what was found, which tells equals apart.
 
         Where no photo is held out, or only ones without a plate that counts, there are no such figures.
@@ -79,6 +82,6 @@ class DetTask:
             "score": figures.hmean + 0.1 * mean,
         }
 
-    def arrays(self, batch: Any) -> Arrays:
+    def arrays(self, batch: DetBatch) -> Arrays:
         """See `Task`."""
         return {"images": batch.images, "targets": batch.targets}

@@ -40,7 +40,7 @@ _ONE_COLOUR = 3.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CalibrationReview:
     """What a calibration set holds.
 
     Attributes:
@@ -103,7 +103,7 @@ def measure_ranges(model: Model, inputs: Sequence[Tensor]) -> tuple[NDArray[np.f
     return np.asarray(ranges), outputs
 
 
-def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor], where: str) -> Verdict:
+def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor], where: str) -> CalibrationReview:
     """Judges calibration inputs that a user gave.
 
     Args:
@@ -139,7 +139,7 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
             f"{MOST_NARROW:.0%}): pictures of plates may be cut off there"
         )
     figures = {"judged": len(taken), "with_plates": seen, "narrow_layers": round(narrow, 4)}
-    return Verdict(figures, tuple(warnings))
+    return CalibrationReview(figures, tuple(warnings))
 
 
 def narrow_share(calibration: NDArray[np.float64], samples: NDArray[np.float64]) -> float:

@@ -11,10 +11,11 @@ accuracy from 79 % to 0. The ratio is computed for each operator by itself, from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from train.arch.border import Program
 
 Floats = NDArray[np.float32]
 # Operator type to the names of its input, weight and output.
@@ -44,7 +45,7 @@ class QuantLayer:
     output: str
 
 
-def weighted_layers(program: Any) -> tuple[list[QuantLayer], list[str]]:
+def weighted_layers(program: Program) -> tuple[list[QuantLayer], list[str]]:
     """Returns a program's operators with weights, and the inputs of its products of two activations.
 
     Args:

@@ -99,9 +99,9 @@ def quantize_ptq(
     samples = make_samples(card, options.calibrate, options.seed, CALIBRATION[card.task], CHECK[card.task])
     if options.calibrate is not None:
         report("looking at what the photos hold")
-        verdict = judge(model, samples.calibration, samples.known, str(options.calibrate))
-        samples.source.update(verdict.figures)
-        for sentence in (*samples.notes, *verdict.warnings):
+        review = judge(model, samples.calibration, samples.known, str(options.calibrate))
+        samples.source.update(review.figures)
+        for sentence in (*samples.notes, *review.warnings):
             warn(sentence)
     report("measuring how much rounding each layer bears")
     ratios, products = measure_noise(model, samples.calibration[:4])

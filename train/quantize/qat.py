@@ -19,14 +19,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.base.errors import ModelError
 from edge.model.card import Card, Input, Model
 from train.arch.architecture import Architecture, class_count
-from train.arch.border import Array, Arrays
+from train.arch.border import Array, Arrays, Layer
 from train.quantize.scales import best_scales
 from train.recipes.recipe import QatPart, Recipe, recipe_architecture, recipe_document
 from train.weights.checkpoint import LAST, begin_run
@@ -40,7 +40,7 @@ UNSEEN = 10_000_000
 """Number of the first calibration batch: training, which begins at 0, does not see it."""
 
 
-def prepare_qat(net: Any, qat: QatPart) -> Any:
+def prepare_qat(net: Layer, qat: QatPart) -> Layer:
     """Puts fake quantisation into a network, in place.
 
     Args:
@@ -71,7 +71,7 @@ def prepare_qat(net: Any, qat: QatPart) -> Any:
 
 def quantised_network(
     arch: Architecture, characters: list[str] | None, qat: QatPart, like: Arrays | None = None
-) -> tuple[Any, Any]:
+) -> tuple[Layer, Layer]:
     """Builds a network ready for quantisation-aware training, with fresh weights; `like` as for `Architecture.build`.
 
     Returns:
@@ -211,7 +211,7 @@ def export_quantised(
     return write_model(save, out, complete, characters=characters, force=force)
 
 
-def network_as_trained(values: Arrays, recipe: Recipe, characters: list[str] | None) -> Any:
+def network_as_trained(values: Arrays, recipe: Recipe, characters: list[str] | None) -> Layer:
     """Builds the network of a QAT checkpoint as it was trained, in evaluation mode.
 
     Raises:
@@ -243,7 +243,7 @@ def float_again(values: Arrays, parts: Sequence[str]) -> Arrays:
     return result
 
 
-def _refresh_weight_scales(net: Any, taken: Input) -> None:
+def _refresh_weight_scales(net: Layer, taken: Input) -> None:
     """Makes the scales of weights those of the weights as they are: the export takes them from the state as found."""
     import paddle
 
@@ -251,7 +251,7 @@ def _refresh_weight_scales(net: Any, taken: Input) -> None:
         net(paddle.zeros([1, 3, taken.height or 64, taken.width or 64]))
 
 
-def _assign_all(net: Any, values: Arrays, where: str) -> None:
+def _assign_all(net: Layer, values: Arrays, where: str) -> None:
     state = net.state_dict()
     differ = sorted(set(state) ^ set(values)) or [
         name for name, value in values.items() if list(value.shape) != list(state[name].shape)

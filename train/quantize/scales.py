@@ -7,12 +7,11 @@ handful of the 255 levels, and the network reads nothing; clipping the few is fa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from train.arch.border import Array, Arrays
+from train.arch.border import Array, Arrays, Layer, Tensor
 
 LEVELS = 127
 BINS = 4096
@@ -20,7 +19,7 @@ CLIPS = np.geomspace(0.02, 1.0, 80)
 """Clipping values tried, as parts of the largest absolute value."""
 
 
-def best_scales(net: Any, batches: Sequence[Array]) -> dict[str, float]:
+def best_scales(net: Layer, batches: Sequence[Array]) -> dict[str, float]:
     """Finds the scale of the input of every convolution and linear layer of a float network.
 
     Args:
@@ -37,8 +36,8 @@ def best_scales(net: Any, batches: Sequence[Array]) -> dict[str, float]:
     histograms: Arrays = {}
     tops: dict[str, float] = {}
 
-    def watch(name: str) -> Any:
-        def hook(layer: Any, inputs: tuple[Any, ...]) -> None:
+    def watch(name: str) -> Callable[[Layer, tuple[Tensor, ...]], None]:
+        def hook(layer: Layer, inputs: tuple[Tensor, ...]) -> None:
             values = np.abs(inputs[0].numpy()).ravel()
             tops[name], histograms[name] = _add(tops.get(name, 0.0), histograms.get(name), values)
 

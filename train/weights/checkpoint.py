@@ -37,7 +37,7 @@ _META = "meta"
 
 
 @dataclass
-class State:
+class Checkpoint:
     """Everything that a run goes on from.
 
     Attributes:
@@ -57,7 +57,7 @@ class State:
     best: dict[str, Any] = field(default_factory=dict)
 
 
-def save_state(path: Path, state: State) -> None:
+def save_state(path: Path, state: Checkpoint) -> None:
     """Writes a checkpoint; the old one stays until the new one is whole.
 
     Raises:
@@ -83,7 +83,7 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
     _write(path, buffer.getvalue())
 
 
-def load_state(path: Path) -> State:
+def load_state(path: Path) -> Checkpoint:
     """Reads a checkpoint.
 
     Raises:
@@ -94,7 +94,7 @@ def load_state(path: Path) -> State:
     for name, value in values.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = value
-    return State(meta["recipe"], meta["step"], best=meta["best"], **groups)
+    return Checkpoint(meta["recipe"], meta["step"], best=meta["best"], **groups)
 
 
 def _read(path: Path, *, settings_only: bool = False) -> tuple[dict[str, Any], Arrays]:
@@ -160,7 +160,7 @@ def save_best(folder: Path, weights: Arrays, facts: dict[str, Any]) -> None:
     _write(folder / BEST_FACTS, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def check_fits(state: State, weights: Arrays, recipe: dict[str, Any], where: Path) -> None:
+def check_fits(state: Checkpoint, weights: Arrays, recipe: dict[str, Any], where: Path) -> None:
     """Checks that a checkpoint belongs to a network and to a recipe.
 
     Args:

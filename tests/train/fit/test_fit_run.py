@@ -104,10 +104,10 @@ def test_checkpoint_of_another_architecture_is_refused(
 ) -> None:
     from edge.base.errors import ModelError
     from train.recipes.recipe import load_recipe, recipe_document
-    from train.weights.checkpoint import State, save_state
+    from train.weights.checkpoint import Checkpoint, save_state
 
     recipe = recipe_document(load_recipe(str(data / "recipe.yml"), (f"data.root={data}",)))
-    save_state(tmp_path / "last.ckpt", State(recipe, 3, {"backbone.conv.weight": np.zeros((3, 3), np.float32)}))
+    save_state(tmp_path / "last.ckpt", Checkpoint(recipe, 3, {"backbone.conv.weight": np.zeros((3, 3), np.float32)}))
     with pytest.raises(ModelError, match="another architecture"):
         edge_here(*_command(data, tmp_path)[3:])
 

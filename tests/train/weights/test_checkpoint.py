@@ -11,13 +11,13 @@ import pytest
 
 from edge.base.errors import HostError, InputError, ModelError
 from train.fit.log import RunLog
-from train.weights.checkpoint import SCHEMA, State, begin_run, check_fits, load_state, save_best, save_state
+from train.weights.checkpoint import SCHEMA, Checkpoint, begin_run, check_fits, load_state, save_best, save_state
 
 
-def _state(step: int = 7) -> State:
+def _state(step: int = 7) -> Checkpoint:
     rng = np.random.default_rng(step)
     weights = {"a.weight": rng.normal(size=(300, 400)).astype(np.float32), "a.bias": np.float32([1, np.nan, -0.0])}
-    return State(
+    return Checkpoint(
         {"task": "rec", "optim": {"rate": 0.1}, "data": {"root": "here"}, "threads": 1},
         step,
         weights,
@@ -117,7 +117,7 @@ def test_other_settings_are_named_but_data_may_move(tmp_path: Path) -> None:
 def test_a_run_that_is_refused_keeps_its_settings_and_characters(tmp_path: Path) -> None:
     recipe = {"task": "rec", "optim": {"rate": 0.1}}
     begin_run(tmp_path, recipe, ["A", "B"])
-    save_state(tmp_path / "last.ckpt", State(recipe, 1, {}))
+    save_state(tmp_path / "last.ckpt", Checkpoint(recipe, 1, {}))
     before = [(tmp_path / name).read_text() for name in ("recipe.yml", "dict.txt")]
     with pytest.raises(InputError, match=r"optim\.rate 0\.1 -> 0\.2"):
         begin_run(tmp_path, {**recipe, "optim": {"rate": 0.2}}, ["A", "B"])
