@@ -34,7 +34,7 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAE
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArchiveLimits:
     """What an archive may cost at most; the official ones stay a decade below.
 
     Attributes:
@@ -66,7 +66,7 @@ def extract(
     archive: Path,
     out: Path,
     *,
-    limits: Limits | None = None,
+    limits: ArchiveLimits | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Unpacks a `.tar`, `.tar.gz`, `.tar.bz2`, `.tar.xz` or `.zip` archive (told by content, not by name).
@@ -91,7 +91,7 @@ def extract(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with _opened(archive, limits or Limits()) as (members, read):
+        with _opened(archive, limits or ArchiveLimits()) as (members, read):
             _check_tree(archive, members)
             temporary.mkdir()
             _write(temporary, members, read, progress)
@@ -128,7 +128,7 @@ def _kind(head: bytes) -> str | None:
 class _Guard(io.RawIOBase):
     """A read-only stream that refuses to give more than the limits allow, in all or at once."""
 
-    def __init__(self, stream: IO[bytes], packed: int, limits: Limits, where: Path) -> None:
+    def __init__(self, stream: IO[bytes], packed: int, limits: ArchiveLimits, where: Path) -> None:
         self._stream, self._limits, self._where = stream, limits, where
         # Room for headers and padding: two blocks a member.
         self._most = min(limits.total + limits.files * 1024, max(64 << 20, packed * limits.ratio))
@@ -163,7 +163,7 @@ Reader = Callable[[_Member], IO[bytes]]
 
 
 @contextmanager
-def _opened(archive: Path, limits: Limits) -> Iterator[tuple[list[_Member], Reader]]:
+def _opened(archive: Path, limits: ArchiveLimits) -> Iterator[tuple[list[_Member], Reader]]:
     with archive.open("rb") as raw:
         kind = _kind(raw.read(265))
         raw.seek(0)
@@ -196,7 +196,7 @@ def _opened(archive: Path, limits: Limits) -> Iterator[tuple[list[_Member], Read
             yield members, lambda member: cast(IO[bytes], tar.extractfile(member.source))
 
 
-def _plan_tar(archive: Path, tar: tarfile.TarFile, limits: Limits) -> list[_Member]:
+def _plan_tar(archive: Path, tar: tarfile.TarFile, limits: ArchiveLimits) -> list[_Member]:
     members: list[_Member] = []
     total = 0
     for info in tar:
@@ -223,7 +223,7 @@ def _plan_tar(archive: Path, tar: tarfile.TarFile, limits: Limits) -> list[_Memb
     return members
 
 
-def _plan_zip(archive: Path, bundle: zipfile.ZipFile, limits: Limits) -> list[_Member]:
+def _plan_zip(archive: Path, bundle: zipfile.ZipFile, limits: ArchiveLimits) -> list[_Member]:
     members: list[_Member] = []
     total = 0
     packed = archive.stat().st_size
@@ -252,7 +252,7 @@ def _plan_zip(archive: Path, bundle: zipfile.ZipFile, limits: Limits) -> list[_M
     return members
 
 
-def _add(archive: Path, name: str, total: int, size: int, count: int, limits: Limits) -> int:
+def _add(archive: Path, name: str, total: int, size: int, count: int, limits: ArchiveLimits) -> int:
     if size < 0 or total + size > limits.total:
         _refuse(archive, name, f"brings the size to more than {limits.total} bytes")
     if count >= limits.files:

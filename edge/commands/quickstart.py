@@ -16,7 +16,7 @@ import click
 from edge.base.errors import EdgeError, ExitCode
 from edge.device.board import INVENTORY_ENV, list_profiles
 from edge.host.process import edge_command
-from edge.start.quickstart import PLANS, WAYS, Choices, Command, boards_for, check, default_board, steps
+from edge.start.quickstart import PLANS, WAYS, Choices, KitCommand, boards_for, check, default_board, steps
 from edge.terminal.commandline import command
 from edge.terminal.options import examples, inventory_option, json_option
 
@@ -124,7 +124,7 @@ def _shown(argv: tuple[str, ...]) -> str:
     return shlex.join(argv if argv[0] == "bench" else ("edge", *argv))
 
 
-def _run(step: Command, number: str, again: str, environment: dict[str, str], *, quiet: bool) -> None:
+def _run(step: KitCommand, number: str, again: str, environment: dict[str, str], *, quiet: bool) -> None:
     """Runs a step; `quiet` sends what it prints to standard error, where it is not in the way of a document."""
     click.secho(f"[{number}] {step.why}", bold=True, err=True)
     click.secho(f"      {_shown(step.argv)}", dim=True, err=True)

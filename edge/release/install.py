@@ -172,8 +172,7 @@ def host_answers(
     """
     if device.transport == "local" and device.board.abi == "host":
         return {}
-    photos = [item for item in bundle.manifest.files if item.kind == "sample" and item.path.endswith(".jpg")]
-    path = smoke_sample([item.path for item in photos])
+    path = smoke_sample([path.lstrip("/") for path in Release("", bundle.manifest).samples])
     if path is None:
         return {}
     photo = bundle.sources[path]

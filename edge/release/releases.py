@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.base.errors import DeviceError, InputError, UsageError, VerifyError
 from edge.bundle.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
+from edge.photo.listing import PHOTO_SUFFIXES
 from edge.release.lock import board_lock
 from edge.release.scripts import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
 from edge.transport.base import Transport
@@ -81,7 +82,7 @@ class Release:
     def samples(self) -> list[str]:
         """Paths of its sample photos on the board."""
         photos = (item.path for item in self.manifest.files if item.kind == "sample")
-        return [f"{self.path}/{path}" for path in photos if path.lower().endswith((".jpg", ".jpeg", ".png"))]
+        return [f"{self.path}/{path}" for path in photos if path.lower().endswith(PHOTO_SUFFIXES)]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Command:
+class KitCommand:
     """One command of the way.
 
     Attributes:
@@ -131,7 +131,7 @@ def check(choices: Choices) -> None:
         )
 
 
-def steps(choices: Choices, inventory: Path | None = None) -> list[Command]:
+def steps(choices: Choices, inventory: Path | None = None) -> list[KitCommand]:
     """Returns the commands that lead to the first report; what is there already is left out.
 
     Args:
@@ -146,9 +146,9 @@ def steps(choices: Choices, inventory: Path | None = None) -> list[Command]:
     name = choices.device
     device = ("--device", name)
     board = _board(choices)
-    way = [Command("what this computer lacks", ("doctor", "--no-devices", "--brief", *_purposes(choices, board)))]
+    way = [KitCommand("what this computer lacks", ("doctor", "--no-devices", "--brief", *_purposes(choices, board)))]
     if choices.way == "virtual":
-        way.append(Command("switch the virtual board on", ("virtual", "up", name, "--arch", choices.board or "arm64")))
+        way.append(KitCommand("switch the virtual board on", ("virtual", "up", name, "--arch", choices.board or "arm64")))
     elif choices.way != "laptop":
         # A file that is not there yet is made by the first step.
         known = load_inventory(inventory) if inventory_path(inventory).exists() else {}
@@ -156,13 +156,13 @@ def steps(choices: Choices, inventory: Path | None = None) -> list[Command]:
     if board is not None and board.runtime.source == "archive":
         if choices.library is not None:
             words = ("runtime", "add", str(choices.library), "--build", board.runtime.build)
-            way.append(Command("take Paddle Lite's library", words))
+            way.append(KitCommand("take Paddle Lite's library", words))
         elif board.runtime.build not in read_lock():
-            way.append(Command("fetch Paddle Lite's library for the board", ("runtime", "get", board.name)))
+            way.append(KitCommand("fetch Paddle Lite's library for the board", ("runtime", "get", board.name)))
     if choices.way != "laptop":
-        way.append(Command("install program and models, verified", ("flash", *device)))
-    way.append(Command("read the sample photos", ("run", *device)))
-    way.append(Command("measure, and write the report", ("bench", "run", *device, "--plan", choices.plan)))
+        way.append(KitCommand("install program and models, verified", ("flash", *device)))
+    way.append(KitCommand("read the sample photos", ("run", *device)))
+    way.append(KitCommand("measure, and write the report", ("bench", "run", *device, "--plan", choices.plan)))
     return way
 
 
@@ -181,14 +181,14 @@ def _purposes(choices: Choices, board: Board | None) -> list[str]:
     return ["--for", ",".join(wanted)] if wanted else []
 
 
-def _introduce(choices: Choices, known: Device | None) -> list[Command]:
+def _introduce(choices: Choices, known: Device | None) -> list[KitCommand]:
     """Adds the device unless the very same one is known, lets its host key be trusted, and looks at it."""
     name, board = choices.device, choices.board or default_board(choices.way)
-    way: list[Command] = []
+    way: list[KitCommand] = []
     if known is None:
         words = ["device", "add", name, "--board", board, f"--{choices.way}", choices.address]
         words += ["--key", choices.key] if choices.key else []
-        way.append(Command("remember the device", tuple(words)))
+        way.append(KitCommand("remember the device", tuple(words)))
     elif known.board.name != board or known.transport != choices.way or not _same_address(known, choices.address):
         raise UsageError(
             f"{known.where} already has a device {name!r}: {known.board.name}, {known.address}.",
@@ -196,8 +196,8 @@ def _introduce(choices: Choices, known: Device | None) -> list[Command]:
         )
     if choices.way == "ssh":
         trusted = ("--fingerprint", choices.fingerprint) if choices.fingerprint else ()
-        way.append(Command("trust its host key", ("device", "trust", name, *trusted)))
-    return [*way, Command("look at the board", ("probe", "--device", name))]
+        way.append(KitCommand("trust its host key", ("device", "trust", name, *trusted)))
+    return [*way, KitCommand("look at the board", ("probe", "--device", name))]
 
 
 def _same_address(known: Device, address: str) -> bool:

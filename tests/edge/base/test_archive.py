@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.base.archive import Limits, extract, is_archive
+from edge.base.archive import ArchiveLimits, extract, is_archive
 from edge.base.errors import EdgeError, InputError, VerifyError
 
 Change = Callable[[tarfile.TarInfo], None]
@@ -137,9 +137,9 @@ def test_a_gzip_bomb_stops_early(tmp_path: Path) -> None:
 def test_sizes_and_counts_have_limits(tmp_path: Path) -> None:
     archive = make_tar(tmp_path / "many.tar", *(entry(f"f{number}") for number in range(30)), mode="w")
     with pytest.raises(VerifyError, match="more than 20 members"):
-        extract(archive, tmp_path / "out", limits=Limits(files=20))
+        extract(archive, tmp_path / "out", limits=ArchiveLimits(files=20))
     with pytest.raises(VerifyError, match="more than 10 bytes"):
-        extract(archive, tmp_path / "out", limits=Limits(total=10))
+        extract(archive, tmp_path / "out", limits=ArchiveLimits(total=10))
     assert leftovers(tmp_path, archive) == []
 
 
