@@ -14,7 +14,7 @@ from edge.terminal.options import force_option, json_option
 
 @command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--charset", required=True, help="`plate`, or a dictionary file with the characters to keep.")
+@click.option("--charset", required=True, help="`plate` (mainland China), a country's code or folder, or a dictionary file.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @force_option("Replace a model that is there.")
 @json_option
@@ -23,7 +23,8 @@ def charset(model: Path, charset: str, out: Path, force: bool, as_json: bool) ->
     from convert.rewrite.charset import prune_charset, wanted_characters
 
     source = load_model(model)
-    made = prune_charset(source, wanted_characters(charset), out, force=force)
+    characters, country = wanted_characters(charset)
+    made = prune_charset(source, characters, out, country, force=force)
     before, after = source.card, made.card
     assert before.charset and after.charset
     if as_json:

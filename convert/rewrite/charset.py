@@ -19,30 +19,37 @@ from edge.base.paths import sha256_file
 from edge.model.card import Charset, Model, save_model
 from edge.model.dictionary import read_dictionary
 from edge.model.folder import new_folder
-from edge.plate.country import load_country
+from edge.plate.country import DEFAULT, FILE_NAME, Country, country_codes, load_country
 
 _PATH = ("softmax", "scale", "elementwise_add", "assign", "cast", "mul", "matmul", "matmul_v2", "fc")
 
 
-def wanted_characters(charset: str) -> list[str]:
-    """Returns the characters that `--charset` names: `plate`, or a dictionary file.
+def wanted_characters(charset: str) -> tuple[list[str], Country | None]:
+    """Returns the characters that `--charset` names, and the country that they are of.
+
+    Args:
+        charset: `plate` for the kit's own country, the code or folder of a country, or a dictionary file.
 
     Raises:
-        InputError: Neither.
+        InputError: None of these.
     """
-    if charset != "plate":
-        return read_dictionary(Path(charset))
-    # The separator stays: a published recogniser that may not read it reads something else in its place.
-    return [*load_country().symbols, "·"]
+    if charset != "plate" and charset not in country_codes() and not (Path(charset) / FILE_NAME).is_file():
+        return read_dictionary(Path(charset)), None
+    country = load_country(DEFAULT if charset == "plate" else charset)
+    # The first separator stays: a published recogniser that may not read it reads something else in its place.
+    return [*country.symbols, *country.strip[:1]], country
 
 
-def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool = False) -> Model:
+def prune_charset(
+    model: Model, characters: list[str], out: Path, country: Country | None = None, *, force: bool = False
+) -> Model:
     """Writes a recogniser that knows only some of its characters, in the order of its old dictionary.
 
     Args:
         model: Inference model of a recogniser.
         characters: Those to keep; ones that the model does not know are left out, and named in the card.
         out: Folder to make.
+        country: Whose plates it then reads; None as before.
         force: Replace a model that is there.
 
     Raises:
@@ -77,6 +84,9 @@ def prune_charset(model: Model, characters: list[str], out: Path, *, force: bool
             metrics={},
             name=_name(card.name),
         )
+        if country:
+            fresh = replace(fresh, country=country.code, grammar=country.grammar.lines())
+            fresh = replace(fresh, pipeline={**fresh.pipeline, **country.pipeline})
         saved = save_model(folder, fresh, ["inference.pdmodel", "inference.pdiparams"])
     return Model(out, saved.card)
 

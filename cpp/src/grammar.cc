@@ -112,7 +112,7 @@ void Grammar::check(const std::string& path) const {
     }
     for (const auto& [from, to] : fold_) {
         if (contains(symbols_, from) || !contains(symbols_, to)) {
-            throw malformed(path, "fold " + from + " must lead from a character that is no symbol to one that is");
+            throw malformed(path, "fold " + from + " must lead from a character that is not a symbol to one that is");
         }
     }
     for (std::size_t i = 0; i < templates_.size(); ++i)

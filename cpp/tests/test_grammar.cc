@@ -104,7 +104,7 @@ TEST("grammar: what is malformed is named with its line") {
     CHECK_CONTAINS(refused("serial_letters 2", "serial_letters x"), "line 9: `serial_letters x` is not known there");
     CHECK_CONTAINS(refused("serial_letters 2\n", ""), "it needs country, symbols, serial_letters");
     CHECK_CONTAINS(refused("class D 0123456789", "class D 0123456789!"), "class D must stand for some of the symbols");
-    CHECK_CONTAINS(refused("fold O 0", "fold A 0"), "fold A must lead from a character that is no symbol");
+    CHECK_CONTAINS(refused("fold O 0", "fold A 0"), "fold A must lead from a character that is not a symbol");
     CHECK_CONTAINS(refused("symbols A", "symbols AA"), "symbols must be");
     CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSS?\n"), "template 1: `?` is neither a class nor one of the symbols");
     CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSSSSSSSSSSSSS\n"), "template 1: it must have 1 to 16 characters");

@@ -224,7 +224,7 @@ def _swap(entry: Entry, kinds: tuple[PlateKind, ...]) -> dict[str, float]:
     swap = entry.table("swap").numbers_by_key()
     lost = [name for name in swap if name not in shares]
     if lost or not any(swap.values()):
-        raise entry.error("swap", f"{lost[0]!r} is no kind" if lost else "none has a share above 0")
+        raise entry.error("swap", f"{lost[0]!r} is not one of the kinds" if lost else "none has a share above 0")
     return swap
 
 

@@ -142,7 +142,7 @@ class Grammar:
                 return f"class {name!r} must stand for some of the symbols" + (f", and {lost[0]!r} is none" if lost else "")
         for character, symbol in self.fold.items():
             if len(symbol) != 1 or symbol not in self.symbols or character in self.symbols or character.isspace():
-                return f"fold {character!r} to {symbol!r} must lead from a character that is no symbol to one that is"
+                return f"fold {character!r} to {symbol!r} must lead from a character that is not a symbol to one that is"
         if not 1 <= len(set(self.templates)) == len(self.templates) <= MOST_TEMPLATES:
             return f"there must be 1 to {MOST_TEMPLATES} templates, each once"
         for template in self.templates:

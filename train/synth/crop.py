@@ -51,7 +51,7 @@ def render_crop(
     """
     style = country.kind(kind) if kind else random_kind(rng, country) if text is None else country.kind_of(text)
     if style is None:
-        raise UsageError(f"{text!r} is no plate of {country.title}.")
+        raise UsageError(f"{text!r} is not a plate of {country.title}.")
     if text is None:
         text = random_text(rng, country, style)
     plate = render_plate(rng, text, style, country)

@@ -20,12 +20,12 @@ _QUALITY = 82
 
 
 def sample_list(country: Country) -> dict[str, dict[str, Any]]:
-    """Returns name to seed and conditions of a country's samples: `samples.yml` in its folder of samples.
+    """Returns name to seed and conditions of a country's samples: `samples.yml` beside its `plate.yml`.
 
     Raises:
         UsageError: It has none.
     """
-    path = country.samples / "samples.yml"
+    path = country.folder / "samples.yml"
     if not path.is_file():
         raise UsageError(f"{country.code} has no samples: {path} is missing.")
     found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from invented import write_invented
 
 from convert.graph.edit import Graph, arguments
 from convert.opt.convert import Options, convert_model, existing, fitting_options
@@ -290,12 +291,17 @@ def _decomposed(task: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
 def test_pruned_recogniser_keeps_the_scores_of_its_characters(inference: dict[str, Model], tmp_path: Path) -> None:
     from convert.rewrite.charset import prune_charset, wanted_characters
     from edge.model.dictionary import read_dictionary
+    from edge.plate.country import load_country
     from edge.runtime.engines import open_network
 
-    small = prune_charset(inference["rec"], wanted_characters("plate"), tmp_path / "plate")
+    characters, country = wanted_characters("plate")
+    small = prune_charset(inference["rec"], characters, tmp_path / "plate", country)
     assert small.dictionary is not None and inference["rec"].dictionary is not None
     old, new = read_dictionary(inference["rec"].dictionary), read_dictionary(small.dictionary)
-    assert set(new) > set("京ABC0123456789警学")
+    assert set(new) > set("京ABC0123456789警学") and "·" in new
+    assert (small.card.country, small.card.grammar) == ("cn", load_country("cn").grammar.lines())
+    invented, other = wanted_characters(str(write_invented(tmp_path)))
+    assert set(invented) == {*"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-"} and other is not None and other.code == "invented"
     columns = [0, *(old.index(character) + 1 for character in new)]
     x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 48, 160)).astype(np.float32)
     full = open_network(inference["rec"]).run(x)[0][:, columns].astype(np.float64)

@@ -73,7 +73,7 @@ def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
         ("serial_letters: 3", "serial_letters: 3\nsize: 7", "unknown key 'size'"),
         ('D: "0123456789"', 'D: "0123456789Ä"', "class 'D' must stand for some of the symbols, and 'Ä' is none"),
         ('symbols: "0', 'symbols: "00', "'0' is none, or there twice"),
-        ('strip: "-"', 'strip: "-"\nfold: {A: "B"}', "fold 'A' to 'B' must lead from a character that is no symbol"),
+        ('strip: "-"', 'strip: "-"\nfold: {A: "B"}', "fold 'A' to 'B' must lead from a character that is not a symbol"),
         ("layout: long", "layout: short", "kinds, van: layout: 'short' is none of two-lines, three-and-four, long"),
         ("[465, 18, 40, 74]", "[485, 18, 40, 74]", "does not lie on the plate of 520 x 110 mm"),
         ("[465, 18, 40, 74]", "[465, 18, 40]", r"boxes: \[465, 18, 40\] must be a list of 4 numbers"),
