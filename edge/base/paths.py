@@ -78,12 +78,14 @@ def _user_dir(variable: str, below_home: str) -> Path:
         ) from error
 
 
-def sha256_file(path: Path) -> str:
-    """Returns the SHA-256 of a file as 64 hexadecimal digits, reading 1 MiB at a time."""
+def sha256_file(path: Path, size: int | None = None) -> str:
+    """Returns the SHA-256 of a file, or of its first `size` bytes, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
+    left = 1 << 62 if size is None else size
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(min(left, 1 << 20)):
             digest.update(block)
+            left -= len(block)
     return digest.hexdigest()
 
 

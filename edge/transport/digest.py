@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -49,17 +48,8 @@ def parse_digest(text: str) -> str:
 def digest_like(path: Path, like: str, size: int | None = None) -> str:
     """Returns the digest of a local file, or of its first `size` bytes, made as the board made `like`."""
     if not like.startswith("cksum:"):
-        return sha256_file(path) if size is None else _sha256_prefix(path, size)
+        return sha256_file(path, size)
     return _cksum(path, path.stat().st_size if size is None else size)
-
-
-def _sha256_prefix(path: Path, size: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while size > 0 and (block := stream.read(min(size, BLOCK))):
-            digest.update(block)
-            size -= len(block)
-    return digest.hexdigest()
 
 
 def _cksum(path: Path, size: int) -> str:
