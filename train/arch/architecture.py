@@ -54,7 +54,8 @@ class Architecture(ABC):
         about: One line for people, for the model card.
         input: How pixels become its input; a recogniser's width may be left to the recipe (0).
         stride: Of a recogniser: pixels of the input's width for each CTC step.
-        settings: Of `plate.conf`, for its card: what it is used with, such as `det_limit_side`. A recipe's go before them.
+        settings: Of `plate.conf`, `key=value` each, for its card: what it is used with, such as `det_limit_side=512`. A
+            recipe's go before them.
         fits: `module:class` of its data, loss and validation (`train.fit.tasks.Task`); empty for its task's own.
         marks: Parts of parameters' names by which a bare checkpoint of it is known; all must be there.
         training_only: Prefixes of parameters that only training uses, and that weights may lack.
@@ -66,7 +67,7 @@ class Architecture(ABC):
     about: str
     input: Input
     stride: int = 1
-    settings: Mapping[str, str] = {}
+    settings: tuple[str, ...] = ()
     fits: str = ""
     marks: tuple[str, ...] = ()
     training_only: tuple[str, ...] = ()
@@ -77,6 +78,11 @@ class Architecture(ABC):
     def name(self) -> str:
         """What a recipe calls it: its module."""
         return type(self).__module__.removeprefix(f"{PACKAGE}.")
+
+    @property
+    def pipeline(self) -> dict[str, str]:
+        """Its settings by key."""
+        return dict(text.split("=", 1) for text in self.settings)
 
     @abstractmethod
     def network(self, classes: int, like: Mapping[str, Any] | None) -> nn.Layer:
@@ -158,7 +164,7 @@ class Architecture(ABC):
             format="inference",
             precision="fp32",
             input=self.input,
-            pipeline=dict(self.settings),
+            pipeline=self.pipeline,
             arch=self.name,
         )
 

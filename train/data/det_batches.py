@@ -82,7 +82,7 @@ class DetData:
             note(f"{message}; only rendered scenes have.")
         note_held_out(len(self.validation), len(photos), data.holdout, note)
         arch = recipe_architecture(recipe)
-        self.config = override(fit_inputs(PipelineConfig(), det=arch.input), arch.settings)
+        self.config = override(fit_inputs(PipelineConfig(), det=arch.input), arch.pipeline)
 
     def batch(self, seed: int, step: int, size: int) -> DetBatch:
         """Draws one augmented training batch; the same arguments give the same batch."""

@@ -59,7 +59,7 @@ def deliver(
     pipeline = dict(text.split("=", 1) for text in chosen.export.settings) if chosen else {}
     pipeline = {key.strip(): value.strip() for key, value in {**pipeline, **(settings or {})}.items()}
     arch = trained.arch
-    pipeline = {**arch.settings, **pipeline}
+    pipeline = {**arch.pipeline, **pipeline}
     card = replace(arch.card(name or out.name), source=_source(trained))
     if chosen and trained.task == "rec":
         country = load_country(chosen.data.country)

@@ -128,7 +128,7 @@ def _sources(path: Path) -> list[Source]:
 
 def _checkpoint(path: Path) -> Source:
     trained = read_trained([path])
-    size, settings = path.stat().st_size, dict(trained.arch.settings)
+    size, settings = path.stat().st_size, trained.arch.pipeline
     source = Source(trained.task, path, "checkpoint", str(path), size, trained.input, settings)
     if source.task == "det" or not trained.recipe:
         return source
