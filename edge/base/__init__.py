@@ -1,1 +1,1 @@
-"""The ground floor: errors, paths, locks, archives, downloads, text files; everybody may import it."""
+"""The ground floor: errors, findings, paths, locks, archives, downloads, text files; everybody may import it."""
