@@ -8,11 +8,12 @@ from pathlib import Path
 
 import cv2
 import pytest
-from cpp_program import FAST, SAMPLES, lines, refused, run
+from cpp_program import FAST, lines, refused, run
 
 from edge.model.dictionary import read_dictionary
 from edge.ocr.config import load_config
 from edge.ocr.reader import Networks, Reader
+from edge.photo.listing import SAMPLES
 from edge.runtime.paddle_lite import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))

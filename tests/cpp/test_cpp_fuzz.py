@@ -9,11 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cpp_program import FAST, SAMPLES, clean_environment, lines, run
+from cpp_program import FAST, clean_environment, lines, run
 
 from edge.bundle.toolchain import BuildResult
 from edge.bundle.zoo import ModelPair
 from edge.ocr.config import PipelineConfig, dump_config
+from edge.photo.listing import SAMPLES
 
 DOCUMENTED = {0, 2, 3, 4, 5, 6}
 # Where parsers decide: sizes, ends of ranges, markers, signs, what separates.

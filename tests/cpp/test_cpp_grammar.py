@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_program import FAST, SAMPLES, lines, refused, run
+from cpp_program import FAST, lines, refused, run
 from invented import PLATES, write_invented
 
 from edge.base.paths import sha256_file
@@ -21,6 +21,7 @@ from edge.device.board import load_profile
 from edge.model.card import save_model
 from edge.ocr.config import load_config
 from edge.ocr.reader import Reader
+from edge.photo.listing import SAMPLES
 from edge.plate.country import Country, card_grammar, load_country
 from edge.plate.grammar import PlateDecoder
 from edge.runtime.engines import open_networks

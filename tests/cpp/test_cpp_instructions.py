@@ -8,13 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cpp_program import SAMPLES, count_instructions
+from cpp_program import count_instructions
 
 from edge.bundle.toolchain import build_program
 from edge.bundle.zoo import detector_limit
 from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import jpeg_scale
 from edge.ocr.image import load_photo
+from edge.photo.listing import SAMPLES
 from train.synth.samples import render_sample
 
 STAGES = ("det_pre", "det_post", "crop", "rec_pre", "rec_post")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_program import FAST, ROOT, SAMPLES, config_for, emulator, lines, refused, run
+from cpp_program import FAST, ROOT, config_for, emulator, lines, refused, run
 
 from edge.bundle.toolchain import build_program
 from edge.bundle.zoo import ModelPair
+from edge.photo.listing import SAMPLES
 from edge.runtime.store import library_version
 
 sys.path.insert(0, str(ROOT / "tests" / "replay"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cpp_program import FAST, SAMPLES, clean_environment, config_for, lines, refused, run
+from cpp_program import FAST, clean_environment, config_for, lines, refused, run
 
 from edge.base.errors import InputError
 from edge.bundle.zoo import ModelPair
@@ -21,6 +21,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.detect import det_pre, det_size
 from edge.ocr.image import load_image
 from edge.ocr.reader import STAGES
+from edge.photo.listing import SAMPLES
 from edge.runtime.paddle_lite import LiteNetwork
 
 PHOTOS = sorted(SAMPLES.glob("*.jpg"))

@@ -11,11 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from cpp_program import SAMPLES, count_instructions, emulator
+from cpp_program import count_instructions, emulator
 
 from edge.base.errors import InputError
 from edge.bundle.toolchain import BuildResult, build_program
 from edge.ocr.image import load_image, load_photo
+from edge.photo.listing import SAMPLES
 
 
 def call(argv: list[str]) -> str:
