@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ _FIELDS = {
     10: "blocks_idx", 11: "longs", 12: "float64s", 13: "var_name", 14: "vars_name", 15: "float64",
 }  # fmt: skip
 _LISTS = {3, 4, 5, 7, 10, 11, 12, 14}
-INT, REAL, TEXT, INTS, REALS, FLAG = 0, 1, 2, 3, 4, 6
+INT, REAL, INTS = 0, 1, 3
 _LOD_TENSOR = 7
 
 
@@ -34,7 +34,7 @@ def attribute(operator: Any, name: str, default: Any = None) -> Any:
 
 
 def set_attribute(operator: Any, name: str, kind: int, value: Any) -> None:
-    """Sets an attribute; `kind` is Paddle's AttrType: `INT`, `REAL`, `TEXT`, `INTS`, `REALS`, `FLAG`."""
+    """Sets an attribute; `kind` is Paddle's AttrType, such as `INT`, `REAL`, `INTS`."""
     for index, item in enumerate(operator.attrs):
         if item.name == name:
             del operator.attrs[index]
@@ -190,15 +190,6 @@ class Graph:
         for index in reversed(range(len(self.block.ops))):
             if id(self.block.ops[index]) in ids:
                 del self.block.ops[index]
-
-    def insert_before(self, operator: Any, fill: Callable[[Any], None]) -> None:
-        """Adds an operator before another one; `fill` writes the new `OpDesc`."""
-        index = next(i for i, item in enumerate(self.block.ops) if item is operator)
-        self.block.ops.add()
-        for position in range(len(self.block.ops) - 1, index, -1):
-            self.block.ops[position].CopyFrom(self.block.ops[position - 1])
-        self.block.ops[index].Clear()
-        fill(self.block.ops[index])
 
     def prune(self) -> int:
         """Removes operators whose results nobody reads, then unused variables and parameters.

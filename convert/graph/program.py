@@ -45,7 +45,7 @@ _MESSAGES: dict[str, str] = {
 }
 _LABELS = {"o": 1, "q": 2, "r": 3}
 _TYPES = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9}
-FLOAT, INT32, INT64 = 5, 2, 3  # VarType.Type of tensors
+FLOAT = 5  # VarType.Type of tensors
 
 
 def _pool() -> Any:

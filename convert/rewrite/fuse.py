@@ -11,24 +11,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from convert.graph.edit import INT, REAL, Graph, arguments, attribute, set_attribute
+from convert.graph.edit import Graph, arguments, attribute
 from convert.rewrite.fuse_norm import layer_norm
-from convert.rewrite.matcher import AFFINE, Affine, Clipped, Matcher
+from convert.rewrite.matcher import AFFINE, Affine, Clipped, Matcher, become
 
 _PRODUCTS = ("elementwise_mul",)
-
-
-def _become(operator: Any, kind: str, inputs: dict[str, str], attributes: dict[str, float | int]) -> None:
-    """Turns an operator into another one with the same output."""
-    result = (arguments(operator.outputs, "Out") or arguments(operator.outputs, "Y"))[0]
-    operator.type = kind
-    for part in (operator.inputs, operator.outputs, operator.attrs):
-        del part[:]
-    for slot, name in inputs.items():
-        operator.inputs.add(parameter=slot, arguments=[name])
-    operator.outputs.add(parameter="Y" if kind == "layer_norm" else "Out", arguments=[result])
-    for name, value in attributes.items():
-        set_attribute(operator, name, INT if isinstance(value, int) else REAL, value)
 
 
 def hard_swish(match: Matcher, operator: Any) -> bool:
@@ -53,7 +40,7 @@ def hard_swish(match: Matcher, operator: Any) -> bool:
             continue
         a = clip.gate.factor
         values = {"threshold": clip.top / a, "offset": clip.gate.shift / a, "scale": 1 / (a * clip.factor * factor)}
-        _become(operator, "hard_swish", {"X": x}, {key: _tidy(value) for key, value in values.items()})
+        become(operator, "hard_swish", {"X": x}, {key: _tidy(value) for key, value in values.items()})
         return True
     return False
 
@@ -66,7 +53,7 @@ def hard_sigmoid(match: Matcher, operator: Any) -> bool:
     if clip is None or abs(clip.top * clip.factor - 1) > 1e-5:
         return False
     values = {"slope": clip.gate.factor * clip.factor, "offset": clip.gate.shift * clip.factor}
-    _become(operator, "hard_sigmoid", {"X": clip.gate.name}, {key: _tidy(value) for key, value in values.items()})
+    become(operator, "hard_sigmoid", {"X": clip.gate.name}, {key: _tidy(value) for key, value in values.items()})
     return True
 
 
@@ -82,7 +69,7 @@ def swish(match: Matcher, operator: Any) -> bool:
         inner = match.affine(arguments(sigmoid.inputs, "X")[0])
         if x in (inner.name, arguments(sigmoid.inputs, "X")[0]) and inner.shift == 0:
             beta = inner.factor if x == inner.name else 1.0
-            _become(operator, "swish", {"X": x}, {"beta": beta})
+            become(operator, "swish", {"X": x}, {"beta": beta})
             return True
     return False
 
@@ -116,7 +103,7 @@ def gelu(match: Matcher, operator: Any) -> bool:
         inner = match.affine(arguments(erf.inputs, "X")[0])
         good = math.isclose(inner.factor, math.sqrt(0.5), rel_tol=1e-4) and inner.shift == 0 and inner.name == x
         if good and math.isclose(factor * outer.factor, 0.5, rel_tol=1e-5):
-            _become(operator, "gelu", {"X": x}, {})
+            become(operator, "gelu", {"X": x}, {})
             return True
     return False
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from convert.graph.edit import INT, REAL, arguments, attribute, set_attribute
-from convert.rewrite.matcher import Matcher
+from convert.graph.edit import arguments, attribute
+from convert.rewrite.matcher import Matcher, become
 
 
 def layer_norm(match: Matcher, operator: Any) -> bool:
@@ -23,21 +23,15 @@ def layer_norm(match: Matcher, operator: Any) -> bool:
     shape = graph.shape(x) if x else None
     if x is None or epsilon is None or not shape:
         return False
-    result = arguments(operator.outputs, "Out")[0]
-    operator.type = "layer_norm"
-    for part in (operator.inputs, operator.outputs, operator.attrs):
-        del part[:]
-    operator.inputs.add(parameter="X", arguments=[x])
+    inputs = {"X": x}
     for slot, name in (("Scale", weight), ("Bias", bias)):
         if name:
             graph.set_param(f"{name}.vector", graph.params[name].reshape(-1))
-            operator.inputs.add(parameter=slot, arguments=[f"{name}.vector"])
-    operator.outputs.add(parameter="Y", arguments=[result])
+            inputs[slot] = f"{name}.vector"
+    result = become(operator, "layer_norm", inputs, {"epsilon": epsilon, "begin_norm_axis": len(shape) - 1})
     for slot in ("Mean", "Variance"):
         graph.declare_like(x, f"{result}.{slot.lower()}")
         operator.outputs.add(parameter=slot, arguments=[f"{result}.{slot.lower()}"])
-    set_attribute(operator, "epsilon", REAL, epsilon)
-    set_attribute(operator, "begin_norm_axis", INT, len(shape) - 1)
     return True
 
 

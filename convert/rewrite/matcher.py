@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convert.graph.edit import Graph, arguments, attribute
+from convert.graph.edit import INT, REAL, Graph, arguments, attribute, set_attribute
 
 # Operators that are affine in one input when the other is a known number.
 AFFINE = ("scale", "elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div")
@@ -108,3 +109,17 @@ class Matcher:
             given = arguments(operator.inputs, tensor)
             bounds.append(self.scalar(given[0]) if given else attribute(operator, name))
         return bounds[0], bounds[1]
+
+
+def become(operator: Any, kind: str, inputs: Mapping[str, str], attributes: Mapping[str, float | int]) -> str:
+    """Turns an operator into another one with the same output, whose name it returns."""
+    result = (arguments(operator.outputs, "Out") or arguments(operator.outputs, "Y"))[0]
+    operator.type = kind
+    for part in (operator.inputs, operator.outputs, operator.attrs):
+        del part[:]
+    for slot, name in inputs.items():
+        operator.inputs.add(parameter=slot, arguments=[name])
+    operator.outputs.add(parameter="Y" if kind == "layer_norm" else "Out", arguments=[result])
+    for name, value in attributes.items():
+        set_attribute(operator, name, INT if isinstance(value, int) else REAL, value)
+    return result

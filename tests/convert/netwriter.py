@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convert.graph.edit import Graph
 from convert.graph.params import Array, save_params
 from convert.graph.program import FLOAT, ProgramDesc
 
@@ -123,3 +124,13 @@ def dictionary(path: Path, classes: int = CLASSES) -> Path:
     """A dictionary for that many classes."""
     path.write_text("".join(f"{chr(0x4E00 + index)}\n" for index in range(classes - 1)), encoding="utf-8")
     return path
+
+
+def insert_before(graph: Graph, operator: Any, fill: Callable[[Any], None]) -> None:
+    """Adds an operator before another one; `fill` writes the new `OpDesc`."""
+    index = next(i for i, item in enumerate(graph.block.ops) if item is operator)
+    graph.block.ops.add()
+    for position in range(len(graph.block.ops) - 1, index, -1):
+        graph.block.ops[position].CopyFrom(graph.block.ops[position - 1])
+    graph.block.ops[index].Clear()
+    fill(graph.block.ops[index])

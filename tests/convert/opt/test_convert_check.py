@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from netwriter import insert_before
 
 from convert.commands.check import check
 from convert.graph.edit import Graph, arguments
@@ -75,7 +76,7 @@ def test_decomposed_hard_swish_is_found(recogniser: Path, tmp_path: Path) -> Non
             added.attrs.add(name="slope", type=1, f=1 / 6)
             added.attrs.add(name="offset", type=1, f=0.5)
 
-        graph.insert_before(operator, gate)
+        insert_before(graph, operator, gate)
         graph.declare_like(x, "gate")
         operator = graph.of_type("hard_swish")[0]
         operator.type = "elementwise_mul"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from invented import write_invented
+from netwriter import insert_before
 
 from convert.graph.edit import Graph, arguments
 from convert.opt.convert import Options, convert_model, existing, fitting_options
@@ -110,7 +111,7 @@ def test_pain_3_output_scales_of_qat_are_removed(inference: dict[str, Model], tm
         operator.inputs.add(parameter="X", arguments=[name])
         operator.outputs.add(parameter="Out", arguments=[f"{name}.scaled"])
 
-    graph.insert_before(last, fill)
+    insert_before(graph, last, fill)
     graph.declare_like(name, f"{name}.scaled")
     softmax = graph.of_type("softmax")[-1]
     for item in softmax.inputs:
