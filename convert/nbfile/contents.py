@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,9 +143,6 @@ class NbFile:
     @property
     def target(self) -> str:
         """The target for which most operators' kernels were picked, `host` ones left aside."""
-        counts: dict[str, int] = {}
-        for operator in self.operators:
-            name = operator.kernel[0]
-            if name not in ("host", "any", "unknown"):
-                counts[name] = counts.get(name, 0) + 1
-        return max(counts, key=lambda name: counts[name]) if counts else "unknown"
+        names = (operator.kernel[0] for operator in self.operators)
+        counts = Counter(name for name in names if name not in ("host", "any", "unknown"))
+        return next((name for name, _ in counts.most_common(1)), "unknown")

@@ -68,13 +68,17 @@ class _Packer:
     def blob(self, value: bytes) -> int:
         return self._place(struct.pack("<I", len(value)) + value, 4)
 
-    def references(self, places: list[int]) -> int:
-        key = ("references", *places)
+    def references(self, places: list[int], past: int | None = None) -> int:
+        """A list of offsets; with `past` one offset more behind it, to so many bytes behind the first place."""
+        key = ("references", past, *places)
         if key not in self._known:
-            self._pad_to_four()
-            first = self._size + 4 * len(places)
+            self._place(b"", 4)
+            end = self._size + (0 if past is None else 4)
+            first = end + 4 * len(places)
             offsets = [first - 4 * index - place for index, place in enumerate(places)]
-            self._known[key] = self._place(struct.pack(f"<{len(places) + 1}I", len(places), *offsets), 4)
+            if past is not None:
+                offsets.append(end - places[0] + past)
+            self._known[key] = self._place(struct.pack(f"<{len(offsets) + 1}I", len(places), *offsets), 4)
         return self._known[key]
 
     def names(self, values: list[str]) -> int:
@@ -86,23 +90,7 @@ class _Packer:
         shared, so the offset is written. Only the loading of int8 and int16 weights for float arithmetic asks for it.
         """
         places = [self.text(value) for value in values]
-        if not values:
-            return self.references(places)
-        key = ("names", *places)
-        if key not in self._known:
-            self._pad_to_four()
-            end = self._size + 4
-            first = end + 4 * len(places)
-            offsets = [first - 4 * index - place for index, place in enumerate(places)]
-            past = end - places[0] + len(values[0].encode("utf-8"))
-            self._known[key] = self._place(struct.pack(f"<{len(places) + 2}I", len(places), *offsets, past), 4)
-        return self._known[key]
-
-    def _pad_to_four(self) -> None:
-        padding = -self._size % 4
-        if padding:
-            self._pieces.append(bytes(padding))
-            self._size += padding
+        return self.references(places, len(values[0].encode("utf-8")) if values else None)
 
     def table(self, node: Node, kind: str) -> int:
         inline: list[_Field] = []

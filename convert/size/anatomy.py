@@ -58,13 +58,7 @@ class Anatomy:
     @property
     def elements(self) -> int:
         """Number of parameters."""
-        count = 0
-        for use in self.uses:
-            size = 1
-            for side in use.tensor.shape:
-                size *= side
-            count += size
-        return count
+        return sum(math.prod(use.tensor.shape) for use in self.uses)
 
     @property
     def framing(self) -> int:
