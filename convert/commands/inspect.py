@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -12,7 +13,6 @@ from rich.table import Table
 from convert.nbfile.reader import parse_nb
 from convert.size.anatomy import Anatomy, Difference, diff, dissect
 from edge.base.errors import InputError, UsageError
-from edge.base.paths import write_atomic
 from edge.model.card import CARD_NAME, load_model
 from edge.terminal.commandline import command
 from edge.terminal.console import PlainConsole
@@ -59,11 +59,9 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
         return
     anatomy = opened[0][0]
     if html is not None:
-        from convert.size.page import render
+        from convert.size.page import write_page
 
-        if html.exists() and not force:
-            raise InputError(f"{html} exists.", "Choose another name or add --force.")
-        write_atomic(html, render(anatomy))
+        write_page(anatomy, html, force=force)
     if as_json:
         click.echo(json.dumps(anatomy.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -107,12 +105,12 @@ def _show(anatomy: Anatomy, top: int) -> None:
 
 
 def _show_reasons(console: Console, anatomy: Anatomy) -> None:
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
     for use in anatomy.uses:
         if use.reason:
-            reasons[use.reason] = reasons.get(use.reason, 0) + use.tensor.bytes
+            reasons[use.reason] += use.tensor.bytes
     table = Table("why", "bytes", title="Still fp32 in this int8 model")
-    for reason, size in sorted(reasons.items(), key=lambda item: -item[1]):
+    for reason, size in reasons.most_common():
         table.add_row(reason, f"{size:,}")
     console.print(table)
 

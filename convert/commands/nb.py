@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 import click
 
-from edge.host.streams import printable
+from edge.host.streams import printable, say_watched
 from edge.model.card import TARGETS, TASKS, TRIAL, Model
 from edge.terminal.commandline import command
 from edge.terminal.options import examples, force_option, json_option
@@ -69,15 +68,10 @@ def nb(
         folder = out or origin.resolve().with_name(f"{origin.resolve().name}-{target}")
         made = None if force else existing(source, folder, options)
         if made is None:
-            opt_environment(options.version, _report)
+            opt_environment(options.version, say_watched)
             made = convert_model(source, folder, options, force=force, trial=try_model)
     notes = [*source.card.source.get("taken", []), *_trial_notes(made), speed_note(made.card.precision, board)]
     _show(made, [note for note in notes if note], as_json)
-
-
-def _report(text: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"{text} ...", err=True)
 
 
 def _trial_notes(made: Model) -> list[str]:

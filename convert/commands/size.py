@@ -11,8 +11,6 @@ from rich.table import Table
 
 from convert.commands.inspect import open_nb
 from convert.size.anatomy import Anatomy
-from edge.base.errors import InputError
-from edge.base.paths import write_atomic
 from edge.model.card import CARD_NAME, load_model
 from edge.terminal.commandline import command
 from edge.terminal.console import PlainConsole
@@ -31,11 +29,9 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
     """
     anatomies = [open_nb(path)[0] for path in files]
     if html is not None:
-        from convert.size.page import render
+        from convert.size.page import write_page
 
-        if html.exists() and not force:
-            raise InputError(f"{html} exists.", "Choose another name or add --force.")
-        write_atomic(html, render(anatomies[0]))
+        write_page(anatomies[0], html, force=force)
     rows = [{**_row(anatomy), "steps": _steps(path)} for path, anatomy in zip(files, anatomies, strict=True)]
     if as_json:
         click.echo(json.dumps({"schema": "plate-edge/nb-size/1", "files": rows}, ensure_ascii=False, indent=2))

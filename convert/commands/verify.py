@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.base.errors import ExitCode, InputError
+from edge.host.streams import say_watched
 from edge.model.card import CARD_NAME, Model, load_model
 from edge.plate.country import samples_of
 from edge.terminal.commandline import command
@@ -65,7 +65,7 @@ def verify(
     with ExitStack() as stack:
         # A folder without a card is opened as `edge convert nb` opened it.
         origin, other = (_opened(path, found, stack) if path else None for path in (source, against))
-        checks = run(found, origin, chosen, other, threads=threads, report=_report)
+        checks = run(found, origin, chosen, other, threads=threads, report=say_watched)
     made = record(found, checks) if recorded else found
     passed = all(check["ok"] for check in checks)
     if as_json:
@@ -88,11 +88,6 @@ def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
         return load_model(path)
     work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plate-source-")))
     return open_convertible(path, work, made.card.task, made.dictionary)
-
-
-def _report(text: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"{text} ...", err=True)
 
 
 def _show(checks: list[dict[str, Any]]) -> None:

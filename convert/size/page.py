@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from convert.size.anatomy import Anatomy
+from edge.base.errors import InputError
+from edge.base.paths import write_atomic
 from edge.base.treemap import squarify
 
 _WIDTH, _HEIGHT = 960.0, 480.0
@@ -19,6 +22,17 @@ table{border-collapse:collapse;width:100%;margin:1rem 0;display:block;overflow-x
 td,th{border-bottom:1px solid var(--line);padding:.25rem .6rem;text-align:left}td.n,th.n{text-align:right;
 font-variant-numeric:tabular-nums}svg{width:100%;height:auto}text{font:12px system-ui,sans-serif;fill:#111}
 """
+
+
+def write_page(anatomy: Anatomy, out: Path, *, force: bool) -> None:
+    """Writes the page.
+
+    Raises:
+        InputError: The file exists, and `force` is not set.
+    """
+    if out.exists() and not force:
+        raise InputError(f"{out} exists.", "Choose another name or add --force.")
+    write_atomic(out, render(anatomy))
 
 
 def render(anatomy: Anatomy) -> str:

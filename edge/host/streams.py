@@ -84,3 +84,9 @@ def printable(text: str) -> str:
 
 def _is_plain(letter: str) -> bool:
     return letter.isprintable() or letter in "\n\t\u00a0\u3000" or "\ud800" <= letter <= "\udfff"
+
+
+def say_watched(text: str) -> None:
+    """Says what is being done now, on standard error, where a person watches it; nothing where it is not a terminal."""
+    if sys.stderr.isatty():
+        print(f"{text} ...", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from edge.base.errors import UsageError
-from edge.host.streams import printable
+from edge.host.streams import printable, say_watched
 from edge.model.card import TASKS, Model, load_model
 from edge.terminal.commandline import command, given
 from edge.terminal.options import force_option, json_option, override_option, several
@@ -84,14 +84,10 @@ def quantize(
     assert out is not None
     from train.quantize.ptq import PtqOptions, quantize_ptq
 
-    def report(text: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"{text} ...", err=True)
-
     def warn(text: str) -> None:
         click.echo(f"warning: {printable(text)}.", err=True)
 
-    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), report, warn)
+    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), say_watched, warn)
     if as_json:
         card = made.card
         document = {
