@@ -14,6 +14,7 @@ import pytest
 from edge.bundle.zoo import ModelPair
 from edge.model.card import Model
 from edge.ocr.config import PipelineConfig, dump_config
+from edge.photo.listing import SAMPLES as SAMPLES
 from edge.plate.country import card_grammar
 
 ROOT = Path(__file__).resolve().parents[2]
