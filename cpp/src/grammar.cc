@@ -77,9 +77,9 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
         const bool fresh = key == "class" ? classes_.emplace(words[1], characters(words[2])).second
                                           : fold_.emplace(words[1], words[2]).second;
         if (!fresh || count_characters(words[1]) != 1) throw unknown;
-    } else if (words.size() != 2) {
+    } else if (words.size() != 2 && !(words.size() == 3 && key == "template")) {
         throw unknown;
-    } else if (key == "template") {
+    } else if (key == "template") {  // A third word names its kind of plates, for reports.
         templates_.push_back(characters(words[1]));
     } else if (key == "country" && country_.empty()) {
         country_ = words[1];

@@ -81,7 +81,8 @@ class Country:
     def grammar(self) -> Grammar:
         """What the decoder needs of it."""
         templates = tuple(dict.fromkeys(template for kind in self.kinds for template in kind.templates))
-        return Grammar(self.code, self.symbols, self.classes, templates, self.serial_letters, self.fold)
+        kinds = {template: kind.name for kind in reversed(self.kinds) for template in kind.templates}
+        return Grammar(self.code, self.symbols, self.classes, templates, self.serial_letters, self.fold, kinds)
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -103,8 +104,7 @@ class Country:
 
     def kind_of(self, text: str) -> PlateKind | None:
         """Returns the first kind that a text follows, else the first one of its length, None when there is none."""
-        found = self.form_of(text)
-        return found[0] if found else next((kind for kind in self.kinds if len(kind.layout.boxes) == len(text)), None)
+        return next((kind for kind in self.kinds if kind.name == self.grammar.kind_of(text)), None)
 
     def kind(self, name: str) -> PlateKind:
         """Returns the kind of that name.
@@ -210,6 +210,9 @@ def _country(entry: Entry, folder: Path) -> Country:
         folder=folder,
     )
     entry.finish()
+    for kind in country.kinds:
+        if not re.fullmatch(r"[^\s,]+", kind.name):
+            raise entry.error("kinds", f"the name {kind.name!r} must be of one word, without commas")
     if len({kind.name for kind in country.kinds}) < len(country.kinds):
         raise entry.error("kinds", "two have the same name")
     if not any(kind.share for kind in country.kinds):

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -87,6 +87,7 @@ class Grammar:
         templates: Each once.
         serial_letters: At most so many characters of class `S` are no digits.
         fold: Character to the symbol for which it counts.
+        kinds: Template to the kind of plates that it is of; the program on a board passes over it.
     """
 
     country: str
@@ -95,6 +96,7 @@ class Grammar:
     templates: tuple[str, ...]
     serial_letters: int
     fold: Mapping[str, str]
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
@@ -115,6 +117,15 @@ class Grammar:
     def is_plate(self, text: str) -> bool:
         """Says whether a text is a plate."""
         return any(self.follows(text, template) for template in self.templates)
+
+    def kind_of(self, text: str) -> str:
+        """Returns the kind of plates that a text is of: of the first template that it follows, else of its length.
+
+        Empty when no template has its length, or nobody named the kinds.
+        """
+        alike = [template for template in self.templates if len(template) == len(text)]
+        found = next((template for template in alike if self.follows(text, template)), alike[0] if alike else "")
+        return self.kinds.get(found, "")
 
     def folded(self, character: str) -> str:
         """Returns the character for which a recogniser's character counts; it may be no symbol."""
@@ -183,7 +194,7 @@ class Grammar:
             *(f"class {name} {characters}" for name, characters in self.classes.items()),
             f"serial_letters {self.serial_letters}",
             *(f"fold {character} {symbol}" for character, symbol in self.fold.items()),
-            *(f"template {template}" for template in self.templates),
+            *(f"template {template} {self.kinds.get(template, '')}".rstrip() for template in self.templates),
         )
 
     @cached_property
@@ -232,12 +243,14 @@ def parse_grammar(text: str, where: str) -> Grammar:
     single: dict[str, str] = {}
     pairs: dict[str, dict[str, str]] = {"class": {}, "fold": {}}
     templates: list[str] = []
+    kinds: dict[str, str] = {}
     for number, line in enumerate(lines[1:], 2):
         key, *values = line.rstrip("\r").split(" ")
         if key in pairs and len(values) == 2 and len(values[0]) == 1 and values[0] not in pairs[key]:
             pairs[key][values[0]] = values[1]
-        elif key == "template" and len(values) == 1:
+        elif key == "template" and len(values) in (1, 2):
             templates.append(values[0])
+            kinds[values[0]] = "".join(values[1:])
         elif key in _SINGLE and key not in single and len(values) == 1:
             single[key] = values[0]
         elif key or values:
@@ -246,7 +259,8 @@ def parse_grammar(text: str, where: str) -> Grammar:
     if missing or not re.fullmatch("[0-9]{1,3}", single["serial_letters"]):
         raise InputError(f"{where}: {missing[0] if missing else 'serial_letters'} is missing, or no number.", _PAGE)
     letters = int(single["serial_letters"])
-    grammar = Grammar(single["country"], single["symbols"], pairs["class"], tuple(templates), letters, pairs["fold"])
+    named = (single["country"], single["symbols"], pairs["class"], tuple(templates), letters, pairs["fold"])
+    grammar = Grammar(*named, kinds)
     try:
         grammar.check()
     except InputError as error:

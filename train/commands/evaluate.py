@@ -20,7 +20,6 @@ from edge.terminal.options import country_option, jobs_option, json_option, one_
 
 if TYPE_CHECKING:
     from edge.ocr.config import PipelineConfig
-    from edge.plate.country import Country
     from train.data.dataset import Sample
     from train.evaluate.pipeline import Kinds
     from train.evaluate.sources import Source
@@ -77,6 +76,7 @@ def evaluate(
     """
     from edge.ocr.config import PipelineConfig
     from edge.ocr.settings import override
+    from edge.plate.country import load_country
     from edge.plate.label_notes import Notes
     from edge.release.install import parse_settings
     from train.evaluate.kinds import all_kinds, plate_kinds, read_kinds
@@ -94,10 +94,12 @@ def evaluate(
     wrong: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     more = read_kinds(kinds_file) if kinds_file else {}
-    plates = chosen_country(country, sources)
+    grammar = sources["rec"].grammar if "rec" in sources else None
+    if country:
+        grammar = load_country(country).grammar
 
     def kinds(sample: Sample) -> list[str]:
-        return [*(all_kinds if by_kind else plate_kinds)(sample, plates), *more.get(sample.path.name, [])]
+        return [*(all_kinds if by_kind else plate_kinds)(sample, grammar), *more.get(sample.path.name, [])]
 
     workers = jobs or os.cpu_count() or 1
     figures: Mapping[str, Figures]
@@ -144,25 +146,6 @@ def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tas
 
     pair = ensure_models(models, [precision], "x86", lambda text: click.echo(text, err=True))[precision]
     return [model.folder for model in (pair.det, pair.rec) if model.card.task in tasks]
-
-
-def chosen_country(asked: str | None, sources: Mapping[str, Source]) -> Country:
-    """Returns the country whose kinds of plates figures name: the one asked for, else the recogniser's.
-
-    Raises:
-        UsageError: The kit has no such country.
-        InputError: Its `plate.yml` is wrong.
-    """
-    from edge.plate.country import DEFAULT, load_country
-
-    name = asked or (sources["rec"].country if "rec" in sources else "") or DEFAULT
-    try:
-        return load_country(name)
-    except UsageError as error:
-        if asked:
-            raise
-        what = f"{sources['rec'].name} reads plates of {name!r}, a country that the kit does not have."
-        raise UsageError(what, "Give its folder: --country FOLDER.") from error
 
 
 def load_samples(task: str, labels: Path, note: Say | None = None) -> list[Sample]:

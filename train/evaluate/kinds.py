@@ -14,7 +14,8 @@ import numpy.typing as npt
 from edge.base.errors import InputError
 from edge.base.utf8 import read_utf8
 from edge.plate.ccpd import parse_name
-from edge.plate.country import Country, load_country
+from edge.plate.country import load_country
+from edge.plate.grammar import Grammar
 from train.data.dataset import Sample
 
 SMALL = 150.0
@@ -27,28 +28,28 @@ DARK = 60
 """CCPD's brightness field below which a plate is `dark`."""
 
 
-def text_kinds(text: str, country: Country | None = None) -> list[str]:
+def text_kinds(text: str, grammar: Grammar | None = None) -> list[str]:
     """Returns the name of the kind of plates that a text is of; nothing when its length is no kind's.
 
     Args:
         text: In normal form.
-        country: Of the plate; None for the kit's own.
+        grammar: Of the plates; None for the kit's own country's.
     """
-    kind = (country or load_country()).kind_of(text)
-    return [kind.name] if kind else []
+    kind = (grammar or load_country().grammar).kind_of(text)
+    return [kind] if kind else []
 
 
-def plate_kinds(sample: Sample, country: Country | None = None) -> list[str]:
+def plate_kinds(sample: Sample, grammar: Grammar | None = None) -> list[str]:
     """Returns the kind of a crop's plate, or of a photo's when every legible one is of that kind, else nothing."""
     texts = [plate.text for plate in sample.plates if not plate.unread] or [sample.plate_text]
-    kinds = {name for text in texts for name in text_kinds(text, country) or [""]}
+    kinds = {name for text in texts for name in text_kinds(text, grammar) or [""]}
     return [*kinds] if len(kinds) == 1 and "" not in kinds else []
 
 
-def all_kinds(sample: Sample, country: Country | None = None) -> list[str]:
+def all_kinds(sample: Sample, grammar: Grammar | None = None) -> list[str]:
     """Returns `plate_kinds` and what else is known: `small`, `tilted`, and of CCPD names `blurred`, `dark`; or `plain`."""
     if not sample.plates:
-        return plate_kinds(sample, country)
+        return plate_kinds(sample, grammar)
     kinds = []
     quads = [plate.quad for plate in sample.plates if not plate.ignored]
     if any(_width(quad) < SMALL for quad in quads):
@@ -63,7 +64,7 @@ def all_kinds(sample: Sample, country: Country | None = None) -> list[str]:
         kinds.append("blurred")
     if name and name.brightness < DARK:
         kinds.append("dark")
-    return [*plate_kinds(sample, country), *(kinds or ["plain"])] if quads else []
+    return [*plate_kinds(sample, grammar), *(kinds or ["plain"])] if quads else []
 
 
 def read_kinds(path: Path) -> dict[str, list[str]]:

@@ -39,7 +39,6 @@ class Source:
         bytes: Size of the model's files, without its dictionary.
         input: The network's input.
         pipeline: Settings that its card asks for; a checkpoint has those of its architecture and country.
-        country: Code or folder of the country whose plates a recogniser reads; empty for the kit's own.
         grammar: What may stand on its plates; None for the kit's own country.
     """
 
@@ -50,7 +49,6 @@ class Source:
     bytes: int
     input: Input
     pipeline: Mapping[str, str] = field(default_factory=dict)
-    country: str = ""
     grammar: Grammar | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def _sources(path: Path) -> list[Source]:
         if (path / CARD_NAME).is_file():
             card = load_model(path).card
             grammar = card_grammar(card.grammar, card.name)
-            named = (card.input, card.pipeline, card.country, grammar)
+            named = (card.input, card.pipeline, grammar)
             return [Source(card.task, path, card.format, card.name, card.bytes, *named)]
         inside = [item for task in TASKS if (path / task / CARD_NAME).is_file() for item in _sources(path / task)]
         if inside:
@@ -132,9 +130,8 @@ def _checkpoint(path: Path) -> Source:
     source = Source(trained.task, path, "checkpoint", str(path), size, trained.input, settings)
     if source.task == "det" or not trained.recipe:
         return source
-    code = trained.recipe.data.country
-    country = load_country(code)
-    return replace(source, pipeline={**own_settings(country), **settings}, country=code, grammar=country.grammar)
+    country = load_country(trained.recipe.data.country)
+    return replace(source, pipeline={**own_settings(country), **settings}, grammar=country.grammar)
 
 
 def own_settings(country: Country) -> dict[str, str]:

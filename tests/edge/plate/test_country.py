@@ -117,7 +117,7 @@ def test_a_template_that_a_dictionary_lacks_is_named() -> None:
         ("country cn\n", "", "country is missing"),
         ("country cn\n", "country cn\ncountry de\n", "line 3: 'country de' is not known there, or there twice"),
         ("class D 0123456789", "class D 01 23", "'class D 01 23' is not known there"),
-        ("template PLSSSSS\n", "template PLSSSS*\n", r"template 'PLSSSS\*': '\*' is neither a class"),
+        ("template PLSSSSS blue\n", "template PLSSSS* blue\n", r"template 'PLSSSS\*': '\*' is neither a class"),
     ],
 )
 def test_a_malformed_grammar_is_refused(old: str, new: str, said: str) -> None:
