@@ -21,6 +21,7 @@ class Accuracy:
         truth: Plates that are there.
         photos: Photos with ground truth.
         wrong: Indices of the photos with a plate missed, misread or invented.
+        kinds: Of photos whose plates are all of one kind: its name, plates read right, plates that are there.
     """
 
     right: int
@@ -28,6 +29,7 @@ class Accuracy:
     truth: int
     photos: int
     wrong: tuple[int, ...]
+    kinds: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def f_measure(self) -> float | None:
@@ -69,13 +71,19 @@ def accuracy(photos: Sequence[ResultPhoto], answers: Mapping[int, Sequence[Recor
         The counts over the photos that have ground truth and an answer; None when there is none.
     """
     metric = EndToEndMetric()
+    kinds: dict[str, EndToEndMetric] = {}
     wrong = []
     for index, photo in enumerate(photos):
         if photo.truth is None or index not in answers:
             continue
-        if not metric.add(_boxes_and_texts(answers[index]), _boxes_and_texts(photo.truth)).exact:
+        read, truth = _boxes_and_texts(answers[index]), _boxes_and_texts(photo.truth)
+        if not metric.add(read, truth).exact:
             wrong.append(index)
-    return Accuracy(metric.hits, metric.found, metric.truth, metric.images, tuple(wrong)) if metric.images else None
+        named = {plate.get("kind", "") for plate in photo.truth}
+        if len(named) == 1 and (kind := named.pop()):
+            kinds.setdefault(kind, EndToEndMetric()).add(read, truth)
+    counted = tuple((name, found.hits, found.truth) for name, found in sorted(kinds.items()))
+    return Accuracy(metric.hits, metric.found, metric.truth, metric.images, tuple(wrong), counted) if metric.images else None
 
 
 def agreement(

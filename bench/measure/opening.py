@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from bench.conditions.board_tuner import BoardTuner, SystemTuning
 from bench.measure.host_reader import HostReader, agreement_with_host
-from bench.measure.target import GivenPhotos, SystemUnderTest, TargetPhoto, Truth, push_photos
+from bench.measure.target import GivenPhotos, SystemUnderTest, TargetPhoto, Truth, push_photos, with_kinds
 from bench.plan.plan import Plan
 from bench.record.parts import DeviceFacts, HostCheck, Kind, KitFacts, RuntimeFacts, VariantFacts
 from bench.record.result import Result
@@ -24,7 +24,7 @@ from edge.bundle.manifest import Manifest
 from edge.device.board import Device, find_device
 from edge.link.connect import connect, device_root
 from edge.photo.labels import LABELS_NAME, read_labels
-from edge.plate.country import samples_of
+from edge.plate.country import card_grammar, samples_of
 from edge.release.install import ensure_installed, installed_release
 from edge.release.releases import Release
 
@@ -85,7 +85,7 @@ def open_target(
         transport=transport,
         sampler=connect(found),
         command=release.command,
-        photos=placed,
+        photos=with_kinds(placed, card_grammar(tuple(_rec_card(release).get("grammar", ())))),
         variants={name: variant_facts(release.manifest, name) for name in release.variants},
         release=release.hash,
         runtime=runtime,
@@ -199,11 +199,17 @@ def variant_facts(manifest: Manifest, variant: str) -> VariantFacts:
     }
 
 
+def _rec_card(release: Release) -> dict[str, Any]:
+    """The card of a recogniser of a release: all of its models are of one country."""
+    card: dict[str, Any] = next(iter(release.manifest.variants.values()), {}).get("rec_card", {})
+    return card
+
+
 def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     """The photos inside a release, with their truth where they are the kit's own."""
     if not release.samples:
         raise InputError(f"release {release.hash} has no sample photos: the kit has none of its country.", "Give --photos.")
-    samples = samples_of(next(iter(release.manifest.variants.values())).get("rec_card", {}).get("country", ""))
+    samples = samples_of(_rec_card(release).get("country", ""))
     labels = cast("dict[str, Truth]", read_labels(samples / LABELS_NAME))
     placed = []
     files = {f"{release.path}/{item.path}": item for item in release.manifest.files}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from edge.base.paths import sha256_file
 from edge.photo.decode import to_png
 from edge.photo.labels import LABELS_NAME, read_labels
 from edge.photo.listing import PhotoList, check_photo, converted_note, distinct_names, list_photos
+from edge.plate.grammar import Grammar
 from edge.transport.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
@@ -108,6 +109,21 @@ def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhoto
         truths[folder] = read_labels(folder / LABELS_NAME) if (folder / LABELS_NAME).is_file() else {}
     given = tuple((photo, truths[photo.parent].get(photo.name)) for photo in listed.photos)
     return GivenPhotos(given, listed, converted_note(kind.name for kind in kinds if kind.reader != "board"))
+
+
+def with_kinds(photos: Sequence[TargetPhoto], grammar: Grammar) -> tuple[TargetPhoto, ...]:
+    """Returns photos whose true plates say of which kind they are, where the grammar of the models' country tells it."""
+    return tuple(
+        replace(
+            photo,
+            truth=tuple(
+                {**plate, "kind": kind} if (kind := grammar.kind_of(plate["text"])) else plate for plate in photo.truth
+            ),
+        )
+        if photo.truth is not None
+        else photo
+        for photo in photos
+    )
 
 
 def push_photos(

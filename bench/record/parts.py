@@ -19,11 +19,15 @@ Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]
 
 
-class TruePlate(TypedDict):
-    """A plate that is on a photo."""
-
+class _TrueText(TypedDict):
     text: str
     box: Box
+
+
+class TruePlate(_TrueText, total=False):
+    """A plate that is on a photo, and its kind where the country of the models that were measured tells it."""
+
+    kind: str
 
 
 class _ReadText(TypedDict):

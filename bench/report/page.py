@@ -124,7 +124,10 @@ def _tiles(summary: ResultSummary) -> str:
         if item.total is None:
             continue
         spread = f"95% interval: {interval(item.total)} ms" if item.total.interval else "no interval: one process"
-        plates = f"<p>{plates_right(item)} plates read right</p>" if item.accuracy else ""
+        counts = item.accuracy.kinds if item.accuracy else ()
+        kinds = ", ".join(f"{escape(name)} {right} of {truth}" for name, right, truth in counts)
+        more = f" ({kinds})" if kinds else ""
+        plates = f"<p>{plates_right(item)} plates read right{more}</p>" if item.accuracy else ""
         idle = item.millijoules_above_idle
         above = f", {idle:.0f} of them above idling" if idle is not None else ""
         energy = f"<p>{item.millijoules:.0f} mJ a photo{above}</p>" if item.millijoules else ""

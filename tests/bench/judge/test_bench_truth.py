@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_board import shown_result
+from invented import PLATES, write_invented
 
 from bench.judge.accuracy import accuracy
+from bench.judge.summary import summarise_result
+from bench.measure.target import TargetPhoto, with_kinds
 from bench.record.result import ResultPhoto
+from bench.report.write import write_reports
 from edge.base.errors import InputError
 from edge.photo.labels import read_labels
 from edge.photo.listing import SAMPLES
+from edge.plate.country import load_country
+from edge.plate.grammar import parse_grammar
 
 BOX = [[10, 10], [90, 10], [90, 40], [10, 40]]
 
@@ -67,3 +75,24 @@ def test_the_samples_truth_is_in_its_normal_form() -> None:
     said: list[str] = []
     assert read_labels(SAMPLES / "labels.json", said.append) == {name: tuple(plates) for name, plates in document.items()}
     assert not said
+
+
+def test_plates_are_counted_by_the_kinds_of_their_country(tmp_path: Path) -> None:
+    """Of the grammar that the models' card holds: the kit need not have the country."""
+    grammar = parse_grammar("\n".join(load_country(write_invented(tmp_path)).grammar.lines()), "a card")
+    truths = [[plate(PLATES["car"])], [plate(PLATES["car"])], [plate(PLATES["van"])], [plate("###")], None]
+    photos = [
+        TargetPhoto("a.jpg", tmp_path, "a.jpg", "", 1, None if truth is None else tuple(truth)) for truth in truths
+    ]
+    named = with_kinds(photos, grammar)
+    assert [photo.truth and photo.truth[0].get("kind") for photo in named] == ["car", "car", "van", None, None]
+    told = [ResultPhoto(photo.name, "0" * 64, 1, photo.truth) for photo in named]
+    answers = {0: [plate(PLATES["car"])], 1: [plate("IOA043")], 2: [plate(PLATES["van"])], 3: []}
+    found = accuracy(told, answers)
+    assert found is not None and found.kinds == (("car", 1, 2), ("van", 1, 1))
+    result = shown_result(tmp_path)
+    summary = summarise_result(result)
+    cells = tuple(replace(item, accuracy=found) for item in summary.cells)
+    write_reports(result, replace(summary, cells=cells), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "2 of 3 plates read right (car 1 of 2, van 1 of 1)" in page
