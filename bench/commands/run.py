@@ -107,7 +107,7 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
     from bench.measure.fleet import Measured, measure_fleet, show_fleet
     from bench.measure.folder import choose_folder
     from bench.measure.opening import resolve_plan
-    from bench.report.output import write_outputs
+    from bench.report.write import write_outputs
 
     plans = {item.name: resolve_plan(_plan(options), item) for item in devices}
     if options["dry_run"]:
@@ -123,7 +123,7 @@ def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str]
         out = folders[item.name]
         result = _measure(item, plans[item.name], out, options, knobs, fleet=True)
         summary = summarise_result(result)
-        files = write_outputs(result, out, summary=summary, report=not options["no_report"])
+        files = write_outputs(result, summary, out, report=not options["no_report"])
         return Measured(result, summary, out, files)
 
     outcomes = measure_fleet(devices, work)
@@ -267,14 +267,15 @@ def _keep_photos(result: Result, target: SystemUnderTest, out: Path) -> None:
 
 def _keep(out: Path, error: BaseException) -> None:
     """Makes a result of what there is; if that fails too, the raw lines are still there."""
+    from bench.judge.summary import summarise_result
     from bench.record.raw import RAW, collect
-    from bench.report.output import write_outputs
+    from bench.report.write import write_outputs
 
     why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", "") or error)
     try:
         result = collect(out, why=why)
         if any(process.times for process in result.processes):
-            write_outputs(result, out, report=False)
+            write_outputs(result, summarise_result(result), out, report=False)
             click.echo(f"what was measured is kept in {out}, marked incomplete", err=True)
     except (EdgeError, OSError):
         if (out / RAW).is_dir():
@@ -285,11 +286,11 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
     import json
 
     from bench.judge.summary import summarise_result
-    from bench.report.output import write_outputs
+    from bench.report.write import write_outputs
     from bench.text.table import output, print_table
 
     summary = summarise_result(result)
-    files = write_outputs(result, out, summary=summary, report=not options["no_report"])
+    files = write_outputs(result, summary, out, report=not options["no_report"])
     if options["as_json"]:
         named = {"result": str(out), "complete": result.complete, "files": [str(path) for path in files]}
         click.echo(json.dumps({**named, **summary.document(), **_left_out(options)}, ensure_ascii=False))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.judge.summary import summarise_result
 from bench.measure.opening import close_target, kit_facts, open_target
 from bench.measure.progress import Watch
 from bench.measure.session import Session
 from bench.plan.plan import plan_from_mapping
 from bench.record.result import Result
-from bench.report.output import write_outputs
+from bench.report.write import write_outputs
 from edge.base.errors import DeviceError
+from edge.device.board import find_device
 
 
 def measure_again(result: Result, folder: Path) -> Result:
@@ -39,7 +41,7 @@ def measure_again(result: Result, folder: Path) -> Result:
         number += 1
     out = folder / f"confirm-{number}"
     watch = Watch()
-    target = open_target(str(result.device["name"]), plan, installed=True, report=watch.step)
+    target = open_target(find_device(result.device["name"]), plan, installed=True, report=watch.step)
     try:
         if target.release != result.release:
             raise DeviceError(
@@ -55,5 +57,5 @@ def measure_again(result: Result, folder: Path) -> Result:
     finally:
         watch.close()
         close_target(target)
-    write_outputs(again, out, report=False)
+    write_outputs(again, summarise_result(again), out, report=False)
     return again

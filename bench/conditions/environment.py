@@ -7,13 +7,12 @@ reason.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from bench.conditions.power import PATTERNS, source_of, watts_of
+from bench.conditions.power import PATTERNS, first, number, source_of, watts_of
 from edge.base.errors import EdgeError
 from edge.model.json_types import Count, Figure
 from edge.transport.base import Transport
@@ -94,16 +93,6 @@ class Snapshot:
     def hottest(self) -> float | None:
         """The highest temperature in degrees Celsius."""
         return max(self.temperatures.values()) if self.temperatures else None
-
-    @property
-    def fastest(self) -> int | None:
-        """The highest current frequency in kHz."""
-        return max(self.frequencies.values()) if self.frequencies else None
-
-    @property
-    def watts(self) -> float | None:
-        """The reading of the sensor with the largest value: rails lie within rails, so the sum would count twice."""
-        return max(self.power_w.values()) if self.power_w else None
 
 
 class Look(TypedDict, total=False):
@@ -206,7 +195,7 @@ def facts(values: Mapping[str, list[str]]) -> MachineFacts:
     release = dict(line.split("=", 1) for line in values.get("/etc/os-release", []) if "=" in line)
     features = sorted(set(_info(info, "Features") or _info(info, "flags")))
     props = {key.removeprefix("getprop."): lines[0] for key, lines in values.items() if key.startswith("getprop.")}
-    model = _first(values, "/proc/device-tree/model") or " ".join(
+    model = first(values, "/proc/device-tree/model") or " ".join(
         filter(None, (props.get("ro.product.manufacturer"), props.get("ro.product.model")))
     )
     return {
@@ -215,13 +204,13 @@ def facts(values: Mapping[str, list[str]]) -> MachineFacts:
         "cpu": next(iter(dict.fromkeys(_lines(info, "model name") or _lines(info, "Hardware"))), None),
         "cpu_parts": _parts(info) or None,
         "features": [name for name in features if name in _TELLING] or None,
-        "cores": _whole(_first(values, "nproc")),
-        "online": _first(values, f"{_CPU}/online"),
+        "cores": _whole(first(values, "nproc")),
+        "online": first(values, f"{_CPU}/online"),
         "max_khz": _per_cpu(values, "cpufreq/cpuinfo_max_freq") or None,
-        "kernel": _first(values, "uname") or _first(values, "/proc/version"),
+        "kernel": first(values, "uname") or first(values, "/proc/version"),
         "system": release.get("PRETTY_NAME", "").strip('"') or _android(props) or None,
         "memory_kb": _memory(values, "MemTotal"),
-        "aslr": _whole(_first(values, "/proc/sys/kernel/randomize_va_space")),
+        "aslr": _whole(first(values, "/proc/sys/kernel/randomize_va_space")),
         "hypervisor": ("hypervisor" in features) if info else None,
     }
 
@@ -242,7 +231,7 @@ def snapshot(values: Mapping[str, list[str]]) -> Snapshot:
         "temperatures": _temperatures(values),
         "cooling": _named(values, "/sys/class/thermal/cooling_device", "cur_state"),
         "throttled": _throttled(values),
-        "load": _number((_first(values, "/proc/loadavg") or "").split(" ")[0]),
+        "load": number((first(values, "/proc/loadavg") or "").split(" ")[0]),
         "memory_kb": _memory(values, "MemAvailable"),
         "power_w": watts_of(values),
         "power_source": source_of(values),
@@ -254,22 +243,8 @@ def snapshot(values: Mapping[str, list[str]]) -> Snapshot:
     return Snapshot(**kept, missing=missing)
 
 
-def _first(values: Mapping[str, list[str]], path: str) -> str | None:
-    lines = values.get(path)
-    return lines[0] if lines and lines[0] else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text else None
-    except ValueError:
-        return None
-    # `nan` and `inf` are floats to Python, and no figure of a sensor.
-    return value if value is not None and math.isfinite(value) else None
-
-
 def _whole(text: str | None) -> int | None:
-    value = _number(text)
+    value = number(text)
     return int(value) if value is not None else None
 
 
@@ -289,7 +264,7 @@ def _parts(info: Sequence[str]) -> dict[str, int]:
 
 
 def _compatible(values: Mapping[str, list[str]]) -> str:
-    names = (_first(values, "/proc/device-tree/compatible") or "").split()
+    names = (first(values, "/proc/device-tree/compatible") or "").split()
     return names[-1] if names else ""
 
 
@@ -327,7 +302,7 @@ def _named(values: Mapping[str, list[str]], prefix: str, leaf: str) -> dict[str,
             stem = path.removesuffix(f"/{leaf}")
             value = _whole(lines[0])
             if value is not None:
-                found[f"{stem.rsplit('/', 1)[1]} {_first(values, f'{stem}/type') or ''}".strip()] = value
+                found[f"{stem.rsplit('/', 1)[1]} {first(values, f'{stem}/type') or ''}".strip()] = value
     return found
 
 
@@ -335,9 +310,9 @@ def _temperatures(values: Mapping[str, list[str]]) -> dict[str, float]:
     found = {name: value / 1000 for name, value in _named(values, "/sys/class/thermal/thermal_zone", "temp").items()}
     for path, lines in values.items():
         match = re.fullmatch(r"/sys/class/hwmon/(hwmon\d+)/(temp\d+)_input", path)
-        value = _number(lines[0]) if match else None
+        value = number(lines[0]) if match else None
         if match and value is not None:
-            label = _first(values, f"/sys/class/hwmon/{match[1]}/name") or match[1]
+            label = first(values, f"/sys/class/hwmon/{match[1]}/name") or match[1]
             found[f"{label} {match[2]}"] = value / 1000
     # A zone that is switched off answers -274 or the like.
     return {name: value for name, value in found.items() if _CELSIUS[0] < value < _CELSIUS[1]}

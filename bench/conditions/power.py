@@ -58,27 +58,33 @@ def source_of(values: Mapping[str, list[str]]) -> str | None:
             continue
         stem = f"/sys/class/power_supply/{match[1]}"
         if lines[0] == "Battery":
-            level, status = _value(values, f"{stem}/capacity"), _value(values, f"{stem}/status")
+            level, status = first(values, f"{stem}/capacity"), first(values, f"{stem}/status")
             said.append(f"battery {level or '?'} % {(status or '').lower()}".strip())
-        elif _value(values, f"{stem}/online") == "1":
+        elif first(values, f"{stem}/online") == "1":
             said.append(lines[0].lower())
     return ", ".join(said) or None
 
 
 def _label(values: Mapping[str, list[str]], monitor: str, kind: str, number: str) -> str:
     stem = f"/sys/class/hwmon/{monitor}"
-    label = _value(values, f"{stem}/{kind}{number}_label") or f"{kind}{number}"
-    return f"{_value(values, f'{stem}/name') or monitor} {label}"
+    label = first(values, f"{stem}/{kind}{number}_label") or f"{kind}{number}"
+    return f"{first(values, f'{stem}/name') or monitor} {label}"
 
 
-def _value(values: Mapping[str, list[str]], path: str) -> str | None:
+def first(values: Mapping[str, list[str]], path: str) -> str | None:
+    """First line of a file; None where there is none."""
     lines = values.get(path)
     return lines[0] if lines and lines[0] else None
 
 
-def _number(values: Mapping[str, list[str]], path: str) -> float | None:
+def number(text: str | None) -> float | None:
+    """A figure of a sensor; `nan` and `inf` are floats to Python, and no figures."""
     try:
-        value = float(_value(values, path) or "")
+        value = float(text or "")
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def _number(values: Mapping[str, list[str]], path: str) -> float | None:
+    return number(first(values, path))

@@ -35,11 +35,6 @@ class PhotoCount:
     stages: dict[str, int]
 
     @property
-    def ours(self) -> int:
-        """What is the kit's own: all but decoding and the two inferences."""
-        return sum(self.stages[stage] for stage in OURS)
-
-    @property
     def total(self) -> int:
         """All stages."""
         return sum(self.stages.values())

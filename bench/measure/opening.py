@@ -41,7 +41,7 @@ def resolve_plan(plan: Plan, device: Device) -> Plan:
 
 
 def open_target(
-    device: Device | str,
+    device: Device,
     plan: Plan,
     *,
     photos: GivenPhotos | None = None,
@@ -51,7 +51,7 @@ def open_target(
     """Makes a board ready.
 
     Args:
-        device: The board or its name.
+        device: The board.
         plan: What will be measured.
         photos: From `find_photos`; None for the samples of the release.
         installed: Take the release that is on the board as it is, and build and send nothing.
@@ -63,27 +63,26 @@ def open_target(
     Raises:
         EdgeError: What the failing part says.
     """
-    found = find_device(device) if isinstance(device, str) else device
-    transport = connect(found)
+    transport = connect(device)
     if installed:
-        release = installed_release(transport, found)
+        release = installed_release(transport, device)
     else:
-        release = ensure_installed(found, plan.models, plan.precisions, report, transport=transport)
+        release = ensure_installed(device, plan.models, plan.precisions, report, transport=transport)
     for variant in plan.variants:
         release.variant(variant)
     scratch = None
     if photos is not None:
         scratch = tempfile.TemporaryDirectory(prefix="plate-edge-")
-        placed = push_photos(transport, f"{device_root(transport, found)}/photos", photos.photos, Path(scratch.name))
+        placed = push_photos(transport, f"{device_root(transport, device)}/photos", photos.photos, Path(scratch.name))
     else:
         placed = sample_photos(release)
     runtime = cast(RuntimeFacts, release.manifest.runtime)
     program = next((item.sha256 for item in release.manifest.files if item.path == "bin/plate_ocr"), "")
-    kind = device_kind(found, runtime)
+    kind = device_kind(device, runtime)
     return SystemUnderTest(
-        device=device_facts(found, kind),
+        device=device_facts(device, kind),
         transport=transport,
-        sampler=connect(found),
+        sampler=connect(device),
         command=release.command,
         photos=with_kinds(placed, card_grammar(tuple(_rec_card(release).get("grammar", ())))),
         variants={name: variant_facts(release.manifest, name) for name in release.variants},
@@ -124,20 +123,19 @@ def compare_with_host(result: Result, target: SystemUnderTest, plan: Plan, repor
 
 @contextmanager
 def tuned_board(
-    device: Device | str, target: SystemUnderTest, knobs: dict[str, str] | None, report: Say
+    device: Device, target: SystemUnderTest, knobs: dict[str, str] | None, report: Say
 ) -> Iterator[SystemTuning | None]:
     """Sets the knobs of a board for the time of a `with` block; without any it only tidies up after a killed run.
 
     Args:
-        device: The board or its name.
+        device: The board.
         target: The same, opened.
         knobs: From `bench.conditions.knobs.parse_knobs`; None to leave the board as it is.
         report: Called with what was found or could not be done.
     """
-    found = find_device(device) if isinstance(device, str) else device
-    beat = connect(found)
+    beat = connect(device)
     try:
-        tuner = BoardTuner(target.transport, f"{device_root(target.transport, found)}/tune-board", beat=beat)
+        tuner = BoardTuner(target.transport, f"{device_root(target.transport, device)}/tune-board", beat=beat)
         said = tuner.recover()
         if said:
             report(said)

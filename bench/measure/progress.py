@@ -8,11 +8,12 @@ from bisect import insort
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from bench.measure.session import Reporter
 from bench.plan.plan import Plan, Slot
 
 
-class Watch:
-    """A `bench.measure.session.Reporter` on standard error: a live bar in a terminal, one line a process elsewhere.
+class Watch(Reporter):
+    """Reports on standard error: a live bar in a terminal, one line a process elsewhere.
 
     Args:
         quiet: Say nothing unless something is wrong.

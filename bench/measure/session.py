@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from bench.conditions.board_tuner import SystemTuning, bound
 from bench.conditions.environment import Look, Snapshot, read_board, sample_or_none
@@ -46,8 +46,8 @@ _COOL_STEP = 5.0
 _COOL_WITHIN = 2.0
 
 
-class Reporter(Protocol):
-    """Somebody who watches a session."""
+class Reporter:
+    """Somebody who watches a session; this one says nothing."""
 
     def begin(self, plan: Plan, done: int) -> None:
         """The session begins; `done` processes were already there."""
@@ -63,25 +63,6 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """The session ended, however."""
-
-
-class Silent:
-    """A reporter that says nothing."""
-
-    def begin(self, plan: Plan, done: int) -> None:
-        """See `Reporter`."""
-
-    def process(self, slot: Slot, text: str) -> None:
-        """See `Reporter`."""
-
-    def iteration(self, slot: Slot, total_ms: float, count: int) -> None:
-        """See `Reporter`."""
-
-    def end_process(self, slot: Slot, why: str) -> None:
-        """See `Reporter`."""
-
-    def close(self) -> None:
-        """See `Reporter`."""
 
 
 class Sampler:
@@ -157,7 +138,7 @@ class Session:
         self.target, self.plan, self.out = target, plan, out
         self.kit = kit or {}
         self.command = command
-        self.reporter: Reporter = reporter or Silent()
+        self.reporter = reporter or Reporter()
         self.sample_seconds = sample_seconds
         self.folder = out / RAW
         self.broken: dict[str, str] = {}

@@ -7,7 +7,6 @@ then B A, then A B again, so that a board that warms up or a neighbour that wake
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -260,11 +259,6 @@ class Plan:
     def document(self) -> PlanFacts:
         """The plan as plain JSON."""
         return cast(PlanFacts, json.loads(json.dumps({**asdict(self), "options": dict(self.options)})))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the plan, by which a session that was broken off is recognised."""
-        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
 
 
 class PlanFacts(TypedDict, total=False):

@@ -1,11 +1,11 @@
-"""Reports of a result: Markdown, CSV, and one self-contained HTML page."""
+"""Writes a result and its reports into a folder: JSON, Markdown, CSV, and one self-contained HTML page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bench.judge.summary import ResultSummary
-from bench.record.result import Result
+from bench.record.result import RESULT_NAME, Result, save_result
 from edge.base.paths import write_atomic
 
 REPORT_NAMES = ("report.md", "report.csv", "report.html")
@@ -35,3 +35,9 @@ def write_reports(result: Result, summary: ResultSummary, out: Path) -> list[Pat
     for name, text in texts.items():
         write_atomic(out / name, text)
     return [out / name for name in texts]
+
+
+def write_outputs(result: Result, summary: ResultSummary, out: Path, *, report: bool) -> list[Path]:
+    """Writes `result.json`, and with `report` the reports beside it; returns the files, the one to look at last."""
+    save_result(out / RESULT_NAME, result, summary=summary.document())
+    return [out / RESULT_NAME, *(write_reports(result, summary, out) if report else ())]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -235,8 +235,3 @@ def _choose(enough: Sequence[Trial]) -> Trial:
 def config_lines(search: Search) -> str:
     """The chosen settings as lines of `plate.conf`."""
     return "".join(f"{key} = {value}\n" for key, value in search.trial(search.chosen).candidate.settings().items())
-
-
-def rows(search: Search) -> list[dict[str, Any]]:
-    """The trials as flat rows, for tables."""
-    return [{**asdict(trial), "key": trial.candidate.key} for trial in search.trials]

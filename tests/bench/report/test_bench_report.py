@@ -22,9 +22,8 @@ from fake_board import shown_result
 from bench.judge.summary import ROWS, summarise_result
 from bench.record.result import Result
 from bench.report.charts import size_map
-from bench.report.output import write_outputs
 from bench.report.svg import ticks
-from bench.report.write import write_reports
+from bench.report.write import write_outputs, write_reports
 from bench.stats.bootstrap import median_interval
 from bench.text.facts import conditions
 
@@ -35,7 +34,8 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (apt-ge
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("report")
-    write_outputs(shown_result(place), place / "out")
+    result = shown_result(place)
+    write_outputs(result, summarise_result(result), place / "out", report=True)
     return place / "out"
 
 
