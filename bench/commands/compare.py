@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.base.errors import InputError, NotValidError, UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import examples, force_option, json_option
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def compare(
     if markdown_file:
         write_atomic(markdown_file, markdown(found))
     if as_json:
-        click.echo(json.dumps(found.document(), ensure_ascii=False))
+        print_json(found.document())
     else:
         print_comparison(found, output())
     if found.obstacles and not found.changes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shutil
 import tempfile
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.base.errors import NotValidError, UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import (
     board_option,
     det_side_option,
@@ -99,7 +98,7 @@ def count(
     if as_json:
         facts = {"runtime": bundle.manifest.runtime.get("version"), "replay": replay}
         facts |= {name: build.to_json() for name, build in builds.items()}
-        click.echo(json.dumps({"device": device, "abi": abi, "photos": list(pictures), **facts, "rows": rows}))
+        print_json({"device": device, "abi": abi, "photos": list(pictures), **facts, "rows": rows})
     else:
         _print(rows, replay)
         version = bundle.manifest.runtime.get("version") or "version not told"

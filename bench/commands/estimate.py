@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.base.errors import InputError, UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import (
     board_option,
     det_side_option,
@@ -66,7 +65,7 @@ def estimate(
         for dot in dots[precision]
     ]
     if as_json:
-        click.echo(json.dumps({"kind": "estimate", "board": board.name, "soc": board.soc, "rows": rows}))
+        print_json({"kind": "estimate", "board": board.name, "soc": board.soc, "rows": rows})
         return
     core = board.clusters[0]
     click.echo(

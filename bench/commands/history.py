@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.base.errors import UsageError
-from edge.terminal.commandline import group
+from edge.terminal.commandline import group, print_json
 from edge.terminal.options import force_option, json_option
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool
     store = _open(context)
     added = [(str(path), *add_file(store, path)) for path in files]
     if as_json:
-        click.echo(json.dumps([{"file": name, "id": identity, "new": new} for name, identity, new in added]))
+        print_json([{"file": name, "id": identity, "new": new} for name, identity, new in added])
         return
     for name, identity, new in added:
         click.echo(f"{identity[:12]}  {'added' if new else 'known'}  {name}")
@@ -74,7 +74,7 @@ def list_results(context: click.Context, device: str | None, board: str | None, 
     """List results, the oldest first."""
     entries = _open(context).entries(device=device, board=board)
     if as_json:
-        click.echo(json.dumps([asdict(entry) for entry in entries]))
+        print_json([asdict(entry) for entry in entries])
         return
     for entry in entries:
         click.echo(
@@ -97,7 +97,7 @@ def trend(
     """Show medians over time, with the points where the level changed."""
     trends = _open(context).trends(device=device, cell=cell, stage=stage, invalid=everything)
     if as_json:
-        click.echo(json.dumps([asdict(item) for item in trends]))
+        print_json([asdict(item) for item in trends])
         return
     for item in trends:
         _print_trend(item)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from edge.base.errors import UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import examples, force_option, json_option
 
 
@@ -37,7 +36,7 @@ def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
         shutil.copytree(beside / FOLDER, folder / FOLDER, dirs_exist_ok=True)
     files = write_reports(loaded, summarise_result(loaded), folder)
     if as_json:
-        click.echo(json.dumps({"files": [str(path) for path in files]}))
+        print_json({"files": [str(path) for path in files]})
         return
     for path in files:
         click.echo(str(path))

@@ -13,7 +13,7 @@ import click
 from edge.base.errors import EdgeError, ExitCode, NotValidError, UsageError
 from edge.base.plural import counted
 from edge.base.progress import Say
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import (
     det_side_option,
     examples,
@@ -283,7 +283,6 @@ def _keep(out: Path, error: BaseException) -> None:
 
 
 def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
-    import json
 
     from bench.judge.summary import summarise_result
     from bench.report.write import write_outputs
@@ -293,7 +292,7 @@ def _finish(result: Result, out: Path, options: dict[str, Any]) -> None:
     files = write_outputs(result, summary, out, report=not options["no_report"])
     if options["as_json"]:
         named = {"result": str(out), "complete": result.complete, "files": [str(path) for path in files]}
-        click.echo(json.dumps({**named, **summary.document(), **_left_out(options)}, ensure_ascii=False))
+        print_json({**named, **summary.document(), **_left_out(options)})
     else:
         print_table(result, summary, output())
         for path in files:
@@ -328,7 +327,6 @@ class _Partial(EdgeError):
 
 
 def _dry_run(plans: dict[str, Plan], options: dict[str, Any]) -> None:
-    import json
 
     from bench.measure.duration import expected_seconds
 
@@ -339,7 +337,7 @@ def _dry_run(plans: dict[str, Plan], options: dict[str, Any]) -> None:
              "expected": expected[device], **_left_out(options)}
             for device, plan in plans.items()
         ]  # fmt: skip
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents))
+        print_json(documents[0] if len(documents) == 1 else documents)
         return
     for device, plan in plans.items():
         _say_plan(device, plan)

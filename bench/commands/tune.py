@@ -10,7 +10,7 @@ import click
 
 from edge.base.errors import UsageError
 from edge.base.plural import counted
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import (
     det_side_option,
     device_option,
@@ -118,7 +118,7 @@ def tune(
     if as_json:
         files = {"photos": known, "files": [str(outcome), str(folder / "tune.html")]}
         left_out = given.listed.document() if given is not None else {}
-        click.echo(json.dumps({**search.document(), **files, **left_out}))
+        print_json({**search.document(), **files, **left_out})
         return
     _print(search)
     words = " ".join(f"--set {key}={value}" for key, value in chosen.settings().items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bench.text.table import VERDICT_COLOURS, columns, output
 from edge.base.errors import ExitCode
 from edge.device.board import Device
 from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet
+from edge.terminal.commandline import print_json
 
 # A name for them all: boards that are this computer disturb one another, and are measured one after another.
 _HERE = ("localhost", "127.", "::1")
@@ -77,7 +77,7 @@ def show_fleet(outcomes: Sequence[BoardOutcome[Measured]], *, as_json: bool, req
     """
     if as_json:
         documents = [outcome.document(lambda device, done: done.document()) for outcome in outcomes]
-        click.echo(json.dumps(documents, ensure_ascii=False))
+        print_json(documents)
     else:
         _print(outcomes)
     code = fleet_exit(outcomes)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from edge.model.card import load_model
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import force_option, json_option
 
 
@@ -34,7 +33,7 @@ def charset(model: Path, charset: str, out: Path, force: bool, as_json: bool) ->
             "bytes": [before.bytes, after.bytes],
             "unknown": after.source["pruned"]["unknown"],
         }
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
         return
     click.echo(
         f"{made.folder}: {before.charset.classes:,} -> {after.charset.classes:,} classes, "

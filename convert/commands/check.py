@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import click
 from edge.base.errors import ExitCode
 from edge.host.streams import printable
 from edge.model.card import TARGETS
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import json_option
 
 
@@ -32,7 +31,7 @@ def check(context: click.Context, model: Path, target: str, opt_version: str | N
     stopped = any(finding.level == "error" for finding in findings)
     if as_json:
         rows = [finding.as_json(("severity", "code", "message", "fix")) for finding in findings]
-        click.echo(json.dumps({"ok": not stopped, "findings": rows}, ensure_ascii=False))
+        print_json({"ok": not stopped, "findings": rows})
     else:
         for finding in findings:
             click.echo(printable(f"{finding.level}: {finding.message} [{finding.name}]"))

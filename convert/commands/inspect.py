@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from convert.nbfile.reader import parse_nb
 from convert.size.anatomy import Anatomy, Difference, diff, dissect
 from edge.base.errors import InputError, UsageError
 from edge.model.card import CARD_NAME, load_model
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.console import PlainConsole
 from edge.terminal.options import force_option, json_option
 
@@ -53,7 +52,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
     if len(opened) == 2:
         difference = diff(opened[0][0], opened[1][0], (opened[0][1], opened[1][1]))
         if as_json:
-            click.echo(json.dumps(difference.to_json(), ensure_ascii=False, indent=2))
+            print_json(difference.to_json(), indent=2)
         else:
             _show_difference(difference)
         return
@@ -63,7 +62,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int,
 
         write_page(anatomy, html, force=force)
     if as_json:
-        click.echo(json.dumps(anatomy.to_json(), ensure_ascii=False, indent=2))
+        print_json(anatomy.to_json(), indent=2)
     else:
         _show(anatomy, top)
         if html is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from edge.host.streams import printable, say_watched
 from edge.model.card import TARGETS, TASKS, TRIAL, Model
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import examples, force_option, json_option
 
 WEIGHTS = ("keep", "int16", "int8")
@@ -88,7 +87,7 @@ def _show(made: Model, notes: list[str], as_json: bool) -> None:
     if as_json:
         document = {"folder": str(made.folder), "name": made.card.name, "bytes": made.card.bytes, "opt": opt}
         document |= {"notes": notes}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
         return
     click.echo(f"{made.file('.nb')}: {printable(made.card.name)}, {opt['bytes_before']:,} -> {opt['bytes_after']:,} bytes")
     changes = ", ".join(f"{name} x{count}" for name, count in opt["rewrites"].items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.table import Table
 from convert.commands.inspect import open_nb
 from convert.size.anatomy import Anatomy
 from edge.model.card import CARD_NAME, load_model
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.console import PlainConsole
 from edge.terminal.options import force_option, json_option
 
@@ -34,7 +33,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
         write_page(anatomies[0], html, force=force)
     rows = [{**_row(anatomy), "steps": _steps(path)} for path, anatomy in zip(files, anatomies, strict=True)]
     if as_json:
-        click.echo(json.dumps({"schema": "plate-edge/nb-size/1", "files": rows}, ensure_ascii=False, indent=2))
+        print_json({"schema": "plate-edge/nb-size/1", "files": rows}, indent=2)
         return
     table = Table("file", "bytes", "int8", "fp32", "other", "topology", "framing", "floor", "bytes / floor")
     for row in rows:

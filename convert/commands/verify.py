@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,7 @@ from edge.base.errors import ExitCode, InputError
 from edge.host.streams import say_watched
 from edge.model.card import CARD_NAME, Model, load_model
 from edge.plate.country import samples_of
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.console import PlainConsole
 from edge.terminal.options import examples, json_option, photos_option, recursive_option, several
 
@@ -70,7 +69,7 @@ def verify(
     passed = all(check["ok"] for check in checks)
     if as_json:
         document = {"model": found.card.name, "folder": str(found.folder), "ok": passed, "checks": checks}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
     else:
         _show(checks)
         where = f", written into {made.folder / 'card.json'}" if recorded else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import click
 from edge.base.errors import HostError, UsageError
 from edge.bundle.toolchain import ABIS, BuildResult, build_program
 from edge.terminal.bars import bars
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import board_option, examples, inventory_option, json_option
 
 
@@ -58,7 +57,7 @@ def build(
             progress=lambda _, done, total: show(f"building for {abi}", done, total),
         )
     if as_json:
-        click.echo(json.dumps(_document(result)))
+        print_json(_document(result))
         return
     state = "is there already" if result.skipped else f"was built in {result.seconds:.1f} s"
     click.echo(f"{result.program} ({result.abi}) {state}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from edge.base.errors import InputError
 from edge.bundle.bundle import Bundle, save_bundle
 from edge.commands.release_options import choose_bundle, read_choice, release_options
 from edge.device.board import find_board
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import board_option, examples, force_option, inventory_option, json_option
 from edge.terminal.steps import steps
 
@@ -49,7 +48,7 @@ def bundle(
         report(f"writing {path}, in place of the one that is there" if path.exists() else f"writing {path}")
         save_bundle(made, path)
     if as_json:
-        click.echo(json.dumps(_document(made, path), ensure_ascii=False))
+        print_json(_document(made, path))
         return
     manifest = made.manifest
     click.echo(f"{path}: release {made.hash} for {manifest.abi}, {manifest.size / 1e6:.1f} MB")

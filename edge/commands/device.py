@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +28,7 @@ from edge.device.probe import Probe
 from edge.link.connect import on_board
 from edge.release.preflight import examine
 from edge.terminal.boards import finish
-from edge.terminal.commandline import command, group
+from edge.terminal.commandline import command, group, print_json
 from edge.terminal.options import examples, fleet_options, force_option, inventory_option, json_option, several
 
 STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
@@ -73,7 +72,7 @@ def add(
     if added.key:
         _warn_of_key(added)
     if as_json:
-        return _print_json(_device_json(added))
+        return print_json(_device_json(added), indent=2)
     click.echo(f"{added.name}: {added.board.title}, {added.address} ({added.where})")
     click.echo(f"next: edge probe --device {added.name}")
     return None
@@ -98,12 +97,12 @@ def list_(profiles: bool, as_json: bool, inventory: Path | None) -> None:
     if profiles:
         boards = [load_profile(name) for name in list_profiles()]
         if as_json:
-            return _print_json([asdict(board) for board in boards])
+            return print_json([asdict(board) for board in boards], indent=2)
         return _table([(board.name, board.abi, _cluster_words(board.clusters), board.title) for board in boards])
     devices = load_inventory(inventory)
     devices.setdefault("local", find_device("local", inventory))
     if as_json:
-        return _print_json([_device_json(item) for item in devices.values()])
+        return print_json([_device_json(item) for item in devices.values()], indent=2)
     _table([(item.name, item.board.name, item.address, ",".join(item.groups)) for item in devices.values()])
     if len(devices) == 1:
         path = inventory_path(inventory)
@@ -123,11 +122,11 @@ def show(name: str, as_json: bool, inventory: Path | None) -> None:
     if name not in devices and name != "local" and name in list_profiles():
         board = load_profile(name)
         if as_json:
-            return _print_json(asdict(board))
+            return print_json(asdict(board), indent=2)
         return _show_board(board)
     item = find_device(name, inventory)
     if as_json:
-        return _print_json(_device_json(item))
+        return print_json(_device_json(item), indent=2)
     _table([("device", item.name), ("address", item.address), ("root", item.root), ("groups", ", ".join(item.groups))])
     _table([("key", item.key or "agent, ~/.ssh/config"), ("jump", item.jump or "-")] if item.transport == "ssh" else [])
     return _show_board(item.board)
@@ -141,7 +140,7 @@ def remove(name: str, as_json: bool, inventory: Path | None) -> None:
     """Remove the device NAME from your inventory; nothing on the board changes."""
     gone = remove_device(name, inventory=inventory)
     if as_json:
-        return _print_json({"removed": _device_json(gone), "file": str(inventory_path(inventory))})
+        return print_json({"removed": _device_json(gone), "file": str(inventory_path(inventory))}, indent=2)
     click.echo(f"removed {gone.name} ({gone.address}) from {inventory_path(inventory)}")
     return None
 
@@ -179,7 +178,7 @@ def trust(name: str, fingerprint: str | None, as_json: bool, inventory: Path | N
         if not as_json:
             click.echo(f"trusted {where} {refusal.key.get_name()} {print_} ({path})")
     if as_json:
-        _print_json({"device": name, "trusted": taken})
+        print_json({"device": name, "trusted": taken}, indent=2)
     elif not taken:
         click.echo(f"the host key of {name} is trusted already")
 
@@ -272,10 +271,6 @@ def _cluster_words(clusters: tuple[Cluster, ...]) -> str:
 
 def _device_json(item: Device) -> dict[str, Any]:
     return {**asdict(item), "board": item.board.name, "address": item.address}
-
-
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from edge.base.errors import ExitCode
 from edge.base.finding import Finding
 from edge.host.processor import host_processor
 from edge.start.doctor import LEVELS, PURPOSES, examine, install_command
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import examples, inventory_option, json_option, several
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -52,7 +51,7 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
             "processor": host_processor().document(),
             "findings": rows,
         }
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        print_json(document, indent=2)
     else:
         console.print(", ".join(f"{count} {level}" for level, count in counts.items()))
         if install:

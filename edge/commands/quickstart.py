@@ -17,7 +17,7 @@ from edge.base.errors import EdgeError, ExitCode
 from edge.device.board import INVENTORY_ENV, list_profiles
 from edge.host.process import edge_command
 from edge.start.quickstart import PLANS, WAYS, Choices, KitCommand, boards_for, check, default_board, steps
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import examples, inventory_option, json_option
 
 
@@ -59,7 +59,7 @@ def quickstart(yes: bool, dry_run: bool, as_json: bool, inventory: Path | None, 
     report = _report_since(choices.device, began)
     if as_json:
         done = {"device": choices.device, "steps": [_shown(step.argv) for step in way]}
-        click.echo(json.dumps({**done, "report": str(report) if report else None}))
+        print_json({**done, "report": str(report) if report else None})
         return
     if report:
         click.echo(f"\nYour first report: {report}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +24,7 @@ from edge.plate.answer import Answer
 from edge.plate.country import Country, kit_country
 from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release, current_release
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import (
     device_option,
     examples,
@@ -135,7 +134,7 @@ def run(
         if soc_alias:
             head["soc_alias"] = ALIAS
         found_here = {"photos": [answer.as_json() for answer in answers], **listed.document(), "notes": notes}
-        click.echo(json.dumps({**head, "settings": asked, **found_here}, ensure_ascii=False))
+        print_json({**head, "settings": asked, **found_here})
     else:
         show(answers, f"{variant} on {found.name}", timed=not emulated)
     for note in [*notes, *filter(None, [listed.note])]:

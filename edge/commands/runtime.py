@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from edge.runtime.store import (
     release_url,
     wheel_runtime,
 )
-from edge.terminal.commandline import group
+from edge.terminal.commandline import group, print_json
 from edge.terminal.options import json_option
 from edge.terminal.steps import steps
 
@@ -50,7 +49,7 @@ def list_(as_json: bool) -> None:
             row["problem"] = error.message
         rows.append(row)
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     for row in rows:
         state = row.get("problem", "not here")
@@ -101,7 +100,7 @@ def add(path: Path, build: str | None, update: bool, as_json: bool) -> None:
 
 def _show(found: Runtime, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_document(found), ensure_ascii=False))
+        print_json(_document(found))
         return
     click.echo(f"{found.build}: Paddle Lite {found.version or '(no version inside)'} for {found.elf.abi}")
     for place, path in found.libraries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import click
 
 from edge.base.errors import UsageError
 from edge.device.board import inventory_path, load_inventory
-from edge.terminal.commandline import group
+from edge.terminal.commandline import group, print_json
 from edge.terminal.options import inventory_option, json_option
 from edge.terminal.steps import steps
 from edge.virtual.board import DEFAULT, VirtualBoard, find_board, list_boards
@@ -48,7 +47,7 @@ def up(name: str, arch: str, as_json: bool, inventory: Path | None) -> None:
         board = switch_on(name, arch, inventory=inventory, report=report)
     seconds = time.monotonic() - began
     if as_json:
-        click.echo(json.dumps({**_document(board), "seconds": round(seconds, 2)}))
+        print_json({**_document(board), "seconds": round(seconds, 2)})
         return
     click.echo(f"{name} is on: {arch}, ssh port {board.port} of 127.0.0.1, {seconds:.1f} s")
     click.echo(f"next: edge probe --device {name}; edge flash --device {name}; edge virtual ssh {name}")
@@ -63,7 +62,7 @@ def down(name: str, remove: bool, as_json: bool, inventory: Path | None) -> None
     """Switch the board NAME off; its files stay."""
     board = switch_off(name, remove=remove, inventory=inventory)
     if as_json:
-        click.echo(json.dumps({**_document(board), "removed": remove}))
+        print_json({**_document(board), "removed": remove})
     else:
         click.echo(f"{name} is off" + (", and its files are removed" if remove else ""))
 
@@ -77,7 +76,7 @@ def status(as_json: bool, inventory: Path | None) -> None:
     path = inventory_path(inventory)
     known = load_inventory(inventory) if path.exists() else {}
     if as_json:
-        click.echo(json.dumps([{**_document(board), "device": board.name in known} for board in boards]))
+        print_json([{**_document(board), "device": board.name in known} for board in boards])
         return
     for board in boards:
         state = f"on, ssh port {board.port}, process {board.pid}" if board.running else "off"

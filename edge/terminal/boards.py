@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ import click
 
 from edge.device.board import Device
 from edge.device.fleet import BoardOutcome, fleet_exit
+from edge.terminal.commandline import print_json
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def finish(
         raise outcomes[0].error
     if as_json:
         documents = [outcome.document(describe) for outcome in outcomes]
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
+        print_json(documents[0] if len(documents) == 1 else documents)
     else:
         for outcome in outcomes:
             if outcome.error is None:

@@ -8,6 +8,7 @@ option that takes several takes them repeated or separated by commas. Every comm
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 from collections import Counter
@@ -222,6 +223,11 @@ def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[...,
 
 
 SEVERAL = "`,...`: several are separated by commas, or the option is repeated."
+
+
+def print_json(document: Any, indent: int | None = None) -> None:
+    """Prints the one JSON document that `--json` promises."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=indent))
 
 
 def given(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import click
 from edge.base.errors import UsageError
 from edge.base.progress import Say
 from edge.plate.metrics import DetFigures, EndToEndFigures, Figures, RecFigures
-from edge.terminal.commandline import command, given
+from edge.terminal.commandline import command, given, print_json
 from edge.terminal.options import country_option, jobs_option, json_option, one_model_options, settings_option, several
 
 if TYPE_CHECKING:
@@ -119,14 +118,14 @@ def evaluate(
             "notes": notes,
             **({"mistakes": wrong} if mistakes else {}),
         }
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
         return
     names = ", ".join(source.name for source in sources.values())
     show_figures(f"{task}: {names} on {labels}", figures)
     if extra:
         show_figures("read as", {name: RecFigures(**value) for name, value in extra["decodings"].items()})
     for item in wrong if mistakes else ():
-        click.echo(json.dumps(item, ensure_ascii=False))
+        print_json(item)
 
 
 def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tasks: Sequence[str]) -> Sequence[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 from edge.base.errors import UsageError
 from edge.model.card import TASKS, Model
 from edge.plate.metrics import Figures
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import force_option, json_option, override_option, settings_option
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def show_delivered(model: Model, as_json: bool) -> None:
     card = model.card
     if as_json:
         document = {"folder": str(model.folder), "name": card.name, "precision": card.precision, "bytes": card.bytes}
-        click.echo(json.dumps({**document, "checks": card.checks, "metrics": card.metrics}, ensure_ascii=False))
+        print_json({**document, "checks": card.checks, "metrics": card.metrics})
         return
     click.echo(f"{model.folder}: {card.name}, {card.precision}, {card.bytes:,} bytes")
     for check in card.checks:

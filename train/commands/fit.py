@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 import yaml
 
 from edge.base.errors import UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import json_option, override_option
 
 
@@ -51,7 +50,7 @@ def fit(
         run = start_fit(recipe, out, progress.row, notes)
         best = run.run(stop)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "step": run.step, "best": best, "notes": notes}, ensure_ascii=False))
+        print_json({"out": str(out), "step": run.step, "best": best, "notes": notes})
     elif best and not best["samples"]:
         click.echo(f"nothing was held out to measure; the weights of step {best['step']} of {run.step} are in {out}")
     else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from edge.plate.country import load_country
 from edge.terminal.bars import bars
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import force_option, jobs_option, json_option
 from train.labels.make import BACKENDS, LabelOptions, make_labels
 
@@ -36,7 +35,7 @@ def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: 
     with bars() as progress:
         summaries = make_labels(root, out, LabelOptions(jobs, backend, strict, force), progress)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "phases": summaries}, ensure_ascii=False))
+        print_json({"out": str(out), "phases": summaries})
         return
     for summary in summaries:
         folder = out / summary["phase"] if summary["phase"] else out

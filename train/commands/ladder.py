@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.base.plural import counted
-from edge.terminal.commandline import OneName, command
+from edge.terminal.commandline import OneName, command, print_json
 from edge.terminal.options import jobs_option, json_option, renamed
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def ladder(
             "rows": [row.as_json() for row in rows],
             "notes": notes,
         }
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
         return
     title = f"F in %, {counted(len(samples), 'photo')} of {labels}, detector {kind} side {pixels}; in brackets the note's"
     show_rows(title, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from edge.base.errors import EdgeError
 from edge.model.card import TASKS, Model, load_model
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import force_option, json_option
 
 
@@ -26,7 +25,7 @@ def pretrained(out: Path, force: bool, as_json: bool) -> None:
     models = [_existing(task, out / task, force) or _write(task, out / task, force) for task in TASKS]
     if as_json:
         cards = {model.card.task: {"folder": str(model.folder), "bytes": model.card.bytes} for model in models}
-        click.echo(json.dumps(cards, ensure_ascii=False))
+        print_json(cards)
         return
     for model in models:
         classes = f", {model.card.charset.classes} classes" if model.card.charset else ""

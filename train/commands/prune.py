@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 import yaml
 
 from edge.base.errors import UsageError
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import force_option, json_option
 
 
@@ -52,6 +51,6 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
             document = yaml.safe_dump(recipe_document(trained.recipe), allow_unicode=True, sort_keys=False)
             write_atomic(folder / "recipe.yml", document)
     if as_json:
-        click.echo(json.dumps({"folder": str(out), "parameters": {"before": int(before), "after": int(after)}}))
+        print_json({"folder": str(out), "parameters": {"before": int(before), "after": int(after)}})
     else:
         click.echo(f"{out}: {after:,} of {before:,} parameters; now fit it again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 from edge.base.errors import UsageError
 from edge.host.streams import printable, say_watched
 from edge.model.card import TASKS, Model, load_model
-from edge.terminal.commandline import command, given
+from edge.terminal.commandline import command, given, print_json
 from edge.terminal.options import force_option, json_option, override_option, several
 
 
@@ -96,7 +95,7 @@ def quantize(
             "quantization": card.quantization,
             "checks": card.checks,
         }
-        click.echo(json.dumps(document, ensure_ascii=False))
+        print_json(document)
         return
     taken = made.card.quantization or {}
     click.echo(f"{made.folder}: {made.card.name}, {taken['layers']} layers int8, {len(taken['float_layers'])} float")
@@ -118,7 +117,7 @@ def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: fl
     ordered = sorted(ratios.items(), key=lambda item: item[1])
     if as_json:
         layers = [{"layer": name, "db": round(ratio, 2), "float": ratio < least} for name, ratio in ordered]
-        click.echo(json.dumps({"model": model.card.name, "limit_db": least, "layers": layers}))
+        print_json({"model": model.card.name, "limit_db": least, "layers": layers})
         return
     from rich.table import Table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 from edge.base.errors import UsageError
 from edge.base.paths import write_atomic
 from edge.base.plural import counted
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import country_option, force_option, json_option
 
 
@@ -52,7 +51,7 @@ def stats(
 
         write_atomic(png, cv2.imencode(".png", draw_stats(collection, summary, plates))[1].tobytes())
     if as_json:
-        click.echo(json.dumps(summary | {"notes": notes, **({"png": str(png)} if png else {})}, ensure_ascii=False))
+        print_json(summary | {"notes": notes, **({"png": str(png)} if png else {})})
         return
     _print(summary)
     if png is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from edge.plate.country import DEFAULT
 from edge.terminal.bars import bars
-from edge.terminal.commandline import command
+from edge.terminal.commandline import command, print_json
 from edge.terminal.options import country_option, force_option, jobs_option, json_option, several
 from train.synth.folder import SynthOptions, label_file, make_synth
 from train.synth.scene import WEATHERS
@@ -46,7 +45,7 @@ def synth(
     with bars() as progress:
         state = make_synth(out, options, force, progress)
     if as_json:
-        click.echo(json.dumps({"out": str(out), **state["options"], "done": state["done"]}, ensure_ascii=False))
+        print_json({"out": str(out), **state["options"], "done": state["done"]})
         return
     listed = label_file(options)
     where = f", listed in {out / listed}" if listed else " with CCPD names"
