@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
+from bench.plan.plan import PlanFacts
 from bench.record.result import Process, Result, ResultCell
 
 # More than this is another memory; less is what a kernel or a firmware keeps for itself.
@@ -105,7 +105,7 @@ def _in_order(value: object) -> object:
     return sorted(value) if isinstance(value, list) else value
 
 
-def _plan(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+def _plan(a: PlanFacts, b: PlanFacts) -> list[str]:
     return [note for key, what in _PLAN.items() for note in _pair(f"plan, {what}", a.get(key), b.get(key))]
 
 

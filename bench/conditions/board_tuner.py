@@ -20,114 +20,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import cast
 
 from bench.conditions.environment import parse, script
 from bench.conditions.knobs import CPUS, KNOBS, TuningFacts
 from edge.base.errors import DeviceError, EdgeError
-from edge.transport.base import Transport
+from edge.transport.base import CompletedCommand, Transport
 
 BEAT_SECONDS = 5.0
 WATCHDOG_SECONDS = 60.0
 _ATTEMPTS = 4
 _TIMEOUT = 60.0
 
-# $1 folder. Prints what could not be put back; the folder is left empty when all is well.
-_RESTORE = r"""
-put_back() {
-  boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-  tab=$(printf '\t')
-  bad=
-  # Twice: a lower limit cannot be raised above an upper one that only comes later.
-  for turn in 1 2; do
-    bad=
-    while IFS="$tab" read -r path value; do
-      if [ "$path" = boot ]; then
-        [ "$value" = "$boot" ] || break
-        continue
-      fi
-      now=
-      IFS= read -r now 2>/dev/null < "$path"
-      [ "$now" = "$value" ] && continue
-      (printf '%s\n' "$value" > "$path") 2>/dev/null
-      IFS= read -r now 2>/dev/null < "$path"
-      [ "$now" = "$value" ] || { bad=1; [ $turn = 2 ] && printf 'bad\t%s is %s, was %s\n' "$path" "$now" "$value"; }
-    done < "$1/saved"
-  done
-  rm -f "$1/saved" "$1/token" "$1/alive" "$1/saved.new"
-  return 0
-}
-"""
-# $1 folder, $2 token, $3 seconds between looks, $4 looks without a sign of life. Ends when the token is another's.
-_WATCHDOG = (
-    _RESTORE
-    + r"""
-quiet=0
-last=
-while [ -f "$1/saved" ]; do
-  [ "$(cat "$1/token" 2>/dev/null)" = "$2" ] || exit 0
-  now=$(cat "$1/alive" 2>/dev/null)
-  if [ "$now" = "$last" ]; then quiet=$((quiet + 1)); else quiet=0; fi
-  last=$now
-  if [ $quiet -ge $4 ]; then put_back "$1"; exit 0; fi
-  sleep $3
-done
-"""
-)
-# $1 folder, $2 token, $3 and $4 for the watchdog, $5 its text, then pairs of file and value.
-_BEGIN = r"""
-umask 077
-D=$1 token=$2 step=$3 looks=$4
-mkdir -p "$D" || exit 3
-printf '%s\n' "$5" > "$D/watchdog" && printf '%s\n' "$token" > "$D/token" && printf '0\n' > "$D/alive" || exit 3
-shift 5
-{
-  printf 'boot\t%s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
-  path=
-  for word in "$@"; do
-    if [ -z "$path" ]; then path=$word; continue; fi
-    value=
-    { IFS= read -r value < "$path" || [ -n "$value" ]; } 2>/dev/null && printf '%s\t%s\n' "$path" "$value"
-    path=
-  done
-} > "$D/saved.new" && sync && mv "$D/saved.new" "$D/saved" || exit 3
-run=
-command -v setsid >/dev/null 2>&1 && run=setsid
-command -v nohup >/dev/null 2>&1 && run="$run nohup"
-$run sh "$D/watchdog" "$D" "$token" "$step" "$looks" </dev/null >/dev/null 2>&1 &
-path=
-for word in "$@"; do
-  if [ -z "$path" ]; then path=$word; continue; fi
-  (printf '%s\n' "$word" > "$path") 2>/dev/null
-  now=
-  IFS= read -r now 2>/dev/null < "$path"
-  printf '%s\t%s\n' "$path" "$now"
-  path=
-done
-"""
-# $1 folder, $2 token. Says `mine`, `gone` (put back by the watchdog) or `other`, and puts back what is its own.
-_END = (
-    _RESTORE
-    + r"""
-[ -f "$1/saved" ] || { echo gone; exit 0; }
-[ "$(cat "$1/token" 2>/dev/null)" = "$2" ] || { echo other; exit 0; }
-echo mine
-put_back "$1"
-"""
-)
-# $1 folder, $2 seconds to wait for a sign of life. Says `none`, `alive`, or `left` and puts back what was left behind.
-_RECOVER = (
-    _RESTORE
-    + r"""
-[ -f "$1/saved" ] || { echo none; exit 0; }
-before=$(cat "$1/token" "$1/alive" 2>/dev/null)
-sleep $2
-[ -f "$1/saved" ] || { echo none; exit 0; }
-[ "$(cat "$1/token" "$1/alive" 2>/dev/null)" = "$before" ] || { echo alive; exit 0; }
-echo left
-put_back "$1"
-"""
-)
+_SCRIPT = Path(__file__).with_name("board_tuner.sh").read_text(encoding="ascii")
 
 
 @dataclass(frozen=True)
@@ -215,7 +121,7 @@ class BoardTuner:
         self._find_root()
         # Three signs of life: one may be late on a slow link, and knobs put back would spoil what is being measured.
         wait = f"{3 * self._beat_s + 2:.0f}"
-        said = self._run(_RECOVER, self._folder, wait).splitlines()
+        said = self._run("recover", self._folder, wait).stdout.splitlines()
         if "alive" in said:
             raise DeviceError(
                 "somebody else is measuring on this board with its knobs set.", "Wait until that run is over."
@@ -278,10 +184,7 @@ class BoardTuner:
         step = max(1, round(self._beat_s))
         looks = max(2, round(self._watchdog_s / step))
         words = [word for _, path, _, wanted in pairs for word in (path, wanted)]
-        answer = self._link.run(
-            [*self._root, "sh", "-c", _BEGIN, "sh", self._folder, self._token, str(step), str(looks), _WATCHDOG, *words],
-            timeout=_TIMEOUT,
-        )
+        answer = self._run("begin", self._folder, self._token, str(step), str(looks), _SCRIPT, *words)
         if answer.code != 0:
             raise DeviceError(
                 f"the board's knobs cannot be set: no place to save them in {self._folder}: {answer.stderr.strip()}",
@@ -311,7 +214,7 @@ class BoardTuner:
     def _end(self, tuning: SystemTuning) -> None:
         for attempt in range(_ATTEMPTS):
             try:
-                said = self._run(_END, self._folder, self._token).splitlines()
+                said = self._run("end", self._folder, self._token).stdout.splitlines()
             except EdgeError as error:
                 tuning.restored = False
                 last = error.message
@@ -329,8 +232,8 @@ class BoardTuner:
             f"the knobs could not be put back ({last}); the board does it itself within {self._watchdog_s:.0f} s"
         )
 
-    def _run(self, text: str, *words: str) -> str:
-        return self._link.run([*self._root, "sh", "-c", text, "sh", *words], timeout=_TIMEOUT).stdout
+    def _run(self, function: str, *words: str) -> CompletedCommand:
+        return self._link.run([*self._root, "sh", "-c", _SCRIPT, "sh", function, *words], timeout=_TIMEOUT)
 
 
 def bound(argv: list[str], knobs: dict[str, str]) -> list[str]:
