@@ -8,7 +8,6 @@ flight a direction, and closed. What runs on top of a stream is in `adbd_service
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import socket
 import struct
@@ -16,7 +15,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 A_CNXN, A_AUTH, A_OPEN, A_OKAY, A_CLSE, A_WRTE = (
     int.from_bytes(name, "little") for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"CLSE", b"WRTE")
@@ -272,8 +270,3 @@ class Listener:
             connection = Connection(sock, self._settings, self._serve, self._banner)
             self._connections.append(connection)
             connection.start()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, for the tests' comparisons."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -168,12 +168,6 @@ def commands_of(transport: Transport, work: Callable[[], Done]) -> tuple[int, Do
     return count, done
 
 
-def expected_answer(text: str) -> dict[str, object]:
-    return json.loads(
-        json.dumps({"plates": [{"box": [[0, 0], [100, 0], [100, 30], [0, 30]], "text": text, "score": 0.9}]})
-    )
-
-
 def release_maker(folder: Path, *, board: Board | None = None, abi: str = "x86_64") -> Make:
     """Returns what makes the release that reads a text, each once."""
     return cache(lambda text: make_release(folder, text, board=board, abi=abi))
