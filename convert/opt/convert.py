@@ -109,11 +109,13 @@ def _runtime_version(profile: Board) -> str:
         return RELEASE
 
 
-Trial = Callable[[Model, Path, Options], dict[str, Any]]
+Check = dict[str, Any]
+"""A check as the card keeps it: name, ok, figures, thresholds, note."""
+TryModel = Callable[[Model, Path, Options], Check]
 
 
 def convert_model(
-    model: Model, out: Path, options: Options, *, force: bool = False, trial: Trial | None = None
+    model: Model, out: Path, options: Options, *, force: bool = False, trial: TryModel | None = None
 ) -> Model:
     """Converts an inference model into a Paddle Lite model folder: `<task>.nb`, dictionary, card.
 

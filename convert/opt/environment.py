@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -28,26 +27,14 @@ VERSIONS: dict[str, tuple[str, ...]] = {"2.10": ("3.9",), "2.12": ("3.7",), "2.1
 _MARK = "plate-edge.json"
 
 
-@dataclass(frozen=True)
-class OptEnvironment:
-    """A Python interpreter that can import one version of paddlelite.
-
-    Attributes:
-        version: Of the paddlelite package.
-        python: The interpreter.
-    """
-
-    version: str
-    python: Path
-
-    def variables(self) -> dict[str, str]:
-        """Returns the child's environment: ours without what would lead its Python elsewhere."""
-        dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
-        return {key: value for key, value in os.environ.items() if key not in dropped}
+def clean_variables() -> dict[str, str]:
+    """Returns the environment of a child with another Python: ours without what would lead it elsewhere."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
+    return {key: value for key, value in os.environ.items() if key not in dropped}
 
 
-def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: None) -> OptEnvironment:
-    """Finds or makes the interpreter for a version of opt.
+def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: None) -> Path:
+    """Finds or makes the Python interpreter that can import a version of paddlelite, and with it that opt.
 
     Args:
         version: One of `VERSIONS`.
@@ -61,7 +48,7 @@ def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: N
         raise UsageError(f"There is no opt {version}.", f"Versions: {', '.join(VERSIONS)}.")
     try:
         if metadata.version("paddlelite") == version:
-            return OptEnvironment(version, Path(sys.executable))
+            return Path(sys.executable)
     except metadata.PackageNotFoundError:
         pass
     folder = cache_dir("opt") / f"paddlelite-{version}"
@@ -69,7 +56,7 @@ def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: N
     if not ((folder / _MARK).is_file() and (folder / "bin" / "python").exists()):
         report(f"making an environment for paddlelite {version}")
         _make(folder, version)
-    return OptEnvironment(version, folder / "bin" / "python")
+    return folder / "bin" / "python"
 
 
 def version_for_runtime(text: str) -> str:
@@ -136,8 +123,7 @@ def _make(folder: Path, version: str) -> None:
 
 
 def _run(command: list[str], version: str) -> None:
-    dropped = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=dropped, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=clean_variables(), check=False)
     if done.returncode != 0:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise HostError(

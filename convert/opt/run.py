@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from convert.opt.environment import DEFAULT_VERSION, OptEnvironment, opt_environment
+from convert.opt.environment import DEFAULT_VERSION, clean_variables, opt_environment
 from convert.opt.failures import explain
-from edge.base.errors import EdgeError, ModelError
+from edge.base.errors import ModelError
 from edge.model.nb_header import tidy_nb_header
 
 # What the child does: the calls of `paddlelite.lite.Opt`, as JSON [[method, argument...], ...], in their order.
@@ -62,7 +62,7 @@ def run_opt(
         ModelError: The optimiser cannot convert this model; says why and what to do.
         HostError: There is no such opt on this machine.
     """
-    environment = opt_environment(version)
+    python = opt_environment(version)
     with _copied(program, parameters) as (folder, calls):
         calls += [["set_model_type", "naive_buffer"], ["set_optimize_out", "model"]]
         if fp16:
@@ -71,7 +71,7 @@ def run_opt(
         if int8_weights:
             calls += [["set_quant_model", True], ["set_quant_type", "QUANT_INT8"]]
         calls.append(["run"])
-        code, log = run_calls(environment, calls, folder)
+        code, log = run_calls(python, calls, folder)
         nb = folder / "model.nb"
         if code != 0 or not nb.is_file() or nb.stat().st_size == 0:
             raise explain(log, code, version, target)
@@ -90,11 +90,11 @@ def _copied(program: Path, parameters: Path) -> Iterator[tuple[Path, Calls]]:
         yield folder, [["set_model_file", "inference.pdmodel"], ["set_param_file", "inference.pdiparams"]]
 
 
-def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[int, str]:
+def run_calls(python: Path, calls: Calls, folder: Path) -> tuple[int, str]:
     """Runs calls of `Opt` in a child process.
 
     Args:
-        environment: Which opt.
+        python: The interpreter that has the opt.
         calls: Method and arguments each.
         folder: Working directory of the child.
 
@@ -104,10 +104,10 @@ def run_calls(environment: OptEnvironment, calls: Calls, folder: Path) -> tuple[
     Raises:
         ModelError: It did not end in two minutes.
     """
-    command = [str(environment.python), "-c", _DRIVER, json.dumps(calls)]
+    command = [str(python), "-c", _DRIVER, json.dumps(calls)]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment.variables(), capture_output=True, timeout=_TIMEOUT, check=False
+            command, cwd=folder, env=clean_variables(), capture_output=True, timeout=_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
         message = f"paddle_lite_opt did not end in {_TIMEOUT:.0f} s."
@@ -129,11 +129,10 @@ def model_operators(program: Path, parameters: Path, target: str, version: str =
     with _copied(program, parameters) as (folder, calls):
         calls += [["set_valid_places", _VALID_TARGETS[target]], ["check_if_model_supported", True]]
         code, log = run_calls(opt_environment(version), calls, folder)
-    return parse_operators(log) or _raise(explain(log, code, version, target))
-
-
-def _raise(error: EdgeError) -> dict[str, bool]:
-    raise error
+    operators = parse_operators(log)
+    if not operators:
+        raise explain(log, code, version, target)
+    return operators
 
 
 def parse_operators(log: str) -> dict[str, bool]:

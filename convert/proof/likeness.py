@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from convert.graph.params import Array
 from convert.nbfile.contents import NbFile
+from convert.proof.children import Tensor
 from convert.proof.photos import LabelledPhoto, settings
 from edge.model.card import Model
 from edge.model.dictionary import read_dictionary
@@ -18,7 +19,6 @@ from edge.plate.country import card_grammar
 from edge.plate.metrics import DetMetric, RecMetric
 from edge.plate.polygon import overlap
 
-Tensor = NDArray[np.float32]
 Quad = NDArray[np.float64]
 MASK = 0.3
 _NUMPY = {"float32": "<f4", "int8": "i1", "int16": "<i2", "float16": "<f2"}

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.graph.cut import first_failing, operator_name, result_of
 from convert.graph.edit import INT, Graph, all_arguments, arguments, set_argument, set_attribute
 from convert.graph.fake_quant import is_quantised
 from convert.graph.program import FLOAT
 from convert.opt.run import run_opt
-from convert.proof.children import Job, run_network, run_outputs
+from convert.proof.children import Job, Tensor, run_network, run_outputs
 from convert.rewrite.apply import rewrite
 from edge.base.errors import EdgeError, ModelError
 from edge.model.card import Model
 
-Tensor = NDArray[np.float32]
 # No activation comes near; the next operator would make infinity of more, and bytes read as floats are that large.
 _SANE = 1e20
 

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.graph.cut import operator_name
 from convert.graph.edit import Graph, arguments, attribute
 from convert.graph.task import signature
-from convert.opt.convert import Options, convert_model
+from convert.opt.convert import Check, Options, convert_model
 from convert.opt.environment import DEFAULT_VERSION
 from convert.opt.failures import last_reason
-from convert.proof.children import Job, RunError, paddle_is_here, run_network
+from convert.proof.children import Job, RunError, Tensor, paddle_is_here, run_network
 from convert.proof.trace import first_bad, first_not_finite_inside
 from convert.rewrite.apply import UNUSED
 from convert.rewrite.scalars import bare_constants
@@ -33,8 +32,6 @@ from edge.base.errors import HostError, ModelError
 from edge.base.paths import cache_dir, write_atomic
 from edge.model.card import TRIAL, Card, Model
 
-Tensor = NDArray[np.float32]
-Check = dict[str, Any]
 # A detector's photo may have any sides that are multiples of 32.
 _DET_SIDES = (160, 224)
 _REC_WIDTH = 320

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.graph.edit import Graph
 from convert.nbfile.reader import read_nb
-from convert.opt.convert import Options, convert_model
-from convert.proof.children import Job, RunError, paddle_is_here, run_network, run_outputs
+from convert.opt.convert import Check, Options, convert_model
+from convert.proof.children import Job, RunError, Tensor, paddle_is_here, run_network, run_outputs
 from convert.proof.likeness import largest_difference, output_likeness, plate_likeness, share_right, weight_likeness
 from convert.proof.photos import LabelledPhoto, network_input
 from convert.proof.trace import first_not_finite, saturation
@@ -28,8 +27,6 @@ from edge.base.errors import InputError, ModelError
 from edge.base.progress import Say
 from edge.model.card import VERIFY_PREFIX, Model, save_model
 
-Tensor = NDArray[np.float32]
-Check = dict[str, Any]
 # Greatest (`most_`) and least values that pass. Float forms agree to rounding. On x86 an int8 model computes in float
 # while its inference model rounds activations too, so both are rounded forms of one network.
 LIMITS: dict[str, dict[str, float]] = {
