@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from convert.graph.edit import Graph, all_arguments, arguments, attribute
+from convert.graph.params import Array
 
 WEIGHT_SLOTS = {
     "conv2d": "Filter",
@@ -77,9 +78,7 @@ def _restore(graph: Graph, operator: Any, weight: str, quantize: Any, dequantize
     if scales:
         bits = attribute(dequantize, "quant_bits", [8])[0]
         axis = attribute(dequantize, "quant_axis", 0)
-        shape = [1] * values.ndim
-        shape[axis] = -1
-        values = values * (graph.params[scales[0]].reshape(shape) / (2 ** (bits - 1) - 1))
+        values = values * (_along(graph.params[scales[0]], axis, values.ndim) / (2 ** (bits - 1) - 1))
     else:
         # One scale for the whole weight; max_range is 127 * 127 / weight scale.
         values = values * np.float32(127.0 / attribute(dequantize, "max_range", 127.0))
@@ -116,12 +115,15 @@ def drop_linear(graph: Graph) -> int:
             scale = graph.params[arguments(operator.inputs, "Scale")[0]]
             axis = attribute(operator, "quant_axis", -1)
             if axis >= 0 and scale.size > 1:
-                shape = [1] * values.ndim
-                shape[axis] = -1
-                scale = scale.reshape(shape)
+                scale = _along(scale, axis, values.ndim)
             graph.set_param(f"{source}.float", values * (scale / (2 ** (attribute(operator, "bit_length", 8) - 1) - 1)))
             source = f"{source}.float"
             count += 1
         graph.replace_reads(result, source)
     graph.remove(graph.of_type("quantize_linear", "dequantize_linear"))
     return count
+
+
+def _along(scales: Array, axis: int, rank: int) -> Array:
+    """Shapes one scale a channel so that it multiplies a weight of so many dimensions."""
+    return scales.reshape([-1 if index == axis else 1 for index in range(rank)])
