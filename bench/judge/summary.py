@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from bench.conditions.environment import Look
 from bench.judge.accuracy import Accuracy, Agreement, accuracy, agreement, answers_of
 from bench.judge.verdict import Verdict, drift_of, judge_cell, modes_of, other_share, overall
 from bench.record.events import KEYS, STAGES
@@ -195,9 +196,9 @@ def _energy(
     """Millijoules of a photo, and those above idling; watts times milliseconds."""
     indices = {process.index for process in processes}
 
-    def watts(looks: Iterable[Mapping[str, Any] | None]) -> float | None:
+    def watts(looks: Iterable[Look | None]) -> float | None:
         # The sensor with the largest value: rails lie within rails, so the sum would count twice.
-        values = [max(look["power_w"].values()) for look in looks if look and look.get("power_w")]
+        values = [max(told.values()) for look in looks if look and (told := look.get("power_w"))]
         return float(np.mean(values)) if values else None
 
     busy = watts(sample for sample in result.samples if sample.get("process") in indices)
