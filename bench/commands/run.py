@@ -198,7 +198,8 @@ def _measure_alone(
     from bench.measure.opening import close_target, kit_facts, open_target, tuned_board
     from bench.measure.progress import Watch
     from bench.measure.session import Session
-    from bench.record.raw import SESSION_NAME, collect, note_tuning
+    from bench.record.collect import collect
+    from bench.record.raw import SESSION_NAME, note_tuning
 
     watch = Watch(quiet=options["quiet"], board=device.name if fleet else "")
     target: SystemUnderTest | None = None
@@ -246,7 +247,8 @@ def _compare_host(
 ) -> Result:
     """Adds what this host reads; a host that cannot read them is no reason to lose a measurement."""
     from bench.measure.opening import compare_with_host
-    from bench.record.raw import collect, note_host_check
+    from bench.record.collect import collect
+    from bench.record.raw import note_host_check
 
     try:
         note_host_check(out, compare_with_host(result, target, plan, report))
@@ -268,7 +270,8 @@ def _keep_photos(result: Result, target: SystemUnderTest, out: Path) -> None:
 def _keep(out: Path, error: BaseException) -> None:
     """Makes a result of what there is; if that fails too, the raw lines are still there."""
     from bench.judge.summary import summarise_result
-    from bench.record.raw import RAW, collect
+    from bench.record.collect import collect
+    from bench.record.raw import RAW
     from bench.report.write import write_outputs
 
     why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", "") or error)

@@ -16,6 +16,7 @@ from bench.conditions.environment import Look, Snapshot, read_board, sample_or_n
 from bench.measure.target import SystemUnderTest
 from bench.plan.plan import Plan, Slot
 from bench.plan.timebox import TimeBox
+from bench.record.collect import collect
 from bench.record.events import EventLog, printable
 from bench.record.parts import KitFacts, ProcessHeader, ProcessTrailer, SessionFile, SessionStart
 from bench.record.raw import (
@@ -23,7 +24,6 @@ from bench.record.raw import (
     SESSION_NAME,
     RawWriter,
     append_sample,
-    collect,
     is_done,
     last_offset,
     leave_out,
@@ -330,7 +330,7 @@ class Session:
             writer.close()
         if not failed:
             return ""
-        from bench.record.raw import make_process
+        from bench.record.collect import make_process
 
         return make_process(log, slot, header, trailer, []).why or "it failed"
 

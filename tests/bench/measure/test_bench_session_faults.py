@@ -11,7 +11,8 @@ from fake_board import fake_plan, fake_target, run
 
 from bench.judge.summary import summarise_result
 from bench.measure.session import Session
-from bench.record.raw import RAW, collect
+from bench.record.collect import collect
+from bench.record.raw import RAW
 from edge.base.errors import DeviceError
 
 

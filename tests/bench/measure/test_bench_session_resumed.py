@@ -17,7 +17,8 @@ from fake_board import fake_plan, fake_target, run
 from bench.conditions.board_tuner import SystemTuning
 from bench.judge.summary import summarise_result
 from bench.measure.session import Session
-from bench.record.raw import RAW, collect
+from bench.record.collect import collect
+from bench.record.raw import RAW
 from bench.record.result import load_result, save_result
 from edge.base.errors import LinkError, UsageError
 from edge.link.local import LocalTransport

@@ -25,8 +25,8 @@ from bench.compare.show import junit, print_comparison
 from bench.compare.show import markdown as compare_markdown
 from bench.judge.summary import summarise_result
 from bench.measure.session import Session
+from bench.record.collect import collect
 from bench.record.events import FATAL, KEYS
-from bench.record.raw import collect
 from bench.record.result import Result, result_from_json, save_result
 from bench.report.page import page
 from bench.text.csv_sheet import sheet
