@@ -71,7 +71,7 @@ FIGURES = sa.Table(
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One result in the list."""
 
     id: str
@@ -203,16 +203,16 @@ class History:
             return False
         return True
 
-    def entries(self, *, device: str | None = None, board: str | None = None) -> list[Entry]:
+    def entries(self, *, device: str | None = None, board: str | None = None) -> list[HistoryEntry]:
         """Lists results, the oldest first."""
-        names = [RESULTS.c[field] for field in Entry.__dataclass_fields__]
+        names = [RESULTS.c[field] for field in HistoryEntry.__dataclass_fields__]
         query = sa.select(*names).order_by(RESULTS.c.created, RESULTS.c.id)
         if device:
             query = query.where(RESULTS.c.device == device)
         if board:
             query = query.where(RESULTS.c.board == board)
         with self._begin() as link:
-            return [Entry(*row) for row in link.execute(query)]
+            return [HistoryEntry(*row) for row in link.execute(query)]
 
     def get(self, start: str) -> Result:
         """Returns the result whose id begins so.

@@ -17,9 +17,9 @@ from bench.record.parts import (
     ProcessHeader,
     ProcessTrailer,
     RecordedPlate,
-    Sample,
     SessionFile,
     SessionPhoto,
+    TimedLook,
 )
 from bench.record.raw import RAW, SAMPLES_NAME, SESSION_NAME, is_done, read_object, read_session
 from bench.record.result import Process, Result, ResultCell, ResultPhoto
@@ -218,14 +218,14 @@ def _peaks(log: EventLog) -> dict[str, int | None]:
     return {"load": load, **stages, "end": end}
 
 
-def _samples(path: Path) -> Iterator[Sample]:
+def _samples(path: Path) -> Iterator[TimedLook]:
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             with suppress(ValueError):
                 document = json.loads(line)
-                if next(mistyped(document, Sample), "") == "":
+                if next(mistyped(document, TimedLook), "") == "":
                     yield document
 
 

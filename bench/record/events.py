@@ -96,12 +96,12 @@ class ErrorEvent(TypedDict):
     error: str
 
 
-class _PhotoAnswer(TypedDict):
+class _AnswerTold(TypedDict):
     image: int | str
     plates: list[RecordedPlate]
 
 
-class Answer(_PhotoAnswer, total=False):
+class PhotoAnswer(_AnswerTold, total=False):
     """What was read in a photo the first time, and what is wrong with its file."""
 
     warnings: list[str]
@@ -113,7 +113,7 @@ class _EndTold(TypedDict):
     warmups: Count
     rss_kb: Count
     hwm_kb: Count
-    answers: list[Answer]
+    answers: list[PhotoAnswer]
     ok: bool
 
 

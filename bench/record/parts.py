@@ -119,7 +119,7 @@ class _Timed(TypedDict):
     t: Figure
 
 
-class Sample(_Timed, Look, total=False):
+class TimedLook(_Timed, Look, total=False):
     """Conditions while a process ran; `t` is in seconds since the session began."""
 
     process: Count

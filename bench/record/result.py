@@ -26,7 +26,7 @@ from bench.record.parts import (
     ProgramFacts,
     RecordedPlate,
     RuntimeFacts,
-    Sample,
+    TimedLook,
     TruePlate,
 )
 from edge.base.errors import InputError
@@ -192,7 +192,7 @@ class Result:
     cells: tuple[ResultCell, ...]
     processes: tuple[Process, ...]
     facts: MachineFacts
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[TimedLook, ...] = ()
     notes: tuple[str, ...] = ()
     tuning: TuningFacts = field(default_factory=TuningFacts)
     host_check: dict[str, HostCheck] = field(default_factory=dict)
