@@ -68,7 +68,7 @@ def count(
         raise UsageError(f"{device} is {abi}; only arm64 and armhf Linux can be emulated.", "Use --device virtual.")
     sets = models or ("ppocrv3",)
     check_sets(sets)
-    listed = list_photos(photos or (SAMPLES / "blue-day.jpg",), recursive=recursive)
+    listed = list_photos(photos or (min(SAMPLES.glob("*.jpg")),), recursive=recursive)
     if listed.note:
         click.echo(f"note: {listed.note}", err=True)
     scratch = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="plate-edge-")))

@@ -139,14 +139,22 @@ def load_country(name: str | Path = DEFAULT) -> Country:
         UsageError: Neither.
         InputError: Its file is malformed, or contradicts itself; with the file, the key, and what is wrong.
     """
-    known = country_codes()
-    folder = COUNTRIES / str(name) if str(name) in known else Path(name)
+    if own := _own(str(name)):
+        return own
+    folder = Path(name)
     if not (folder / FILE_NAME).is_file():
+        known = country_codes()
         raise UsageError(
             f"there is no plate country {str(name)!r}.{did_you_mean(str(name), known)}",
             f"Countries: {', '.join(known)}; or give a folder with a {FILE_NAME} (docs/formats/country.md).",
         )
     return _load(folder.resolve(), (folder / FILE_NAME).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _own(code: str) -> Country | None:
+    """One of the kit's countries; kept, since it is asked for with every label."""
+    return _load(COUNTRIES / code, 0) if code in country_codes() else None
 
 
 def kit_country(code: str) -> Country:

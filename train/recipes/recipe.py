@@ -34,7 +34,7 @@ class ModelPart:
     Attributes:
         arch: Name of the architecture (`train.arch.architecture`); empty for PP-OCRv3's of the task.
         init: `published` (its published weights), `random`, or a `.pdparams` file.
-        charset: `plate` (provinces, letters, digits) or `published` (6,624 characters); recogniser only.
+        charset: `plate` (the symbols of `data.country`) or `published` (6,624 characters); recogniser only.
         width: Input width in pixels; recogniser only.
         freeze_norm: Keep the batch norms' running statistics as they are and use them in training.
     """

@@ -184,7 +184,7 @@ def render_file(out: Path, options: SynthOptions, number: int) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _fixed_heads(country: Country) -> tuple[str, ...]:
-    """What the templates of a country begin with themselves, such as 粤Z: no other character stands in its place."""
+    """What templates of a country begin with themselves: no other character takes a turn in its place."""
     heads = ("".join(takewhile(lambda mark: mark not in country.classes, text)) for text in country.grammar.templates)
     return tuple(head for head in heads if head)
 

@@ -35,7 +35,7 @@ def drawn_forms(country: Country, kind: PlateKind, plain: bool) -> list[Form]:
     Args:
         country: Of the kind.
         kind: One of the country's.
-        plain: Those alone that hold classes and no characters, such as the 学 of a learner's plate, when there are any.
+        plain: Those alone that hold classes and no characters of their own, when there are any.
     """
     drawn = [form for form in kind.forms if form.chance]
     return [form for form in drawn if plain and set(form.template) <= set(country.classes)] or drawn
