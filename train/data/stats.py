@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.plate.ccpd import parse_name
@@ -22,6 +24,7 @@ from edge.plate.country import Country, load_country
 from edge.plate.label_notes import tell
 from train.data.dataset import Sample, find_photos, read_labels
 from train.labels.journal import find_image, label_roots
+from train.synth.geometry import edge_lengths
 
 SCHEMA = "plate-edge/stats/1"
 MEASURES = ("width", "height", "tilt_horizontal", "tilt_vertical", "brightness", "blur", "grey", "sharpness")
@@ -230,9 +233,7 @@ def _from_photo(sample: Sample, place: str, skipped: _Skipped) -> Iterator[Plate
 
 
 def _sized(points: tuple[tuple[float, float], ...]) -> dict[str, float]:
-    tl, tr, br, bl = points
-    width = max(math.dist(tl, tr), math.dist(bl, br))
-    height = max(math.dist(tl, bl), math.dist(tr, br))
+    width, height = edge_lengths(np.array(points))
     return {"width": float(int(width)), "height": float(int(height))}
 
 
