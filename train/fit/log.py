@@ -48,13 +48,12 @@ class RunLog:
         )
 
     def write(self, row: dict[str, Any]) -> None:
-        """Appends one row; keys that are no column are left out."""
+        """Appends one row; the CSV leaves out keys that are not a column, such as parts of an own loss."""
         with self.path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writerow({key: _short(value) for key, value in row.items()})
-        for key in COLUMNS[1:]:
-            if key in row:
-                self.events.add_scalar(key, row[key], int(row["step"]))
+        for key in row.keys() - {"step", "steps"}:
+            self.events.add_scalar(key, row[key], int(row["step"]))
 
     def close(self) -> None:
         """Writes what is still waiting; a process that ends by an exception does so by itself."""
