@@ -107,9 +107,15 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     from bench.estimate.networks import ppocr
     from bench.estimate.roofline import calibrate, leave_one_out, mean_error
-    from bench.plan.model_sets import recogniser_size
+    from bench.plan.model_sets import other_architecture, recogniser_size
     from edge.ocr.detect import det_size
 
+    other = other_architecture(models)
+    if other:
+        raise UsageError(
+            f"{models} is of the architecture {other}, and only PP-OCRv3's layers are known here.",
+            "What is at hand is measured: `bench run --device local`.",
+        )
     own_width, own_classes = recogniser_size(models)
     width_asked, classes = rec_width or own_width, classes or own_classes
     core = board.clusters[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from bench.estimate.networks import network, ppocr
 from bench.estimate.published import CHIPS, MOBILE, TABLES
 from bench.estimate.roofline import calibrate, leave_one_out, mean_error, non_negative_least_squares
 from edge.base.errors import InputError, UsageError
-from edge.bundle.zoo import model_sets
+from edge.bundle.zoo import SHIPPED, model_sets
 from edge.device.board import list_profiles, load_profile
 
 # Multiply-accumulates in millions, as the networks' own papers print them.
@@ -115,3 +117,15 @@ def test_each_set_is_estimated_at_its_own_size_unless_asked_otherwise() -> None:
 def test_what_cannot_be_estimated_says_why(words: list[str]) -> None:
     answer = CliRunner().invoke(bench, ["estimate", *words])
     assert isinstance(answer.exception, (InputError, UsageError)) and answer.exception.hint
+
+
+def test_a_set_of_another_architecture_is_not_taken_for_ppocrv3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(SHIPPED / "plate-v1", tmp_path / "plate-v1")
+    card = tmp_path / "plate-v1" / "det-fp32" / "card.json"
+    document = json.loads(card.read_text(encoding="utf-8"))
+    card.write_text(json.dumps({**document, "arch": "mine.tiny_det"}), encoding="utf-8")
+    monkeypatch.setattr("bench.plan.model_sets.SHIPPED", tmp_path)
+    answer = CliRunner().invoke(bench, ["estimate", "--device", "rk3399", "--models", "plate-v1"])
+    assert isinstance(answer.exception, UsageError) and "mine.tiny_det" in answer.exception.message
