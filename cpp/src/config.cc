@@ -33,6 +33,7 @@ void visit_keys(ConfigT& c, Visit visit) {
     visit("det_std", c.det_std);
     visit("det_limit_type", c.det_limit_type);
     visit("det_limit_side", c.det_limit_side);
+    visit("det_post", c.det_post);
     visit("det_thresh", c.det_thresh);
     visit("det_box_thresh", c.det_box_thresh);
     visit("det_unclip_ratio", c.det_unclip_ratio);
@@ -153,6 +154,7 @@ void check_ranges(const Config& c, const std::string& where) {
     require(no_zero(c.det_std), "det_std", "no zeros", where);
     require(one_of(c.det_limit_type, {"min", "max"}), "det_limit_type", "min or max", where);
     require(c.det_limit_side >= 32 && c.det_limit_side <= 4096, "det_limit_side", "32 to 4096", where);
+    require(c.det_post == "db", "det_post", "db", where);
     require(c.det_thresh > 0 && c.det_thresh < 1, "det_thresh", "above 0 and below 1", where);
     require(c.det_box_thresh >= 0 && c.det_box_thresh < 1, "det_box_thresh", "0 to below 1", where);
     require(c.det_unclip_ratio >= 0 && c.det_unclip_ratio <= 10, "det_unclip_ratio", "0 to 10", where);

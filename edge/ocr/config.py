@@ -15,6 +15,7 @@ from edge.host.cpuinfo import POWER_MODES
 from edge.plate.country import load_country
 
 JPEG_SCALES = ("auto", "1", "2", "4")
+DET_POSTS = ("db",)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class PipelineConfig:
         det_std: Per channel BGR.
         det_limit_type: `min` (shorter side at least `det_limit_side`) or `max` (longer side at most).
         det_limit_side: Pixels.
+        det_post: How the detector's output becomes boxes: `db`, one map of probabilities by differentiable binarisation.
         det_thresh: DB: probability from which a pixel belongs to text.
         det_box_thresh: DB: mean probability from which a box is kept.
         det_unclip_ratio: DB: growth by area * ratio / perimeter.
@@ -64,6 +66,7 @@ class PipelineConfig:
     det_std: tuple[float, ...] = (0.229, 0.224, 0.225)
     det_limit_type: str = "min"
     det_limit_side: int = 736
+    det_post: str = "db"
     det_thresh: float = 0.3
     det_box_thresh: float = 0.6
     det_unclip_ratio: float = 1.5
@@ -96,6 +99,7 @@ class PipelineConfig:
             "det_std": len(self.det_std) == 3 and 0 not in self.det_std,
             "det_limit_type": self.det_limit_type in ("min", "max"),
             "det_limit_side": 32 <= self.det_limit_side <= 4096,
+            "det_post": self.det_post in DET_POSTS,
             "det_thresh": 0 < self.det_thresh < 1,
             "det_box_thresh": 0 <= self.det_box_thresh < 1,
             "det_unclip_ratio": 0 <= self.det_unclip_ratio <= 10,

@@ -23,6 +23,7 @@ struct Config {
     std::array<float, 3> det_std{};
     std::string det_limit_type;
     int det_limit_side = 0;
+    std::string det_post;
     double det_thresh = 0;
     double det_box_thresh = 0;
     double det_unclip_ratio = 0;
