@@ -71,6 +71,7 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
         words.push_back(line.substr(at, end - at));
         at = end + 1;
     }
+<<<<<<< HEAD
     const Error unknown = malformed(where, "`" + line.substr(0, 40) + "` is not known there, or there twice");
     const std::string key = words[0];
     if (words.size() == 3 && (key == "class" || key == "fold")) {
@@ -90,7 +91,38 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
         serial_letters_ = std::stoi(words[1]);
     } else {
         throw unknown;
+=======
+    const bool known = words.size() == 3   ? take_pair(words[0], words[1], words[2])
+                       : words.size() == 2 ? take_value(words[0], words[1])
+                                           : false;
+    if (!known) throw malformed(where, "`" + line.substr(0, 40) + "` is not known there, or there twice");
+}
+
+bool Grammar::take_pair(const std::string& key, const std::string& name, const std::string& value) {
+    if (count_characters(name) != 1) return false;
+    if (key == "class") return classes_.emplace(name, characters(value)).second;
+    return key == "fold" && fold_.emplace(name, value).second;
+}
+
+bool Grammar::take_value(const std::string& key, const std::string& value) {
+    if (key == "template") {
+        templates_.push_back(characters(value));
+        return true;
+>>>>>>> 0d4cb80 (grammar: read a line of a grammar by what it holds, as clang-tidy wants it)
     }
+    if (key == "country" && country_.empty()) {
+        country_ = value;
+        return true;
+    }
+    if (key == "symbols" && symbols_.empty()) {
+        symbols_ = characters(value);
+        return true;
+    }
+    const bool number = !value.empty() && value.size() <= 3 &&
+                        std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (key != "serial_letters" || serial_letters_ >= 0 || !number) return false;
+    serial_letters_ = std::stoi(value);
+    return true;
 }
 
 void Grammar::check(const std::string& path) const {

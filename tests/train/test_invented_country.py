@@ -125,5 +125,5 @@ def test_what_there_is_not_is_said(tmp_path: Path, country: Country, edge_here: 
             "train", "synth", "--country", country.folder, "--kind", "blue", "--count", "1", "--out", tmp_path / "set"
         )
     assert "car, van, state" in error.value.hint
-    with pytest.raises(UsageError, match="is no plate of a country for tests"):
+    with pytest.raises(UsageError, match="is not a plate of a country for tests"):
         render_crop(np.random.default_rng(0), country, "皖AD12345")

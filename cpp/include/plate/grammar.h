@@ -38,6 +38,8 @@ class Grammar {
     using Characters = std::vector<std::string>;
 
     void take_line(const std::string& line, const std::string& where);
+    bool take_pair(const std::string& key, const std::string& name, const std::string& value);
+    bool take_value(const std::string& key, const std::string& value);
     void check(const std::string& path) const;
     void check_template(const Characters& marks, const std::string& where) const;
     bool fits(const std::string& mark, const std::string& character) const;
