@@ -71,27 +71,6 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
         words.push_back(line.substr(at, end - at));
         at = end + 1;
     }
-<<<<<<< HEAD
-    const Error unknown = malformed(where, "`" + line.substr(0, 40) + "` is not known there, or there twice");
-    const std::string key = words[0];
-    if (words.size() == 3 && (key == "class" || key == "fold")) {
-        const bool fresh = key == "class" ? classes_.emplace(words[1], characters(words[2])).second
-                                          : fold_.emplace(words[1], words[2]).second;
-        if (!fresh || count_characters(words[1]) != 1) throw unknown;
-    } else if (words.size() != 2 && !(words.size() == 3 && key == "template")) {
-        throw unknown;
-    } else if (key == "template") {  // A third word names its kind of plates, for reports.
-        templates_.push_back(characters(words[1]));
-    } else if (key == "country" && country_.empty()) {
-        country_ = words[1];
-    } else if (key == "symbols" && symbols_.empty()) {
-        symbols_ = characters(words[1]);
-    } else if (key == "serial_letters" && serial_letters_ < 0 && words[1].size() <= 3 && !words[1].empty() &&
-               std::all_of(words[1].begin(), words[1].end(), [](char c) { return c >= '0' && c <= '9'; })) {
-        serial_letters_ = std::stoi(words[1]);
-    } else {
-        throw unknown;
-=======
     const bool known = words.size() == 3   ? take_pair(words[0], words[1], words[2])
                        : words.size() == 2 ? take_value(words[0], words[1])
                                            : false;
@@ -99,6 +78,7 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
 }
 
 bool Grammar::take_pair(const std::string& key, const std::string& name, const std::string& value) {
+    if (key == "template") return take_value(key, name);  // `value` names its kind of plates, for reports.
     if (count_characters(name) != 1) return false;
     if (key == "class") return classes_.emplace(name, characters(value)).second;
     return key == "fold" && fold_.emplace(name, value).second;
@@ -108,7 +88,6 @@ bool Grammar::take_value(const std::string& key, const std::string& value) {
     if (key == "template") {
         templates_.push_back(characters(value));
         return true;
->>>>>>> 0d4cb80 (grammar: read a line of a grammar by what it holds, as clang-tidy wants it)
     }
     if (key == "country" && country_.empty()) {
         country_ = value;
