@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 import yaml
 
 from edge.base.errors import EdgeError, InputError, UsageError
+from edge.base.progress import Say
 from edge.plate.country import DEFAULT, FILE_NAME, load_country
 from edge.plate.label_notes import tell
 from train.arch.architecture import (
@@ -204,12 +205,9 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     path = Path(name) if name.endswith((".yml", ".yaml")) else RECIPES / f"{name}.yml"
     if not path.is_file():
         raise UsageError(f"There is no recipe {name!r}.", f"Recipes: {', '.join(recipe_names())}; or give a .yml file.")
-    document = read_document(path)
+    document = modern(read_document(path), str(path), tell)
     _find_country(document, path.parent)
-    for text in overrides:
-        _override(document, text)
-    _find_country(document, Path())
-    return parse_recipe(document, str(path))
+    return parse_recipe(_overridden(document, overrides), str(path))
 
 
 def _find_country(document: dict[str, Any], folder: Path) -> None:
@@ -236,11 +234,15 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def changed(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
     """Returns a recipe with `key=value` overrides; see `load_recipe`."""
-    document = recipe_document(recipe)
+    return parse_recipe(_overridden(recipe_document(recipe), overrides), "-o")
+
+
+def _overridden(document: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
     for text in overrides:
         _override(document, text)
+        document = modern(document, f"-o {text}", tell)  # At once: of an old and a new name, the later one counts.
     _find_country(document, Path())
-    return parse_recipe(document, "-o")
+    return document
 
 
 def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
@@ -305,10 +307,15 @@ def recipe_architecture(recipe: Recipe) -> Architecture:
     return find_architecture(recipe.model.arch, recipe.task)
 
 
-def modern(document: dict[str, Any], where: str) -> dict[str, Any]:
-    """Returns a recipe's settings under the names that they have now; says so where they had others.
+def modern(document: dict[str, Any], where: str, say: Say = lambda text: None) -> dict[str, Any]:
+    """Returns a recipe's settings under the names that they have now.
 
     Until 0.1 plates were of one country, one kind could be asked for, and the key was its name with `_share`.
+
+    Args:
+        document: The settings.
+        where: For messages.
+        say: Told of old names. A run's own recipe is its record: nobody need change that, so nobody is told.
     """
     data = document.get("data")
     if not isinstance(data, dict):
@@ -318,12 +325,10 @@ def modern(document: dict[str, Any], where: str) -> dict[str, Any]:
     data = {"country": DEFAULT, **{key: value for key, value in data.items() if key not in names}}
     if shares:
         old = ", ".join(f"data.{name}_share" for name in shares)
-        _tell_once(f"{where}: {old} is now data.kind_share: {shares}. The next release takes only the new name.")
-        data["kind_share"] = {**shares, **data.get("kind_share", {})}
+        say(f"{where}: {old} is now data.kind_share: {shares}. The next release takes only the new name.")
+        others = data.get("kind_share")
+        data["kind_share"] = {**(others if isinstance(others, dict) else {}), **shares}
     return {**document, "data": data}
-
-
-_tell_once = functools.lru_cache(maxsize=64)(tell)
 
 
 def recipe_document(recipe: Recipe) -> dict[str, Any]:

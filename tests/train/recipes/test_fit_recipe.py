@@ -121,9 +121,17 @@ def test_the_old_name_of_a_share_works_with_a_note(tmp_path, capsys):
     recipe = load_recipe(str(tmp_path / "mine.yml"))
     assert recipe.data.kind_share == {"green": 0.4}
     assert "data.green_share is now data.kind_share: {'green': 0.4}" in capsys.readouterr().err
-    # What a run of the first release wrote is the same run under the new name.
+    # Of both names the one that is said later counts, as in the first release.
+    old_last = load_recipe("rec-plate-160", ("data.green_share=0.0",))
+    new_last = load_recipe(str(tmp_path / "mine.yml"), ("data.kind_share={green: 0.1}",))
+    assert old_last.data.kind_share["green"] == 0.0 and new_last.data.kind_share == {"green": 0.1}
+    assert capsys.readouterr().err.count("data.green_share is now") == 2
+    # What a run of the first release wrote is the same run under the new name, and its record stays as it is.
     old = {**recipe_document(recipe), "data": {"root": "x", "green_share": 0.4}}
     check_settings(old, {**old, "data": {"root": "x", "country": "cn", "kind_share": {"green": 0.4}}}, tmp_path)
+    assert not capsys.readouterr().err
+    with pytest.raises(InputError, match="data.kind_share.green = 'much' is not float"):
+        parse_recipe({"task": "det", "data": {"green_share": "much", "kind_share": 5}}, "both")
 
 
 def test_a_country_is_a_code_or_a_folder_beside_the_recipe(tmp_path, monkeypatch):
