@@ -18,16 +18,19 @@ import yaml
 from edge.base.errors import InputError, UsageError
 from edge.base.suggest import did_you_mean
 from edge.base.utf8 import read_utf8
-from edge.plate.entry import PAGE, Entry
-from edge.plate.grammar import LONGEST, Grammar, parse_grammar
+from edge.plate.entry import PAGE, Entry, shown
+from edge.plate.grammar import LONGEST, SERIAL, Grammar, parse_grammar
 from edge.plate.kind import SHAPES, Colour, Font, Form, Head, Layout, Ornament, PlateKind
 
 COUNTRIES = Path(__file__).resolve().parent / "countries"
+_CODE = "[A-Za-z0-9_-]+"
 DEFAULT = "cn"
 """The country of models whose cards name none (the kit's before 0.2) and of everything for which none is asked."""
 FILE_NAME = "plate.yml"
 SAMPLES_NAME = "samples"
 FONT_ROOT = Path("/usr/share/fonts")
+MOST_MM = 2000
+"""Sides of a plate; one is rendered with a pixel a mm."""
 WORDS = {
     "signs": ("OPEN", "EXIT", "P", "24 h"),
     "makers": ("NORDA", "AVIS MOTOR"),
@@ -163,7 +166,13 @@ def kit_country(code: str) -> Country:
 
 
 def samples_of(code: str) -> Path:
-    """Returns the folder of the kit's sample photos for the `country` of a card ("" for `DEFAULT`); it need not exist."""
+    """Returns the folder of the kit's sample photos for the `country` of a card ("" for `DEFAULT`); it need not exist.
+
+    Raises:
+        InputError: It is not a code. Cards come from anywhere, and photos of another folder must not go on a board.
+    """
+    if not re.fullmatch(_CODE, code or DEFAULT):
+        raise InputError(f"{shown(code)} is not the code of a country.", "Correct `country` in the recogniser's card.json.")
     return COUNTRIES / (code or DEFAULT) / SAMPLES_NAME
 
 
@@ -185,7 +194,7 @@ def _load(folder: Path, _changed: int) -> Country:
     path = folder / FILE_NAME
     try:
         document = yaml.load(read_utf8(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: 2020-99-99 is a date for YAML.
         said = " ".join(str(error).split()) or "it is nested too deeply"
         raise InputError(f"{path} is malformed YAML: {said}.", PAGE) from error
     entry = Entry(document, f"{path}: ", "the file")
@@ -198,7 +207,7 @@ def _load(folder: Path, _changed: int) -> Country:
 
 
 def _country(entry: Entry, folder: Path) -> Country:
-    if not re.fullmatch("[A-Za-z0-9_-]+", folder.name):
+    if not re.fullmatch(_CODE, folder.name):
         raise InputError(f"{folder}: a country's code, the name of its folder, is letters, digits, '-' and '_'.", PAGE)
     layouts = {name: _layout(layout) for name, layout in entry.named_tables("layouts").items()}
     letters = entry.numbers("letters", ())
@@ -219,13 +228,32 @@ def _country(entry: Entry, folder: Path) -> Country:
     )
     entry.finish()
     for kind in country.kinds:
-        if not re.fullmatch(r"[^\s,]+", kind.name):
-            raise entry.error("kinds", f"the name {kind.name!r} must be of one word, without commas")
+        if not re.fullmatch(r"[^\s,]{1,40}", kind.name):
+            raise entry.error("kinds", f"the name {shown(kind.name)} must be one word of 1 to 40 characters, without commas")
+        for form in kind.forms:
+            if said := _undrawable(country, form):
+                raise entry.error("kinds", f"{kind.name}, {shown(form.template)}: {said}")
+    if lost := set(country.strip) & set(country.symbols):
+        raise entry.error("strip", f"{min(lost)!r} is one of the symbols, and would be removed from every plate")
     if len({kind.name for kind in country.kinds}) < len(country.kinds):
         raise entry.error("kinds", "two have the same name")
     if not any(kind.share for kind in country.kinds):
         raise entry.error("kinds", "none has a share above 0")
     return country
+
+
+def _undrawable(country: Country, form: Form) -> str:
+    """Says why texts that are drawn for rendering would not follow a form; empty when they would."""
+    for mark, pool in form.draw.items():
+        lost = sorted(set(pool) - set(country.classes.get(mark, mark)))
+        if lost or not pool:
+            return f"draw {mark!r}: {f'{lost[0]!r} is not in the class' if lost else 'there is nothing to draw'}"
+    if form.letters and not any(form.letters):
+        return "letters: none has a chance above 0"
+    most = max((count for count, chance in enumerate(form.letters) if chance), default=0)
+    if min(most, form.template.count(SERIAL)) > country.serial_letters:
+        return f"letters: a chance for {most} letters, and serial_letters is {country.serial_letters}"
+    return ""
 
 
 def _swap(entry: Entry, kinds: tuple[PlateKind, ...]) -> dict[str, float]:
@@ -247,12 +275,12 @@ def _words(entry: Entry) -> dict[str, tuple[str, ...]]:
 
 
 def _layout(entry: Entry) -> Layout:
-    width, height = (int(side) for side in entry.numbers("size_mm", count=2, low=1))
+    width, height = (int(side) for side in entry.numbers("size_mm", count=2, low=1, high=MOST_MM))
     boxes = entry.boxes("boxes")
     for box in boxes:
         if min(box.width, box.height) < 1 or box.x + box.width > width or box.y + box.height > height:
             raise entry.error("boxes", f"{box} does not lie on the plate of {width} x {height} mm")
-    x, y = (int(side) for side in entry.numbers("screws_mm", (0.25 * width, 15), count=2))
+    x, y = (int(side) for side in entry.numbers("screws_mm", (0.25 * width, 15), count=2, high=MOST_MM))
     entry.finish()
     return Layout((width, height), boxes, (x, y))
 
@@ -260,8 +288,8 @@ def _layout(entry: Entry) -> Layout:
 def _kind(entry: Entry, layouts: Mapping[str, Layout], letters: tuple[float, ...]) -> PlateKind:
     layout = layouts.get(name := entry.text("layout"))
     if layout is None:
-        raise entry.error("layout", f"{name!r} is none of {', '.join(layouts)}")
-    slope, offset = entry.numbers("ramp", (1.0, 0.0), count=2, low=-100)
+        raise entry.error("layout", f"{shown(name)} is none of {', '.join(layouts)}")
+    slope, offset = entry.numbers("ramp", (1.0, 0.0), count=2, low=-100, high=100)
     kind = PlateKind(
         name=entry.text("name"),
         share=entry.number("share"),
@@ -277,10 +305,15 @@ def _kind(entry: Entry, layouts: Mapping[str, Layout], letters: tuple[float, ...
     entry.finish()
     for template in kind.templates:
         if len(template) != len(layout.boxes):
-            said = f"{template!r} has {len(template)} characters, the layout {name!r} {len(layout.boxes)} boxes"
+            said = f"{shown(template)} has {len(template)} characters, the layout {name!r} {len(layout.boxes)} boxes"
             raise entry.error("forms", said)
     if not any(form.chance for form in kind.forms):
         raise entry.error("forms", "none has a chance above 0")
+    width, height = layout.size_mm
+    if any(item.x > width or item.y > height for item in kind.ornaments):
+        raise entry.error("ornaments", f"one does not lie on the plate of {width} x {height} mm")
+    if any(form.head and not 0 < form.head.width_mm < width for form in kind.forms):
+        raise entry.error("forms", f"a head must be narrower than the plate of {width} mm, and not empty")
     return kind
 
 
@@ -314,19 +347,20 @@ def _colour(entry: Entry, key: str, default: str | None = None) -> Colour:
 
 def _bgr(entry: Entry, key: str, text: str) -> Colour:
     if not re.fullmatch("#[0-9A-Fa-f]{6}", text):
-        raise entry.error(key, f"{text!r} is not a colour such as \"#C81E28\"")
+        raise entry.error(key, f"{shown(text)} is not a colour such as \"#C81E28\"")
     return int(text[5:7], 16), int(text[3:5], 16), int(text[1:3], 16)
 
 
 def _ornament(entry: Entry, text: str) -> Ornament:
     shape, *place = text.split() or [""]
-    if shape not in SHAPES or len(place) != (0 if shape == "frame" else 2) or not all(map(str.isdecimal, place)):
-        raise entry.error("ornaments", f"{text!r} is neither 'frame' nor 'dot X Y' nor 'emblem X Y', in mm")
+    wanted = 0 if shape == "frame" else 2
+    if shape not in SHAPES or len(place) != wanted or not all(re.fullmatch("[0-9]{1,4}", number) for number in place):
+        raise entry.error("ornaments", f"{shown(text)} is neither 'frame' nor 'dot X Y' nor 'emblem X Y', in mm")
     return Ornament(shape, *map(int, place))
 
 
 def _font(entry: Entry, text: str) -> Font:
     path, _, index = text.partition("#")
-    if not (index or "0").isdecimal() or Path(path).is_absolute():
-        raise entry.error("fonts", f"{text!r} is not a path below {FONT_ROOT}, with #1, #2, ... for others of a collection")
+    if not re.fullmatch("[0-9]{0,3}", index) or Path(path).is_absolute():
+        raise entry.error("fonts", f"{shown(text)} is not a path below {FONT_ROOT}, with #1, #2, ... in a collection")
     return Font(FONT_ROOT / path, int(index or 0))

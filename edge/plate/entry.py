@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
+from unicodedata import category
+
 from edge.base.errors import InputError
 from edge.plate.kind import Box
 
 PAGE = "docs/formats/country.md describes the file."
+MOST = 1e9
+"""No number of the file is greater."""
+_SHORT = Repr()
+_SHORT.maxlevel = 1
+shown = _SHORT.repr
+"""A value for an error, short whatever stands in the file."""
 
 
 class Entry:
@@ -44,8 +53,14 @@ class Entry:
         """A text."""
         value = self._get(key, default)
         if not isinstance(value, str):
-            raise self.error(key, f"{value!r} must be a text (write it in quotes)")
-        return value
+            raise self.error(key, f"{shown(value)} must be a text (write it in quotes)")
+        return self._written(key, value)
+
+    def _written(self, key: str, text: str) -> str:
+        for mark in text:
+            if category(mark) in ("Cc", "Cs"):  # It would end up in a terminal, in a file's line, or in neither.
+                raise self.error(key, f"{mark!r} is not a character of a text")
+        return text
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; missing is empty."""
@@ -56,8 +71,8 @@ class Entry:
         entry = self.table(key, {})
         for name in entry._values:
             if not isinstance(name, str) or len(name) != 1:
-                raise self.error(key, f"{name!r} must be one character (a digit in quotes)")
-        return {str(name): entry.text(str(name)) for name in entry._values}
+                raise self.error(key, f"{shown(name)} must be one character (a digit in quotes)")
+        return {self._written(key, str(name)): entry.text(str(name)) for name in entry._values}
 
     def number(self, key: str, default: float | None = None) -> float:
         """A number from 0 on."""
@@ -71,14 +86,22 @@ class Entry:
         return int(value)
 
     def numbers(
-        self, key: str, default: tuple[float, ...] | None = None, count: int = 0, low: float = 0, *, one: bool = False
+        self,
+        key: str,
+        default: tuple[float, ...] | None = None,
+        count: int = 0,
+        low: float = 0,
+        high: float = MOST,
+        *,
+        one: bool = False,
     ) -> tuple[float, ...]:
-        """`count` numbers, as many as there are for 0, each `low` or more."""
+        """`count` numbers, as many as there are for 0, each from `low` to `high`."""
         values = [self._get(key, default[0] if default else None)] if one else self._list(key, default)
-        good = all(isinstance(value, int | float) and not isinstance(value, bool) and value >= low for value in values)
+        good = all(isinstance(value, int | float) and type(value) is not bool and low <= value <= high for value in values)
         if not good or (count and len(values) != count):
             wanted = "a number" if one else f"a list of {count or 'some'} numbers"
-            raise self.error(key, f"{self._values.get(key)!r} must be {wanted}, {low:g} or more")
+            limits = f"{low:g} or more" if high == MOST else f"{low:g} to {high:g}"
+            raise self.error(key, f"{shown(self._values.get(key))} must be {wanted}, {limits}")
         return tuple(float(value) for value in values)  # type: ignore[arg-type]
 
     def table(self, key: str, default: dict[object, object] | None = None) -> Entry:
@@ -109,7 +132,7 @@ class Entry:
     def _list(self, key: str, default: tuple[object, ...] | None = None) -> list[object]:
         value = self._get(key, default)
         if not isinstance(value, list | tuple):
-            raise self.error(key, f"{value!r} must be a list such as [a, b]")
+            raise self.error(key, f"{shown(value)} must be a list such as [a, b]")
         return list(value)
 
     def finish(self) -> None:
@@ -117,9 +140,9 @@ class Entry:
         for key in self._values:
             if key not in self._asked:
                 known = ", ".join(sorted(map(str, self._asked)))
-                raise InputError(f"{self._where}unknown key {key!r}.", f"Known keys: {known}.")
+                raise InputError(f"{self._where}unknown key {shown(key)}.", f"Known keys: {known}.")
 
 
 def _name(item: object, number: int) -> object:
     name = item.get("name", item.get("template")) if isinstance(item, dict) else None
-    return name or f"number {number}"
+    return name if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 40 else f"number {number}"

@@ -38,6 +38,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from reprlib import repr as shown
 
 import numpy as np
 import numpy.typing as npt
@@ -157,12 +158,14 @@ class Grammar:
         if not 1 <= len(set(self.templates)) == len(self.templates) <= MOST_TEMPLATES:
             return f"there must be 1 to {MOST_TEMPLATES} templates, each once"
         for template in self.templates:
+            if not 1 <= len(template) <= LONGEST:
+                return f"template {shown(template)} must have 1 to {LONGEST} characters"
             lost = [mark for mark in template if mark not in self.classes and mark not in self.symbols]
             if lost:
                 known = " ".join(self.classes)
                 return f"template {template!r}: {lost[0]!r} is neither a class ({known}) nor one of the symbols"
-            if not 1 <= len(template) <= LONGEST:
-                return f"template {template!r} must have 1 to {LONGEST} characters"
+            if template.count(SERIAL) > self.serial_letters and not set(DIGITS) & set(self.allowed(SERIAL)):
+                return f"template {template!r} has more letters than serial_letters = {self.serial_letters} allows"
         return "serial_letters must not be negative" if self.serial_letters < 0 else ""
 
     def check_dictionary(self, characters: Sequence[str], where: str) -> None:
@@ -207,6 +210,7 @@ class Grammar:
         templates = self.templates
         # A state is a length and the templates that still fit, each with the letters its serial has so far.
         keys: list[tuple[int, tuple[tuple[int, int], ...]]] = [(0, tuple((i, 0) for i in range(len(templates))))]
+        numbers = {keys[0]: 0}
         states: list[State] = []
         while len(states) < len(keys):
             length, alive = keys[len(states)]
@@ -220,11 +224,11 @@ class Grammar:
                 )
                 if left:
                     key = (length + 1, left)
-                    if key not in keys:
+                    following[symbol] = numbers.setdefault(key, len(keys))
+                    if len(numbers) > len(keys):
                         keys.append(key)
-                        if len(keys) > MOST_STATES:
-                            raise InputError(f"the templates of {self.country} are too many, or too unlike.", _PAGE)
-                    following[symbol] = keys.index(key)
+                    if len(keys) > MOST_STATES:
+                        raise InputError(f"the templates of {self.country} are too many, or too unlike.", _PAGE)
             states.append(State(following, any(len(templates[i]) == length for i, _ in alive)))
         return tuple(states)
 

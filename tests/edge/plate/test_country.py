@@ -10,7 +10,7 @@ from invented import PLATE_YML, PLATES, write_invented
 from edge.base.errors import InputError, ModelError, UsageError
 from edge.bundle.zoo import SHIPPED
 from edge.model.dictionary import read_dictionary
-from edge.plate.country import country_codes, load_country
+from edge.plate.country import country_codes, load_country, samples_of
 from edge.plate.grammar import parse_grammar
 
 
@@ -81,6 +81,23 @@ def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
         ("dot 260 10", "star 260 10", "'star 260 10' is neither 'frame' nor 'dot X Y'"),
         ("name: van", "name: car", "kinds: two have the same name"),
         ("share: 0.5", "share: -1", "kinds, car: share: -1 must be a number, 0 or more"),
+        ("serial_letters: 3", "serial_letters: .inf", "serial_letters: inf must be a number, 0 or more"),
+        ("serial_letters: 3", f"serial_letters: {'9' * 400}", r"serial_letters: 9+\.\.\.9+ must be a number, 0 or more"),
+        ("serial_letters: 3", "serial_letters: 0", "a chance for 2 letters, and serial_letters is 0"),
+        ("letters: [0, 0, 1]", "letters: [0, 0]", "kinds: van, 'ASSDDDDAAA': letters: none has a chance above 0"),
+        ("[520, 110]", "[.inf, 110]", r"size_mm: \[inf, 110\] must be a list of 2 numbers, 1 to 2000"),
+        ("[520, 110]", "[-520, 110]", r"size_mm: \[-520, 110\] must be a list of 2 numbers, 1 to 2000"),
+        ("share: 0.5", "share: .nan", "kinds, car: share: nan must be a number, 0 or more"),
+        ("share: 0.", "share: 0 # ", "kinds: none has a share above 0"),
+        ("template: QDDDDD", f"template: {'Q' * 100_000}", r"kinds, state: forms: 'Q+\.\.\.Q+' has 100000 characters"),
+        ("name: van", f"name: {'van' * 50}", "must be one word of 1 to 40 characters, without commas"),
+        ("name: van", 'name: "v\\e[31man"', r"name: '\\x1b' is not a character of a text"),
+        ("draw: {R: IOAB}", 'draw: {R: ""}', "car, 'RRADDD': draw 'R': there is nothing to draw"),
+        ("draw: {R: IOAB}", "draw: {R: IQ}", "car, 'RRADDD': draw 'R': 'Q' is not in the class"),
+        ("dot 260 10", "dot 2600 10", "ornaments: one does not lie on the plate of 520 x 110 mm"),
+        ('strip: "-"', 'strip: "-A"', "strip: 'A' is one of the symbols"),
+        ('strip: "-"', 'strip: "-\\nthreads = 9"', r"strip: '\\n' is not a character of a text"),
+        ("title: a country for tests", "title: 2020-99-99", "is malformed YAML: month must be in 1..12"),
         ("kinds:\n", "kinds: none\nothers:\n", "kinds: 'none' must be a list"),
         ("kinds:\n", "kinds: [\n", "is malformed YAML"),
         (PLATE_YML, "- a list\n", "the file must be a mapping"),
@@ -96,6 +113,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str | 
     with pytest.raises(InputError, match=said) as caught:
         load_country(folder)
     assert str(folder / "plate.yml") in caught.value.message and caught.value.hint
+    assert len(caught.value.message) < 400 + len(str(folder))
 
 
 def test_a_template_that_a_dictionary_lacks_is_named() -> None:
@@ -107,6 +125,12 @@ def test_a_template_that_a_dictionary_lacks_is_named() -> None:
         grammar.check_dictionary("ABCDEF0123456789", "mine")
     # What counts for a symbol is as good as the symbol.
     grammar.check_dictionary([{"0": "O"}.get(mark, mark.lower()) for mark in grammar.symbols], "mine")
+
+
+def test_photos_come_only_from_a_country() -> None:
+    for code in ("..", "/home", "a/b", "cn\n"):
+        with pytest.raises(InputError, match="is not the code of a country"):
+            samples_of(code)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_old_name_of_a_share_works_with_a_note(tmp_path, capsys):
     old = {**recipe_document(recipe), "data": {"root": "x", "green_share": 0.4}}
     check_settings(old, {**old, "data": {"root": "x", "country": "cn", "kind_share": {"green": 0.4}}}, tmp_path)
     assert not capsys.readouterr().err
-    with pytest.raises(InputError, match="data.kind_share.green = 'much' is not float"):
+    with pytest.raises(InputError, match=r"data\.kind_share\.green = 'much' is not float"):
         parse_recipe({"task": "det", "data": {"green_share": "much", "kind_share": 5}}, "both")
 
 
