@@ -15,7 +15,9 @@ from typing import Any
 
 from edge.base.errors import InputError, VerifyError
 
-SCHEMA = "plate-edge/bundle/1"
+SCHEMA = "plate-edge/bundle/2"
+SCHEMAS = (SCHEMA, "plate-edge/bundle/1")
+"""What is read: releases of 0.1 (1) lie on boards, and have no grammar in their variants."""
 MANIFEST_NAME = "manifest.json"
 HASH_DIGITS = 20
 
@@ -53,6 +55,7 @@ class Manifest:
         runtime: Build, version, source and SHA-256 of Paddle Lite's library; `replay` for the tests' stand-in.
         variants: Per variant the paths of `det`, `rec`, `dict`, `grammar`, `config`, both models' cards and `.nb` facts.
         licences: Component, licence and file.
+        schema: One of `SCHEMAS`; part of the hash.
     """
 
     abi: str
@@ -64,6 +67,7 @@ class Manifest:
     runtime: dict[str, Any]
     variants: dict[str, dict[str, Any]]
     licences: list[dict[str, str]] = field(default_factory=list)
+    schema: str = SCHEMA
 
     @property
     def hash(self) -> str:
@@ -76,7 +80,7 @@ class Manifest:
         return sum(item.size for item in self.files)
 
     def _body(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        return asdict(self)
 
     def dump(self) -> str:
         """Returns the text of `manifest.json`: the body and its hash, keys sorted."""
@@ -93,8 +97,8 @@ def parse_manifest(text: str, where: str = MANIFEST_NAME) -> Manifest:
     """
     try:
         document = json.loads(text)
-        schema = document.pop("schema")
-        if schema != SCHEMA:
+        schema = document["schema"]
+        if schema not in SCHEMAS:
             raise InputError(
                 f"{where}: schema {schema!r} is not {SCHEMA!r}.", "Was it written by another version of the kit?"
             )

@@ -67,7 +67,7 @@ def test_any_other_byte_gives_another_name(compiled: tuple[Path, Path], tmp_path
 def test_the_manifest_says_everything(compiled: tuple[Path, Path], tmp_path: Path) -> None:
     bundle = bundle_of(compiled, make_pair(tmp_path / "m"))
     document = json.loads(bundle.manifest.dump())
-    assert document["schema"] == "plate-edge/bundle/1"
+    assert document["schema"] == "plate-edge/bundle/2"
     assert document["abi"] == "x86_64"
     assert document["program"]["interpreter"].startswith("/lib64/ld-linux")
     variant = document["variants"]["test-fp32"]
@@ -297,6 +297,14 @@ def test_an_edited_manifest_is_refused(tmp_path: Path) -> None:
     for bad in ("", "[]", "{}", '{"schema": "plate-edge/bundle/9"}', text[:500]):
         with pytest.raises(EdgeError):
             parse_manifest(bad)
+
+
+def test_manifest_of_a_release_of_0_1_is_read_and_keeps_its_name(tmp_path: Path) -> None:
+    now = make_release(tmp_path).manifest
+    variants = {name: {key: paths[key] for key in paths if key != "grammar"} for name, paths in now.variants.items()}
+    old = replace(now, schema="plate-edge/bundle/1", variants=variants)
+    again = parse_manifest(old.dump())
+    assert again == old and again.hash == old.hash != now.hash
 
 
 def test_cards_survive_the_manifest(tmp_path: Path) -> None:
