@@ -184,7 +184,7 @@ def test_sensitivity_names_every_layer(data: Path, tmp_path: Path, edge_here: Ca
     assert {layer["float"] for layer in table["layers"] if layer["db"] < table["limit_db"]} <= {True}
     with pytest.raises(UsageError, match="--out is missing"):
         edge_here("train", "quantize", "rec", "--model", tmp_path / "fp32")
-    with pytest.raises(UsageError, match="--limit nan is no number"):
+    with pytest.raises(UsageError, match="--limit nan is not a number"):
         edge_here(*ask, "--limit", "nan")
     with pytest.raises(AssertionError, match="Invalid value for '--seed'"):
         edge_here(*ask, "--seed", "-1")

@@ -7,12 +7,15 @@ same network gives the same file.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from edge.base.errors import ModelError
 from edge.base.paths import write_atomic
 from train.arch import load_paddle
+
+_OUTPUT = re.compile(r"^(save_infer_model/scale_\d+\.tmp_)\d+$")
 
 
 def order_program(path: Path) -> None:
@@ -43,6 +46,9 @@ def order_program(path: Path) -> None:
             waiting.append((index, True))
             waiting += [(maker, False) for maker in reversed(needs[index])]
     operators = [block.ops[i] for i in order]
+    for slot in (slot for operator in operators for part in (operator.inputs, operator.outputs) for slot in part):
+        # Whether Paddle's two copies of an output share a name depends on what the process exported before.
+        slot.arguments[:] = [_OUTPUT.sub(r"\g<1>0", name) for name in slot.arguments]
     used = {name for operator in operators for part in (operator.inputs, operator.outputs) for name in _names(part)}
     variables = sorted((variable for variable in block.vars if variable.name in used), key=lambda v: v.name)
     for operator in operators:
