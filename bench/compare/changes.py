@@ -23,7 +23,7 @@ from bench.stats.bootstrap import REPLICATES, Ratio, method, ratio_of_medians
 from edge.base.plural import counted
 
 DEFAULT_THRESHOLD = 0.05
-# A change that is smaller than what the clock and a cache line make of it is not worth a word.
+# A smaller change comes from the clock or a cache line, and is not worth reporting.
 MIN_MS = 0.02
 REGRESSION, IMPROVEMENT, SAME = "regression", "improvement", "same"
 
@@ -122,7 +122,7 @@ def compare_results(
         changes += found_times
         left_out = sorted(set(KEYS) - {change.what for change in found_times}, key=KEYS.index)
         if left_out:
-            notes.append(f"{cell.key}: not compared, for half of the photos take no time there: {', '.join(left_out)}")
+            notes.append(f"{cell.key}: not compared, as half of the photos take no time there: {', '.join(left_out)}")
     for cell in shared:
         changes += _sizes(a.cell(cell.key), cell, threshold)
         changes += _accuracy(a, b, cell, threshold)
@@ -141,22 +141,22 @@ def obstacles(a: Result, b: Result) -> list[str]:
                 found += [f"{name}, {cell.key}: {reason}" for reason in invalid_reasons(result, cell)]
     for key, text in (("board", "board"), ("kind", "kind of device"), ("abi", "ABI")):
         if a.device.get(key) != b.device.get(key):
-            found.append(f"another {text}: {a.device.get(key)!r} and {b.device.get(key)!r}")
+            found.append(f"different {text}: {a.device.get(key)!r} and {b.device.get(key)!r}")
     if a.photos_sha256 != b.photos_sha256:
         lists = " and ".join(f"{len(side.photos)} of list {side.photos_sha256[:12]}" for side in (a, b))
-        found.append(f"other photos: {lists}")
+        found.append(f"different photos: {lists}")
     for key in ("cpu", "cpu_parts", "cores"):
         if a.facts.get(key) != b.facts.get(key):
-            found.append(f"another CPU: {key} {a.facts.get(key)!r} and {b.facts.get(key)!r}")
+            found.append(f"different CPU: {key} {a.facts.get(key)!r} and {b.facts.get(key)!r}")
             break
     if a.plan.get("options") != b.plan.get("options"):
-        found.append(f"other settings: {a.plan.get('options')} and {b.plan.get('options')}")
+        found.append(f"different settings: {a.plan.get('options')} and {b.plan.get('options')}")
     knobs = [side.tuning.get("knobs", {}) for side in (a, b)]
     if knobs[0] != knobs[1]:
         said = " and ".join(", ".join(f"{name}={value}" for name, value in side.items()) or "none" for side in knobs)
-        found.append(f"other knobs of the board: {said}")
+        found.append(f"different knobs of the board: {said}")
     if not {cell.key for cell in a.cells} & {cell.key for cell in b.cells}:
-        found.append("no combination is in both: " + ", ".join(cell.key for cell in (*a.cells, *b.cells)))
+        found.append("no combination in common: " + ", ".join(cell.key for cell in (*a.cells, *b.cells)))
     return found
 
 

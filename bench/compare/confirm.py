@@ -32,7 +32,7 @@ def measure_again(result: Result, folder: Path) -> Result:
     special = "--tune-board" if result.tuning else "--soc-alias" if result.device.get("soc_alias") else ""
     if special:
         raise DeviceError(
-            f"the result was measured with {special}, which --confirm does not do.",
+            f"the result was measured with {special}, which --confirm does not repeat.",
             "Run `bench run` again as before, and compare with that.",
         )
     plan = plan_from_mapping(dict(result.plan), "the result's plan")
@@ -50,7 +50,7 @@ def measure_again(result: Result, folder: Path) -> Result:
             )
         if [photo.sha256 for photo in target.photos] != [photo.sha256 for photo in result.photos]:
             raise DeviceError(
-                "the result was measured on photos of its own, which --confirm does not have.",
+                "the result was measured on --photos, which --confirm does not have.",
                 "Run `bench run` again with the same --photos, and compare with that.",
             )
         again = Session(target, plan, out, kit=kit_facts(), command=("bench", "compare"), reporter=watch).run()

@@ -252,7 +252,7 @@ class History:
             device: Only of this one.
             cell: Only combinations whose key begins so.
             stage: Which figure.
-            invalid: Also figures whose verdict is INVALID; else they are left out, since they are no measurement.
+            invalid: Also figures whose verdict is INVALID; else they are left out, since they are not measurements.
         """
         query = (
             sa.select(RESULTS, FIGURES)
@@ -280,7 +280,7 @@ class History:
         return [_trend(key, stage, found) for key, found in sorted(series.items())]
 
     def close(self) -> None:
-        """Gives connections back."""
+        """Closes the connections."""
         self.engine.dispose()
 
     @contextmanager
@@ -304,7 +304,7 @@ class History:
             link.execute(sa.text("SELECT pg_advisory_xact_lock(7460311)"))
         known = sa.inspect(link).has_table(_VERSION.name)
         if not known and sa.inspect(link).has_table(RESULTS.name):
-            raise InputError("the database has a table `results` of somebody else.", "Give another one with --db.")
+            raise InputError("the database has a table `results` that is not the kit's.", "Name another database with --db.")
         _META.create_all(link)
         found = link.execute(sa.select(_VERSION.c.version)).scalars().all()
         if not found:
@@ -325,9 +325,9 @@ def add_file(history: History, path: Path) -> tuple[str, bool]:
 
 
 def series(result: Result, key: str) -> str:
-    """Name under which a cell's figures make a trend: with settings and knobs that its key does not tell.
+    """Name under which a cell's figures make a trend: with settings and knobs that its key does not name.
 
-    The governor at full speed, or another way to decode, would else look like a board that changed one day. So would
+    The governor at full speed, or another way to decode, would otherwise look like a board that changed one day. So would
     the computers of a team that shares a database: each of them is `local` to its user.
     """
     special = {**result.plan.get("options", {}), **result.tuning.get("knobs", {})}
@@ -348,7 +348,7 @@ def news(history: History, result: Result) -> list[str]:
             if trend.cell != name or result.identity not in {point.result for point in points}:
                 continue
             change = max((number for number, point in enumerate(points) if point.change), default=0)
-            # A new level shows after some results; it is news until it is old hat.
+            # A new level shows only after some results, and is reported for as many.
             if change and len(points) - change <= RECENT:
                 before = float(median(point.median for point in points[max(0, change - RECENT) : change]))
                 after = float(median(point.median for point in points[change:]))
@@ -361,7 +361,8 @@ def news(history: History, result: Result) -> list[str]:
 def _only(link: sa.Connection, start: str) -> str:
     found = link.execute(sa.select(RESULTS.c.id).where(RESULTS.c.id.startswith(start, autoescape=True)).limit(2)).all()
     if len(found) != 1:
-        raise UsageError(f"{start!r} is the beginning of {'no' if not found else 'more than one'} id.", "See `list`.")
+        many = "no id begins" if not found else "several ids begin"
+        raise UsageError(f"{many} with {start!r}.", "`bench history list` shows them.")
     return str(found[0].id)
 
 

@@ -1,6 +1,6 @@
 """The bench measures itself on a real board: its overhead, equal builds that must look equal, a slower one that must not.
 
-Two sessions of a pair take turns process by process (A B, B A), so that what the board does meanwhile meets both alike.
+Two sessions of a pair take turns process by process (A B, B A), so that what the board does meanwhile affects both alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SelfCheck:
 
     Attributes:
         name: What.
-        good: Whether it came out as it must.
+        good: Whether it came out as it should.
         text: With its figures.
         data: The figures.
     """
@@ -174,7 +174,7 @@ def run_checks(
     Args:
         target: The board.
         plan: Of every session; a slower build is measured in more and shorter processes than it says.
-        out: Folder for the sessions; one that is there is taken as it is, so that a broken run goes on.
+        out: Folder for the sessions; an existing one is used as it is, so that a broken run can go on.
         slower: Stage to the board with a build in which it is slower.
         pairs: A/A pairs.
         say: Called with the outcome of each.

@@ -43,7 +43,7 @@ def sentence(comparison: Comparison) -> str:
     found = comparison.regressions
     limit = f"more than {comparison.threshold:.0%} and beyond noise"
     if not found and comparison.undecided:
-        return f"No regression seen ({limit}), but nothing can be said of {', '.join(comparison.undecided)}: one process."
+        return f"No regression seen ({limit}), but nothing can be said about {', '.join(comparison.undecided)}: one process."
     if not found:
         return f"No regression ({limit})."
     named = "; ".join(f"{c.cell} {STAGE_TITLES.get(c.what, c.what)} x{c.ratio:.2f}" for c in found)

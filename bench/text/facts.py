@@ -1,4 +1,4 @@
-"""What every report says in words: conditions, the application note's figures, and how to read them."""
+"""What every report says in words: conditions, figures of the application note (docs/glossary.md), how to read them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edge.host.cpuinfo import CORES
 KIND_TEXT = {
     "board": "",
     "host": "this host computer, not a board",
-    "emulated": "an emulated CPU: no board's times",
-    "replay": "the tests' replay runtime: nobody's times",
+    "emulated": "an emulated CPU: not a board's times",
+    "replay": "the tests' replay runtime: not real times",
 }
 VERDICT_TEXT = {
     "VALID": "The figures are what they claim to be, and another run would give the same within their interval.",
@@ -134,7 +134,7 @@ def title(result: Result) -> str:
 
 
 def conditions(result: Result) -> list[Condition]:
-    """The whole record, in the order in which a reader doubts."""
+    """The whole record, what a reader doubts first at the top."""
     facts, device, measured = result.facts, result.device, [item for item in result.processes if item.times]
     befores = [process.before for process in measured if process.before]
     afters = [process.after for process in measured if process.after]
@@ -142,16 +142,16 @@ def conditions(result: Result) -> list[Condition]:
     loads = [load for look in befores if (load := look.get("load")) is not None]
     rows = [
         Condition("Device", f"{device.get('name')}: {device.get('title')}"),
-        Condition("SoC", _soc(facts, device), "the board does not tell"),
+        Condition("SoC", _soc(facts, device), "not reported by the board"),
         Condition("Model", str(facts.get("model") or ""), "no device tree or Android property"),
-        Condition("CPU", _cpu(facts), "/proc/cpuinfo does not tell"),
-        Condition("Int8 dot product", _dot_product(facts), "/proc/cpuinfo does not tell"),
-        Condition("Kernel", str(facts.get("kernel") or ""), "uname does not tell"),
+        Condition("CPU", _cpu(facts), "not in /proc/cpuinfo"),
+        Condition("Int8 dot product", _dot_product(facts), "not in /proc/cpuinfo"),
+        Condition("Kernel", str(facts.get("kernel") or ""), "not in uname"),
         Condition("System", str(facts.get("system") or ""), "no /etc/os-release"),
         Condition("Memory", f"{memory / 1024:.0f} MiB" if memory else "", "no /proc/meminfo"),
-        Condition("Threads", _asked(run.effective.get("threads") for run in measured), "the program did not tell"),
-        Condition("Power mode", _asked(run.effective.get("power_mode") for run in measured), "the program did not tell"),
-        Condition("Affinity", _affinity(measured), "the program did not tell"),
+        Condition("Threads", _asked(run.effective.get("threads") for run in measured), "not reported"),
+        Condition("Power mode", _asked(run.effective.get("power_mode") for run in measured), "not reported"),
+        Condition("Affinity", _affinity(measured), "not reported"),
         _looked("Governor", befores, "governors", lambda value: ", ".join(sorted(set(value.values())))),
         _span("Clock", result, befores, afters, "frequencies", 1e-3, "MHz"),
         _span("Temperature", result, befores, afters, "temperatures", 1.0, "°C"),
@@ -161,7 +161,7 @@ def conditions(result: Result) -> list[Condition]:
         Condition("Load average before", span_text(loads)),
         _looked("Power source", befores, "power_source", str),
         _span("Power", result, befores, afters, "power_w", 1.0, "W"),
-        Condition("Peak memory", _peak(measured), "the program did not tell"),
+        Condition("Peak memory", _peak(measured), "not reported"),
         Condition(
             "Runtime", f"Paddle Lite {result.runtime.get('version') or '?'} ({result.runtime.get('build') or '?'})"
         ),
@@ -217,13 +217,13 @@ def _dot_product(facts: MachineFacts) -> str:
         return ""
     if any(name in features for name in ("avx2", "sse4_2")):
         return "not an ARM CPU"
-    return "yes (asimddp)" if "asimddp" in features else "no (asimddp missing): int8 saves memory, hardly instructions"
+    return "yes (asimddp)" if "asimddp" in features else "no (asimddp missing): int8 saves memory, but few instructions"
 
 
 def _soc(facts: MachineFacts, device: DeviceFacts) -> str:
     soc = str(facts.get("soc") or device.get("soc") or "")
     alias = device.get("soc_alias")
-    return f"{soc or 'not told'}; the runtime was told {alias} (--soc-alias)" if alias else soc
+    return f"{soc or 'unknown'}; the runtime was told {alias} (--soc-alias)" if alias else soc
 
 
 def _asked(told: Iterable[AskedThreads | AskedMode | None]) -> str:

@@ -30,7 +30,7 @@ _WIDE = 6
 
 
 def output(width: int = 140) -> Console:
-    """Standard output for tables, so wide where it is not a terminal."""
+    """Standard output for tables, `width` columns wide where it is not a terminal."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
@@ -52,7 +52,7 @@ def columns(
 
 
 def headline(result: Result) -> str:
-    """One line on what was measured where."""
+    """One line: what was measured, and where."""
     device = result.device
     where = {
         "host": "this host (not a board)", "emulated": "emulated CPU (no times of a board)",

@@ -105,23 +105,23 @@ def _each(result: Result, **changes: Any) -> Result:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda r: replace(r, runtime={**r.runtime, "version": "v2.12"}), "another version of Paddle Lite: "),
+        (lambda r: replace(r, runtime={**r.runtime, "version": "v2.12"}), "different version of Paddle Lite: "),
         (lambda r: replace(r, runtime={**r.runtime, "build": "own", "sha256": "0" * 64}),
-         "another build of Paddle Lite's library: "),
+         "different build of Paddle Lite's library: "),
         (lambda r: replace(r, program={**r.program, "sha256": "1" * 64, "compiler": "gcc 99"}), "compiler of the program: "),
-        (lambda r: replace(r, kit={**r.kit, "git": "a" * 40}), "another kit: "),
-        (lambda r: replace(r, facts={**r.facts, "system": "Debian 99"}), "another system: "),
-        (lambda r: replace(r, facts={**r.facts, "kernel": "Linux 99"}), "another kernel: "),
+        (lambda r: replace(r, kit={**r.kit, "git": "a" * 40}), "different kit: "),
+        (lambda r: replace(r, facts={**r.facts, "system": "Debian 99"}), "different system: "),
+        (lambda r: replace(r, facts={**r.facts, "kernel": "Linux 99"}), "different kernel: "),
         (lambda r: replace(r, plan={**r.plan, "warmup": 99}), "plan, warm-up photos: "),
-        (lambda r: replace(r, photos=(replace(r.photos[0], truth=()), *r.photos[1:])), "other plates are said to be"),
-        (lambda r: replace(r, photos=r.photos[::-1]), "the same photos in another order"),
+        (lambda r: replace(r, photos=(replace(r.photos[0], truth=()), *r.photos[1:])), "labelled with different plates"),
+        (lambda r: replace(r, photos=r.photos[::-1]), "the same photos in a different order"),
         (lambda r: replace(r, photos=(replace(r.photos[0], sha256="2" * 64, name="x"), *r.photos[1:])), "only in B: x"),
-        (lambda r: _cell(r, hashes={**r.cells[0].hashes, "rec": "3" * 64}), "other rec"),
-        (lambda r: _cell(r, opt={"det": "v2.12"}), "made by another opt: "),
-        (lambda r: _cell(r, key="k", threads=2, side="max640", model="m"), "other threads: 1 and 2"),
-        (lambda r: _cell(r, key="k", side="max640"), "other detector sides: "),
-        (lambda r: _cell(r, key="k", model="m"), "other models: "),
-        (lambda r: _each(r, affinity=[4, 5]), "ran on other cores: "),
+        (lambda r: _cell(r, hashes={**r.cells[0].hashes, "rec": "3" * 64}), "different rec"),
+        (lambda r: _cell(r, opt={"det": "v2.12"}), "made by a different opt: "),
+        (lambda r: _cell(r, key="k", threads=2, side="max640", model="m"), "different threads: 1 and 2"),
+        (lambda r: _cell(r, key="k", side="max640"), "different detector sides: "),
+        (lambda r: _cell(r, key="k", model="m"), "different models: "),
+        (lambda r: _each(r, affinity=[4, 5]), "ran on different cores: "),
     ],
 )  # fmt: skip
 def test_every_other_condition_is_named(skeleton: Result, change: Any, said: str) -> None:
@@ -131,7 +131,7 @@ def test_every_other_condition_is_named(skeleton: Result, change: Any, said: str
     new = set(found.notes) - set(compare_results(a, a, replicates=50).notes)
     assert any(said in note for note in new), found
     if "threads" in said:
-        assert any(note.startswith("other models") for note in new) and any("detector sides" in note for note in new)
+        assert any(note.startswith("different models") for note in new) and any("detector sides" in note for note in new)
 
 
 def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> None:
@@ -140,20 +140,20 @@ def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> Non
 
     for size, told in ((4_000_004, False), (3_900_000, False), (2_000_000, True)):
         notes = compare_results(with_memory(4_000_000), with_memory(size), replicates=50).notes
-        assert any("another memory" in note for note in notes) == told
+        assert any("different memory" in note for note in notes) == told
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda r: replace(r, photos=r.photos[:1], processes=()), "other photos: 2 of list"),
-        (lambda r: replace(r, device={**r.device, "board": "rpi4"}), "another board: 'rk3399' and 'rpi4'"),
-        (lambda r: replace(r, device={**r.device, "kind": "host"}), "another kind of device"),
+        (lambda r: replace(r, photos=r.photos[:1], processes=()), "different photos: 2 of list"),
+        (lambda r: replace(r, device={**r.device, "board": "rpi4"}), "different board: 'rk3399' and 'rpi4'"),
+        (lambda r: replace(r, device={**r.device, "kind": "host"}), "different kind of device"),
         (lambda r: replace(r, device={**r.device, "kind": "emulated"}), "the CPU is emulated"),
-        (lambda r: replace(r, facts={**r.facts, "cores": 64}), "another CPU: cores"),
+        (lambda r: replace(r, facts={**r.facts, "cores": 64}), "different CPU: cores"),
         (lambda r: replace(r, complete=False, why="interrupted"), "B is incomplete: interrupted"),
-        (lambda r: replace(r, plan={**r.plan, "options": {"decode": "plate"}}), "other settings"),
-        (lambda r: replace(r, cells=(replace(r.cells[0], key="other"),), processes=()), "no combination is in both"),
+        (lambda r: replace(r, plan={**r.plan, "options": {"decode": "plate"}}), "different settings"),
+        (lambda r: replace(r, cells=(replace(r.cells[0], key="other"),), processes=()), "no combination in common"),
     ],
 )
 def test_unlike_results_say_why(skeleton: Result, change: Any, reason: str) -> None:
@@ -190,7 +190,7 @@ def test_command_refuses_unlike_results_in_every_form(skeleton: Result, tmp_path
     junit = tmp_path / "junit.xml"
     words = ["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--junit", str(junit)]
     answer = CliRunner().invoke(bench, words)
-    assert isinstance(answer.exception, InputError) and "another board" in answer.exception.message
+    assert isinstance(answer.exception, InputError) and "different board" in answer.exception.message
     assert ElementTree.parse(junit).getroot().attrib["errors"] == "1"
     words[-1] = str(tmp_path / "other.xml")
     assert CliRunner().invoke(bench, [*words, "--across-kinds"]).exit_code == 0
@@ -264,7 +264,7 @@ def test_gate_does_not_pass_what_nothing_can_be_said_of(skeleton: Result, tmp_pa
         save_result(tmp_path / name / "result.json", single)
     words = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--junit", str(tmp_path / "j.xml")]
     loose = CliRunner().invoke(bench, words)
-    assert loose.exit_code == 0 and "nothing can be said of" in loose.output
+    assert loose.exit_code == 0 and "nothing can be said about" in loose.output
     gate = CliRunner().invoke(bench, [*words, "--fail-if", "5%", "--force"])
     assert isinstance(gate.exception, InputError) and "--plan default" in gate.exception.hint
     cases = ElementTree.parse(tmp_path / "j.xml").iter("testcase")
@@ -284,7 +284,7 @@ def test_other_knobs_of_the_board_cannot_be_compared_or_confirmed(skeleton: Resu
     from edge.base.errors import DeviceError
 
     fast = replace(skeleton, tuning={"knobs": {"governor": "performance"}, "settings": [], "problems": []})
-    assert compare_results(skeleton, fast).obstacles[-1] == "other knobs of the board: none and governor=performance"
+    assert compare_results(skeleton, fast).obstacles[-1] == "different knobs of the board: none and governor=performance"
     assert not any("knobs" in text for text in compare_results(fast, fast).obstacles)
     with pytest.raises(DeviceError, match="--tune-board"):
         measure_again(fast, tmp_path)

@@ -176,7 +176,7 @@ def test_strange_databases_are_refused(tmp_path: Path) -> None:
     other.execute("CREATE TABLE results (id TEXT)")
     other.commit()
     other.close()
-    with pytest.raises(InputError, match="somebody else"):
+    with pytest.raises(InputError, match="not the kit"):
         History(f"sqlite:///{tmp_path / 'other.sqlite'}")
     future = History(f"sqlite:///{tmp_path / 'future.sqlite'}")
     with future.engine.begin() as link:
