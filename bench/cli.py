@@ -12,8 +12,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("bench.commands.report:report", "Write a report from a result."),
     "compare": ("bench.commands.compare:compare", "Compare two results; gate regressions."),
     "history": ("bench.commands.history:history", "Keep and show results over time."),
-    "tune": ("bench.commands.tune:tune", "Search the settings that are fast and still read the plates."),
-    "estimate": ("bench.commands.estimate:estimate", "Estimate a board that is not at hand, with its error."),
+    "tune": ("bench.commands.tune:tune", "Search for settings that are fast and still read the plates."),
+    "estimate": ("bench.commands.estimate:estimate", "Estimate times on a board you do not have, with their error."),
     "count": ("bench.commands.count:count", "Count ARM instructions of each stage under emulation."),
 }
 

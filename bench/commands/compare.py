@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--fail-if", metavar="5%", help="Exit with 10 on a regression larger than this.")
 @click.option("--confirm", is_flag=True, help="Measure B's release again on its device; only what shows twice counts.")
-@click.option("--across-kinds", is_flag=True, help="Compare although the results are of different kinds.")
+@click.option("--across-kinds", is_flag=True, help="Compare results of different kinds too.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write Markdown to this file.")  # fmt: skip
-@force_option("Replace the files of --junit and --markdown where they exist.")
+@force_option("Replace existing files of --junit and --markdown.")
 @json_option
 def compare(
     a: Path,
@@ -73,12 +73,12 @@ def compare(
     if found.obstacles and not found.changes:
         raise InputError(
             f"{a} and {b} cannot be compared: {found.obstacles[0]}.",
-            "Measure both on the same board with the same photos and settings; --across-kinds compares all the same.",
+            "Measure both on the same board with the same photos and settings; --across-kinds compares them anyway.",
         )
     if fail_if and found.regressions:
-        raise NotValidError(sentence(found), "The baseline stays as it is; see the table for every stage.")
+        raise NotValidError(sentence(found), "The table shows every stage.")
     if fail_if and found.undecided:
-        raise InputError(sentence(found), "Measure with more processes (`--plan default`), so that a change can be told.")
+        raise InputError(sentence(found), "Measure with more processes: `bench run --plan default`.")
 
 
 def parse_limit(text: str) -> float:
@@ -103,8 +103,8 @@ def _confirmed(found: Comparison, a: Result, b: Result, folder: Path, threshold:
 
     second = compare_results(a, measure_again(b, folder), threshold=threshold)
     if second.obstacles:
-        # A second look that saw nothing acquits nobody.
-        note = "measured again, but that cannot be compared, so nothing is confirmed or withdrawn"
+        # A second measurement that cannot be compared clears nothing.
+        note = "measured again, but the two cannot be compared; nothing is confirmed or withdrawn"
         return replace(found, notes=(*found.notes, note, *second.obstacles))
     again = {(change.cell, change.what) for change in second.regressions}
     changes = tuple(

@@ -49,7 +49,7 @@ def count(
     """Count ARM instructions of each stage under emulation.
 
     The figures are the same on every machine, for one build of Paddle Lite's library: another compiler or other flags
-    give others. They are not times: an instruction may take a quarter of a cycle or a hundred cycles.
+    change them. They are not times: an instruction may take a quarter of a cycle or a hundred cycles.
     """
     from bench.counting.build import read_build
     from bench.counting.count import document, run_counted
@@ -101,14 +101,14 @@ def count(
         print_json({"device": device, "abi": abi, "photos": list(pictures), **facts, "rows": rows})
     else:
         _print(rows, replay)
-        version = bundle.manifest.runtime.get("version") or "version not told"
+        version = bundle.manifest.runtime.get("version") or "version unknown"
         click.echo(f"Paddle Lite {version}: {builds['library']}")
         click.echo(f"Program: {builds['program']}")
         click.echo("The counts hold for these builds only.")
     worst = max(row["ours"] for row in rows)
     if limit is not None and worst > limit:
         raise NotValidError(
-            f"our own stages need {worst / 1e6:.1f} million instructions, more than {limit / 1e6:g} million.",
+            f"the kit's own stages need {worst / 1e6:.1f} million instructions, more than {limit / 1e6:g} million.",
             "The table shows which stage grew.",
         )
 
@@ -136,7 +136,7 @@ def decodable(photo: Path, folder: Path) -> Path:
     folder.mkdir()
     made = folder / f"{photo.name}.png"
     made.write_bytes(to_png(photo, kind))
-    click.echo(f"note: {photo}: {kind.name} was converted to PNG for the board's program; `decode` is the PNG's", err=True)
+    click.echo(f"note: {photo}: {kind.name} was converted to PNG for the board's program; `decode` counts the PNG", err=True)
     return made
 
 

@@ -1,4 +1,4 @@
-"""`bench estimate`: what a board that is not at hand might need, with the error of such estimates."""
+"""`bench estimate`: what a board that you do not have might need, with the error of such estimates."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def estimate(
     device: str, models: tuple[str, ...], sides: tuple[str, ...], photo_size: str, rec_width: int | None,
     classes: int | None, precisions: tuple[str, ...], as_json: bool, inventory: Path | None,
 ) -> None:  # fmt: skip
-    """Estimate detector and recogniser on a board that is not at hand.
+    """Estimate times on a board you do not have, with their error.
 
     One thread on the fastest core, inference only. These are estimates from Paddle Lite's published table of other
-    networks on other chips, never measurements; the error beside them is what the same method makes on chips it has not
-    seen.
+    networks on other chips, never measurements; the error beside them is that of the same method on chips that it was
+    not fitted to.
     """
     from bench.plan.plan import side_of
     from edge.bundle.zoo import check_sets, model_sets
@@ -81,7 +81,7 @@ def estimate(
     if True in dots["int8"] and "int8" in precisions:
         click.echo(
             "Paddle Lite v2.13-rc turns the dot product on by the chip's name, not by the CPU's features; where it "
-            "does not know the chip, the line without it holds (see `edge probe` and --soc-alias)."
+            "does not know the chip, the line without dot product applies (see `edge probe` and --soc-alias)."
         )
     click.echo(
         "Calibrated on Paddle Lite's docs/performance/benchmark.md (8 chips, MobileNetV1/V2/V3 and ResNet50). PP-OCRv3 "
@@ -95,8 +95,8 @@ def _board(name: str, inventory: Path | None) -> Board:
     board = find_board(name, inventory)
     if not board.clusters or not board.clusters[0].max_mhz:
         raise InputError(
-            f"the profile {board.name} names no cores and clock, so there is nothing to estimate from.",
-            "Name a kind of board: --device rk3399. What is at hand is measured: `bench run --device local`.",
+            f"the profile {board.name} has no cores and clock to estimate from.",
+            "Name a kind of board, such as --device rk3399; `bench run --device local` measures this computer.",
         )
     return board
 

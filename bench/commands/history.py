@@ -46,7 +46,7 @@ def _open(context: click.Context) -> History:
 @json_option
 @click.pass_context
 def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool) -> None:
-    """Add results (result.json files, or folders that hold any)."""
+    """Add results (result.json files, or their folders)."""
     from bench.compare.history import add_file
     from bench.record.result import RESULT_NAME
 
@@ -66,8 +66,8 @@ def add_results(context: click.Context, results: tuple[Path, ...], as_json: bool
 
 
 @history.command(name="list")
-@click.option("--device", help="Only of this device.")
-@click.option("--board", help="Only of this kind of board.")
+@click.option("--device", help="Show only this device.")
+@click.option("--board", help="Show only this kind of board.")
 @json_option
 @click.pass_context
 def list_results(context: click.Context, device: str | None, board: str | None, as_json: bool) -> None:
@@ -85,8 +85,8 @@ def list_results(context: click.Context, device: str | None, board: str | None, 
 
 
 @history.command()
-@click.option("--device", help="Only of this device.")
-@click.option("--cell", help="Only combinations whose name begins with this, such as ppocrv3-int8.")
+@click.option("--device", help="Show only this device.")
+@click.option("--cell", help="Show only combinations whose name begins with this, such as ppocrv3-int8.")
 @click.option("--stage", default="total", show_default=True, help="Stage of the pipeline.")
 @click.option("--all", "everything", is_flag=True, help="Include INVALID figures.")
 @json_option
@@ -102,7 +102,7 @@ def trend(
     for item in trends:
         _print_trend(item)
     if not trends:
-        click.echo("nothing to show: no result fits", err=True)
+        click.echo("nothing to show: no result matches", err=True)
 
 
 @history.command()
@@ -112,7 +112,7 @@ def trend(
 @json_option
 @click.pass_context
 def export(context: click.Context, identity: str, out: Path, force: bool, as_json: bool) -> None:
-    """Write the result whose id begins with IDENTITY as result.json; `bench history add` takes it back."""
+    """Write the result whose id begins with IDENTITY as result.json; `bench history add` reads it back."""
     from bench.judge.summary import summarise_result
     from bench.record.result import save_result
 

@@ -1,4 +1,4 @@
-"""`bench report`: write the reports of a result again."""
+"""`bench report`: write the reports of a result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge.terminal.options import examples, force_option, json_option
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the reports. [default: beside the result]")  # fmt: skip
-@force_option("Replace reports that are there.")
+@force_option("Replace existing reports.")
 @json_option
 def report(result: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Write report.md, report.csv and report.html from RESULT (a result.json or its folder)."""

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @settings_option()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for result and report. [default: out/NAME/TIME]")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the session in the folder; refuse to begin a new one.")
+@click.option("--resume", is_flag=True, help="Continue the session in the folder; never start a new one.")
 @force_option("Replace a finished result in the folder.")
 @click.option("--installed", is_flag=True, help="Measure the release that is on the board; build and send nothing.")
 @click.option("--dry-run", is_flag=True, help="Print plan and duration; measure nothing.")
@@ -75,16 +75,15 @@ if TYPE_CHECKING:
 def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None, **options: Any) -> None:
     """Measure models on a board, or on several at once, and write result and report.
 
-    Where an option has several values, every combination is measured, and their processes take turns. What was
-    measured is kept whatever happens; the same command goes on from there. If one of several boards fails, the others
-    go on.
+    If an option has several values, every combination is measured, and their processes take turns. What was measured
+    is kept whatever happens; the same command continues from there. If one of several boards fails, the others go on.
     """
     from bench.measure.folder import choose_folder
     from bench.measure.opening import resolve_plan
     from edge.device.fleet import select_devices
 
     if options["resume"] and options["force"]:
-        raise UsageError("--resume goes on with a session, --force replaces it.", "Give one of them.")
+        raise UsageError("--resume continues a session, --force replaces it.", "Give one of them.")
     devices = select_devices(device, group, inventory)
     knobs = _knobs(options)
     options["given"] = _given(options)
@@ -102,7 +101,7 @@ def run(device: tuple[str, ...], group: tuple[str, ...], inventory: Path | None,
 
 
 def _fleet(devices: list[Device], options: dict[str, Any], knobs: dict[str, str] | None) -> None:
-    """Measures several boards, each as alone, into a folder of its own below `--out`."""
+    """Measures several boards, each as if alone, into a folder of its own below `--out`."""
     from bench.judge.summary import summarise_result
     from bench.measure.fleet import Measured, measure_fleet, show_fleet
     from bench.measure.folder import choose_folder
@@ -163,7 +162,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         plan = replace(plan, models=tuple(model_sets()[:1]), det_sides=("own",))
     keys = ("models", "precisions", "threads", "power_modes", "det_sides")
     plan = with_options(plan, **{key: options[key] for key in keys})
-    if not options["installed"]:  # A board's release may hold sets that this host has not.
+    if not options["installed"]:  # A board's release may hold sets that this host does not have.
         check_sets(plan.models)
         check_precisions(plan.models, plan.precisions)
     extra = parse_settings(options["settings"])
@@ -178,14 +177,14 @@ def _knobs(options: dict[str, Any]) -> dict[str, str] | None:
     from bench.conditions.knobs import parse_knobs
 
     if options["knobs"] and not options["tune_board"]:
-        raise UsageError("--knob changes the board.", "Say so with --tune-board, or leave --knob out.")
+        raise UsageError("--knob changes the board.", "Add --tune-board, or remove --knob.")
     return parse_knobs(options["knobs"]) if options["tune_board"] else None
 
 
 def _measure(
     device: Device, plan: Plan, out: Path, options: dict[str, Any], knobs: dict[str, str] | None, *, fleet: bool = False
 ) -> Result:
-    """Measures one board, as the only one who writes into the folder."""
+    """Measures one board, as the only writer of the folder."""
     from edge.base.alone import alone_in
 
     with alone_in(out, "edge bench run"):
@@ -225,7 +224,7 @@ def _measure_alone(
                 result = collect(out)
             wanted = options["compare_host"]
             if wanted is None:
-                # A release that was only found there may hold other models than this host has.
+                # A release that was only found there may hold models that this host does not have.
                 wanted = target.device["kind"] == "board" and not options["installed"]
             if wanted:
                 result = _compare_host(result, target, plan, out, watch.step)
@@ -268,7 +267,7 @@ def _keep_photos(result: Result, target: SystemUnderTest, out: Path) -> None:
 
 
 def _keep(out: Path, error: BaseException) -> None:
-    """Makes a result of what there is; if that fails too, the raw lines are still there."""
+    """Makes a result from what there is; if that fails too, the raw lines are still there."""
     from bench.judge.summary import summarise_result
     from bench.record.collect import collect
     from bench.record.raw import RAW

@@ -1,4 +1,4 @@
-"""`bench tune`: search the settings that are fast and still read the plates."""
+"""`bench tune`: search for settings that are fast and still read the plates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
               help="Time for measuring on the board.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the outcome. [default: out/NAME/tune]")  # fmt: skip
-@force_option("Begin anew, and replace an outcome that is there.")
+@force_option("Start again, and replace an existing outcome.")
 @click.option("--apply", "apply_it", is_flag=True, help="Flash a release whose plate.conf has the chosen settings.")
 @json_option
 @inventory_option
@@ -56,7 +56,7 @@ def tune(
     recursive: bool, budget: float, out: Path | None, force: bool, apply_it: bool, as_json: bool,
     inventory: Path | None,
 ) -> None:  # fmt: skip
-    """Search the settings that are fast and still read the plates.
+    """Search for settings that are fast and still read the plates.
 
     Accuracy is measured on this host with all photos, time on the board with a few of them. The settings are chosen for
     these photos, so give your own with --photos.
@@ -126,7 +126,7 @@ def tune(
     if few_photos(known):
         click.echo(f"{few_photos(known)}.")
     if not apply_it:
-        click.echo(f"into a bundle: edge flash --device {device} {words}  (or this command with --apply)")
+        click.echo(f"to install them: edge flash --device {device} {words}  (or this command with --apply)")
     click.echo(str(folder / "tune.html"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 # smaller than the network's input (0: a single row or column). Attention's two small products and all element-wise work
 # are left out; they count as memory traffic of the layers around them.
 _PPOCRV3 = Path(__file__).with_name("ppocrv3.csv")
-# Of the published recogniser; another has other classes and is the same before them.
+# Of the published recogniser; another one differs only in its classes.
 _CLASSES = 6625
 
 
