@@ -111,10 +111,10 @@ class BoardTuner:
         self._thread: threading.Thread | None = None
 
     def recover(self) -> str:
-        """Puts back what a run left behind that was killed; returns a sentence about it, empty when there was none.
+        """Puts back what a killed run left behind; returns a sentence about it, empty when there was nothing.
 
         Raises:
-            DeviceError: Somebody is just measuring with knobs set.
+            DeviceError: Somebody is measuring with knobs set.
         """
         if self._link.run(["test", "-f", f"{self._folder}/saved"], timeout=_TIMEOUT).code != 0:
             return ""
@@ -133,10 +133,10 @@ class BoardTuner:
 
     @contextmanager
     def tuned(self, knobs: dict[str, str]) -> Iterator[SystemTuning]:
-        """Sets knobs for the time of a `with` block.
+        """Sets knobs for the duration of a `with` block.
 
         Args:
-            knobs: From `bench.conditions.knobs.parse_knobs`; `cpus` is the caller's affair.
+            knobs: From `bench.conditions.knobs.parse_knobs`; `cpus` is left to the caller.
 
         Raises:
             LinkError: The board cannot be reached; nothing was changed, or the watchdog puts it back.
@@ -188,7 +188,7 @@ class BoardTuner:
         if answer.code != 0:
             raise DeviceError(
                 f"the board's knobs cannot be set: no place to save them in {self._folder}: {answer.stderr.strip()}",
-                "Free some space there, or leave --tune-board out.",
+                "Free some space there, or remove --tune-board.",
             )
         now = {path: lines[-1] for path, lines in parse(answer.stdout).items()}
         for knob, path, before, wanted in pairs:
@@ -204,7 +204,7 @@ class BoardTuner:
             while not self._stop.wait(self._beat_s):
                 count += 1
                 command = ["sh", "-c", '[ -f "$1/saved" ] && printf "%s\\n" "$2" > "$1/alive"', "sh"]
-                # A link that is gone for a while is no reason to give up; the watchdog has more patience than that.
+                # A link that is gone for a while is no reason to give up; the watchdog waits longer.
                 with suppress(Exception):
                     self._beat.run([*self._root, *command, self._folder, str(count)], timeout=_TIMEOUT)
 

@@ -64,11 +64,11 @@ class Snapshot:
     """What a board says about itself at one moment.
 
     Attributes:
-        frequencies: CPU number to current kHz; None where the kernel does not tell.
+        frequencies: CPU number to current kHz; None where the kernel does not say.
         governors: CPU number to governor.
         limits: CPU number to the highest frequency allowed now, kHz.
         temperatures: Zone to degrees Celsius.
-        cooling: Cooling device to its state; above 0 something is being held back.
+        cooling: Cooling device to its state; above 0, something is held back.
         throttled: Counters and flags of throttling.
         load: Load average of one minute.
         memory_kb: Available memory, only in a full snapshot.
@@ -112,7 +112,7 @@ class Look(TypedDict, total=False):
 
 
 class MachineFacts(TypedDict, total=False):
-    """What stays the same on a board; None where it does not tell."""
+    """What stays the same on a board; None where it does not say."""
 
     model: str | None
     soc: str | None
@@ -172,7 +172,7 @@ def sample(transport: Transport) -> Snapshot:
 
 
 def sample_or_none(transport: Transport) -> Snapshot | None:
-    """As `sample`; None when the board does not answer, for a missing sample is no reason to end a measurement."""
+    """As `sample`; None when the board does not answer: a missing sample is no reason to end a measurement."""
     try:
         return sample(transport)
     except EdgeError:
@@ -180,7 +180,7 @@ def sample_or_none(transport: Transport) -> Snapshot | None:
 
 
 def parse(text: str) -> dict[str, list[str]]:
-    """Reads the script's output: path to its lines; anything else is passed over."""
+    """Reads the script's output: path to its lines; anything else is ignored."""
     values: dict[str, list[str]] = {}
     for line in text.split("\n"):
         path, separator, value = line.partition("\t")

@@ -63,8 +63,8 @@ class TuningFacts(TypedDict, total=False):
 
 KNOBS = (
     Knob("governor", (f"{_POLICY}/scaling_governor",), r"[a-z]\w{1,31}", "a governor, such as performance"),
-    Knob("max_mhz", (f"{_POLICY}/scaling_max_freq",), r"\d{2,5}", "MHz", 1000),
-    Knob("min_mhz", (f"{_POLICY}/scaling_min_freq",), r"\d{2,5}", "MHz", 1000),
+    Knob("max_mhz", (f"{_POLICY}/scaling_max_freq",), r"\d{2,5}", "a number of MHz", 1000),
+    Knob("min_mhz", (f"{_POLICY}/scaling_min_freq",), r"\d{2,5}", "a number of MHz", 1000),
     Knob(
         "boost", (f"{_CPU}/cpufreq/boost", f"{_CPU}/intel_pstate/no_turbo"), "on|off", "on or off",
         words=({"on": "1", "off": "0"}, {"on": "0", "off": "1"}),
@@ -75,7 +75,7 @@ CPUS = "cpus"
 
 
 def parse_knobs(words: tuple[str, ...]) -> dict[str, str]:
-    """Reads `governor=performance`, `max_mhz=1416`, `boost=off`, `cpus=4-5`; nothing gives `DEFAULT`.
+    """Reads `governor=performance`, `max_mhz=1416`, `boost=off`, `cpus=4-5`; `DEFAULT` without any.
 
     Raises:
         UsageError: An unknown knob, or a value that it cannot have.
@@ -87,11 +87,13 @@ def parse_knobs(words: tuple[str, ...]) -> dict[str, str]:
     for word in words:
         name, separator, value = word.partition("=")
         if not separator or (name != CPUS and name not in known):
-            raise UsageError(f"--knob {word!r} is none of {', '.join([*known, CPUS])} with a value.", "NAME=VALUE")
+            raise UsageError(
+                f"--knob {word!r} is not a knob and a value.", f"Write NAME=VALUE; names: {', '.join([*known, CPUS])}."
+            )
         if name == CPUS:
             cpu_mask(value)
         elif not re.fullmatch(known[name].pattern, value):
-            raise UsageError(f"--knob {word!r}: {name} is {known[name].form}.")
+            raise UsageError(f"--knob {word!r}: {name} must be {known[name].form}.")
         found[name] = value
     if "min_mhz" in found and "max_mhz" in found and int(found["min_mhz"]) > int(found["max_mhz"]):
         raise UsageError("--knob min_mhz is above max_mhz.")

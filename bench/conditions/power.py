@@ -50,7 +50,7 @@ def watts_of(values: Mapping[str, list[str]]) -> dict[str, float]:
 
 
 def source_of(values: Mapping[str, list[str]]) -> str | None:
-    """What feeds the board: `mains`, `usb`, `battery 83 % discharging`; None when the kernel does not tell."""
+    """What feeds the board: `mains`, `usb`, `battery 83 % discharging`; None when the kernel does not say."""
     said = []
     for path, lines in values.items():
         match = re.fullmatch(r"/sys/class/power_supply/([^/]+)/type", path)
@@ -78,7 +78,7 @@ def first(values: Mapping[str, list[str]], path: str) -> str | None:
 
 
 def number(text: str | None) -> float | None:
-    """A figure of a sensor; `nan` and `inf` are floats to Python, and no figures."""
+    """A figure of a sensor; `nan` and `inf` are floats to Python, but not figures."""
     try:
         value = float(text or "")
     except ValueError:

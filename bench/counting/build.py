@@ -37,19 +37,19 @@ class Build:
 
     def __str__(self) -> str:
         """One line for people."""
-        compilers = " and ".join(self.compilers) or "compiler not told"
-        flags = self.flags or "flags not recorded in it"
+        compilers = " and ".join(self.compilers) or "compiler unknown"
+        flags = self.flags or "flags not recorded"
         return f"{self.file}, {self.bytes:,} bytes, SHA-256 {self.sha256}, {compilers}, {flags}"
 
 
 def read_build(path: Path) -> Build:
-    """Reads what a binary says of its build.
+    """Reads what a binary says about its build.
 
     Args:
         path: A program or library.
 
     Raises:
-        VerifyError: It is no ELF file.
+        VerifyError: It is not an ELF file.
     """
     from elftools.elf.elffile import ELFFile
 

@@ -60,7 +60,7 @@ class Counts:
 
 
 def build_plugin() -> Path:
-    """Builds the plugin, or finds the one that is there.
+    """Builds the plugin, or finds the one built before.
 
     Raises:
         HostError: No C compiler.
@@ -130,7 +130,7 @@ def run_counted(
                 [*still, *command], capture_output=True, text=True, errors="replace", timeout=timeout, env=environment
             )
         except subprocess.TimeoutExpired:
-            raise DeviceError(f"it did not end within {timeout:g} s under emulation.", "Use a smaller photo.") from None
+            raise DeviceError(f"plate_ocr took over {timeout:g} s under emulation.", "Use a smaller photo.") from None
         if answer.returncode != 0:
             said = answer.stderr.strip().splitlines()[-3:]
             number = signal_number(answer.returncode)
@@ -161,14 +161,14 @@ def parse_counts(text: str) -> Counts:
             current = None
     if len(photos) < 2:
         raise DeviceError(
-            f"the program told of {len(photos)} photos by markers; two are needed.",
-            "Build it anew: an older plate_ocr emits none.",
+            f"plate_ocr marked {len(photos)} photos; two are needed.",
+            "Build it again: an older one marks none.",
         )
     return Counts(photos[0], tuple(photos[1:]), process)
 
 
 def document(counts: Counts, *, replay: bool) -> dict[str, Any]:
-    """Plain JSON; with the replay runtime the inferences are nobody's, and they and their sum `photo` are None."""
+    """Plain JSON; with the replay runtime inference is not counted: it and the sum `photo` are None."""
 
     def shown(stages: dict[str, int]) -> dict[str, int | None]:
         return {stage: None if replay and stage in INFERENCE else count for stage, count in stages.items()}

@@ -33,7 +33,7 @@ class CellSummary:
         first_ms: Median over processes of the first, cold photo.
         load_parts: Median of loading `det` and `rec`.
         rec_per_plate: Summary of `rec_infer` over the boxes of a photo (photos with a box); None without any.
-        hwm_kb: Highest peak memory of a process, kB; None when it was not told.
+        hwm_kb: Highest peak memory of a process, kB; None when it was not reported.
         memory_kb: Peak memory after `load`, after each stage of the first photo and at the `end`; the largest of any
             process.
         other_share: Median of (total - sum of stages) / total.

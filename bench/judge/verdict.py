@@ -1,7 +1,7 @@
 """Whether a measurement may be believed: `VALID`, `NOISY` or `INVALID`, with every reason in words.
 
-INVALID: the figure is not of what it claims to be (broken off, other threads than asked, stages that do not add up,
-answers that change, an emulated CPU). NOISY: it is, but it would come out differently tomorrow. VALID: neither.
+INVALID: the figure does not measure what it claims to (broken off, other threads than asked, stages that do not add up,
+answers that change, an emulated CPU). NOISY: it does, but another run may give another figure. VALID: neither.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MODE_RATIO = 1.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be thought of one cell, or of a whole result.
+    """The judgement of one cell, or of a whole result.
 
     Attributes:
         level: `VALID`, `NOISY` or `INVALID`.
@@ -88,7 +88,7 @@ def judge_cell(result: Result, cell: ResultCell, total: Summary | None) -> Verdi
         found.noisy.append(f"{count}; {MIN_PROCESSES} are needed to know how far the figure moves")
     fewest = min(len(process.times) for process in measured)
     if fewest < MIN_ITERATIONS:
-        found.noisy.append(f"only {fewest} iterations in a process; {MIN_ITERATIONS} are asked for")
+        found.noisy.append(f"only {fewest} iterations in a process; {MIN_ITERATIONS} are needed")
     return found.verdict()
 
 
@@ -141,7 +141,7 @@ def _judge_kind(result: Result, found: _Findings) -> None:
     if kind == "emulated":
         found.invalid.append("the CPU is emulated: its times say nothing about any board")
     elif kind == "replay":
-        found.invalid.append("the replay runtime of the tests stood in for Paddle Lite: its times are nobody's")
+        found.invalid.append("the replay runtime of the tests stood in for Paddle Lite: its times mean nothing")
     elif kind == "host":
         found.notes.append("measured on the host computer, not on a board")
 
@@ -153,7 +153,7 @@ def _judge_soundness(result: Result, cell: ResultCell, measured: Sequence[Proces
     if len(whole) < planned:
         reasons = dict.fromkeys(process.why for process in every if process.why)
         said = f" ({'; '.join(reasons)})" if reasons else ""
-        found.invalid.append(f"{len(whole)} of {planned} processes ran to their end{said}")
+        found.invalid.append(f"{len(whole)} of {planned} processes finished{said}")
     _judge_kind(result, found)
     _judge_processes(cell, measured, found)
     other = other_share(measured)
@@ -197,7 +197,7 @@ def _judge_processes(cell: ResultCell, measured: Sequence[Process], found: _Find
     texts = [{key: [plate["text"] for plate in plates] for key, plates in answer.items()} for answer in answers]
     first: dict[str, list[str]] = {}
     if any(first.setdefault(key, read) != read for answer in texts for key, read in answer.items()):
-        found.invalid.append("two processes read other plates on the same photos")
+        found.invalid.append("two processes read different plates on the same photos")
     garbage = sum(process.problem_count for process in measured)
     if garbage:
         found.notes.append(f"{counted(garbage, 'line')} of output could not be used")
@@ -208,7 +208,7 @@ def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) 
         found.noisy.append(f"iterations vary by {total.cv:.0%} (cv; more than {MAX_CV:.0%})")
     if total.interval is not None and total.interval.half_width > MAX_HALF_WIDTH * total.median:
         share = total.interval.half_width / total.median
-        found.noisy.append(f"the median is known to ±{share:.0%} only (more than {MAX_HALF_WIDTH:.0%})")
+        found.noisy.append(f"the median is known only to ±{share:.0%} (more than {MAX_HALF_WIDTH:.0%})")
     modes = modes_of(measured)
     if modes is not None:
         found.noisy.append(
@@ -219,13 +219,13 @@ def _judge_noise(total: Summary, measured: Sequence[Process], found: _Findings) 
         if abs(change.within - 1) > MAX_DRIFT and change.significant_within:
             found.noisy.append(f"the second half of a process takes {change.within:.2f} times as long as the first")
         if abs(change.across - 1) > MAX_DRIFT and change.significant_across:
-            found.noisy.append(f"from the first process to the last the time changes {change.across:.2f} times")
+            found.noisy.append(f"from the first process to the last, times change by a factor of {change.across:.2f}")
 
 
 def _judge_conditions(result: Result, cell: ResultCell, measured: Sequence[Process], found: _Findings) -> None:
     told = ("frequencies", "limits", "temperatures", "cooling", "throttled", "load")
     if not any(look.get(name) is not None for look in _looks(result, measured) for name in told):
-        found.notes.append("the board told neither clocks nor temperature nor load: whether they changed is not known")
+        found.notes.append("the board reported no clocks, temperature or load: whether they changed is unknown")
     indices = {process.index for process in measured}
     told_speeds = [sample.get("frequencies") for sample in result.samples if sample.get("process") in indices]
     speeds = [max(speed.values()) for speed in told_speeds if speed]

@@ -273,7 +273,7 @@ def _row(name: str, values: Sequence[str], style: str = "") -> str:
 def _table(caption: str, heads: Sequence[str], body: Sequence[str], identity: str) -> str:
     cells = "".join(f'<th scope="col">{head}</th>' if head else "<td></td>" for head in heads)
     return (
-        # Outside of what scrolls: a caption of the table would be as wide as the table, and cut off on a phone.
+        # Outside the part that scrolls: a caption of the table would be as wide as the table, and cut off on a phone.
         f'<p class="caption" id="c-{identity}">{escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="c-{identity}">'
         f'<table aria-labelledby="c-{identity}"><thead><tr>{cells}</tr></thead>'

@@ -132,7 +132,7 @@ def photo_cards(result: Result, summary: ResultSummary, pictures: Mapping[int, P
         return ""
     more = len(numbers) - len(cards)
     rest = (
-        f'<p class="muted">{more} further photos were read; those shown come first by what went wrong.</p>'
+        f'<p class="muted">{more} more photos were read; misread ones are shown first.</p>'
         if more
         else ""
     )
@@ -166,7 +166,7 @@ def _card(
         else ""
     )
     drawing = (
-        _drawing(number, photo, said, picture, words) if picture else '<p class="muted">The photo is not at hand.</p>'
+        _drawing(number, photo, said, picture, words) if picture else '<p class="muted">The photo is not available.</p>'
     )
     state = "" if good else " failed"
     return (

@@ -8,7 +8,7 @@ by the processes: the distribution is scaled about the estimate by `t(P-1) / z *
 of the mean of the process medians, known from the data, and `sd` what the bootstrap makes of the same figure (or of the
 pooled median, when that is smaller). The simulation in the tests shows the coverage.
 
-Photos differ, and the list of photos is fixed: what differs between them is no uncertainty. Where the photo of every
+Photos differ, and the list of photos is fixed: what differs between them is not uncertainty. Where the photo of every
 iteration is known, the bootstrap draws values divided by their photo's median, and the process medians are those of
 whole rounds over the photos, in milliseconds.
 """
@@ -234,7 +234,7 @@ def _indices(sizes: tuple[int, ...], seed: int, draws: int) -> tuple[Groups, Gro
     counts = np.asarray(sizes, dtype=np.int64)
     rows = generator.integers(0, counts.size, size=(draws, counts.size))
     drawn = counts[rows]
-    # Uniform numbers rather than integers, for the bound differs from row to row.
+    # Uniform numbers rather than integers, since the bound differs from row to row.
     columns = (generator.random((draws, counts.size, int(counts.max()))) * drawn[..., None]).astype(np.int64)
     # What a shorter process has too many of points at the infinity beyond its end.
     beyond = np.arange(int(counts.max()))[None, None, :] >= drawn[..., None]

@@ -21,7 +21,7 @@ def change_points(medians: Sequence[float], *, min_change: float = MIN_CHANGE) -
 
     Args:
         medians: Positive figures in the order of time.
-        min_change: Smallest change of level that is told, as a fraction.
+        min_change: Smallest change of level to report, as a fraction.
 
     Returns:
         Indices of the first figure of each new level, in order; empty for a steady series.
@@ -46,7 +46,7 @@ def _split(logs: np.ndarray[tuple[int], np.dtype[np.float64]], min_change: float
     best, place = math.inf, 0
     for cut in range(MIN_RUN, count - MIN_RUN + 1):
         left, right = logs[:cut], logs[cut:]
-        # Medians as levels, so that one odd run is no new level.
+        # Medians as levels, so that one odd run is not a new level.
         if abs(float(np.median(right)) - float(np.median(left))) < math.log1p(min_change):
             continue
         rest = float(((left - left.mean()) ** 2).sum() + ((right - right.mean()) ** 2).sum())

@@ -4,7 +4,7 @@ The data are hierarchical: a *process* (one start of the program) holds *iterati
 its memory layout, its core and the temperature of its minute, so they are not independent, and only several processes
 tell how far a figure would move if the whole thing were done again. Nothing here drops an outlier.
 
-Every function takes a sequence of processes, each a 1-D float64 array of milliseconds (any positive unit will do).
+Every function takes a sequence of processes, each a 1-D float64 array of milliseconds (any positive unit works).
 """
 
 from __future__ import annotations

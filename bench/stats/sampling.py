@@ -19,7 +19,7 @@ LEVEL = 0.95
 def normalised(values: Array, groups: Groups | None) -> Array:
     """Divides every value by the median of its group.
 
-    Photos differ (one plate or three, small or large); that difference is a property of the photos and no noise.
+    Photos differ (one plate or three, small or large); that difference is a property of the photos, not noise.
 
     Args:
         values: Pooled milliseconds, [n].
@@ -41,7 +41,7 @@ def normalised(values: Array, groups: Groups | None) -> Array:
 
 
 def whole_rounds(processes: Sequence[Array], groups: Sequence[Groups]) -> list[Array] | None:
-    """Leaves of every process as many timings of each photo as of its least often timed one, the first ones.
+    """Keeps of each photo, in every process, only as many timings as its least often timed photo has: the first ones.
 
     Medians of what is left can be compared: no process had more of the large photos than another.
 
@@ -73,7 +73,7 @@ def student_t(freedom: float, level: float = (1 + LEVEL) / 2) -> float:
     """Quantile of Student's t distribution, by bisection on its distribution function.
 
     The distribution function is the regularised incomplete beta function, evaluated by Lentz's continued fraction
-    (Press et al., Numerical Recipes, 6.4). Correct to 1e-9 for freedom >= 1; SciPy is no dependency for one number.
+    (Press et al., Numerical Recipes, 6.4). Correct to 1e-9 for freedom >= 1; one number is not worth a dependency on SciPy.
     """
     low, high = 0.0, 1e4
     for _ in range(200):

@@ -16,14 +16,14 @@ _TOP = 24.0
 
 
 def few_photos(count: int) -> str:
-    """What accuracy on so many photos is worth; "" from 300 on, where no error means less than 1 % of errors.
+    """What accuracy on `count` photos is worth; "" from 300 on, where no error means less than 1 % of errors.
 
     Without an error in n photos the share that is read is above 0.05^(1/n) with 95 % (Clopper and Pearson, 1934).
     """
     if not 0 < count < 300:
         return ""
     least = 0.05 ** (1 / count)
-    return f"Accuracy is of {counted(count, 'photo')}: even without an error no more than {least:.0%} is certain (at 95%)"
+    return f"Accuracy on {counted(count, 'photo')}: even without an error, only {least:.0%} is certain (at 95%)"
 
 
 def front_page(search: Search, title: str, photos: int = 0) -> str:
@@ -43,7 +43,7 @@ def front_page(search: Search, title: str, photos: int = 0) -> str:
         f'<header class="top"><h1>{escape(title)}</h1>'
         f'<p class="lead">{escape(". ".join(filter(None, (words, few_photos(photos)))))}.</p></header>'
         f'<main><section><h2>Accuracy over time</h2><p class="lead">Left is faster, up reads more; the line joins '
-        "the settings that none beats in both, the large dot is the chosen one.</p>"
+        "the settings that no other beats in both, the large dot is the chosen one.</p>"
         f"{legend}<figure>{drawing}</figure></section>"
         '<section><h2>Settings</h2><div class="scroll" tabindex="0" role="region" aria-label="Settings">'
         f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"

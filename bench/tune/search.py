@@ -1,7 +1,7 @@
-"""Searches the settings that are fast and still read the plates, by successive halving.
+"""Searches for settings that are fast and still read the plates, by successive halving.
 
 This host first reads every labelled photo with every candidate's settings; those that read far too little never
-trouble the board. The rest are timed there, on a few of the photos; the faster half is measured again for twice as
+reach the board. The rest are timed there, on a few of the photos; the faster half is measured again for twice as
 long, and so on until a few are left. What the board reads meanwhile is compared with what the host read. After
 Jamieson and Talwalkar, "Non-stochastic best arm identification" (2016).
 """
@@ -31,7 +31,7 @@ LEFT_AT_THE_END = 3
 HOPELESS = 3.0
 # Candidates so far below the accuracy asked for are still timed, since the front shows what a little less would bring.
 NEARLY = 0.05
-# Time needs no more photos than these; accuracy wants all there are.
+# Timing needs no more photos than these; accuracy needs all of them.
 BOARD_PHOTOS = 8
 DEFAULT_SIDES = ("min:736", "max:960", "max:800", "max:640", "max:512", "max:416")
 
@@ -112,7 +112,7 @@ def tune(field: Sequence[Candidate], measure: Measure, min_f: float, *, budget_s
         field: The candidates.
         measure: Measures one on a rung; a later rung takes twice as long.
         min_f: Least accuracy.
-        budget_s: After so many seconds no further rung begins, and no further candidate on a later rung.
+        budget_s: After this many seconds no further rung begins, and no further candidate on a later rung.
 
     Raises:
         DeviceError: Nothing could be measured.
@@ -186,7 +186,7 @@ def measure_on(
     known = replace(target, photos=tuple(photo for photo in target.photos if photo.truth is not None))
     if not known.photos:
         raise InputError(
-            "no photo has ground truth, so accuracy cannot be told.", "Put a labels.json beside the photos."
+            "no photo has ground truth, so accuracy cannot be measured.", "Put a labels.json beside the photos."
         )
 
     if host is not None:

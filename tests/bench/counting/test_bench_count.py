@@ -71,7 +71,7 @@ def test_ten_runs_agree(known: Path) -> None:
 @needs_arm
 def test_program_without_markers_or_with_a_failure_is_refused(tmp_path: Path) -> None:
     for code, message in (
-        ("int main(void) { return 0; }", "told of 0 photos"),
+        ("int main(void) { return 0; }", "marked 0 photos"),
         ("int main(void) { return 3; }", "ended with code 3"),
     ):
         (tmp_path / "a.c").write_text(code)
@@ -167,6 +167,6 @@ def test_the_build_of_a_library_is_named(tmp_path: Path) -> None:
         digests.add(build.to_json()["sha256"])
     assert len(digests) == 2
     subprocess.run(["strip", "-R", ".comment", str(tmp_path / "plain.so")], check=True)
-    assert "compiler not told, flags not recorded" in str(read_build(tmp_path / "plain.so"))
+    assert "compiler unknown, flags not recorded" in str(read_build(tmp_path / "plain.so"))
     with pytest.raises(VerifyError, match="cannot be read"):
         read_build(tmp_path / "a.c")

@@ -91,10 +91,10 @@ def test_board_that_tells_no_conditions_is_noted(tmp_path: Path) -> None:
     for look in (None, conditions()):
         processes = tuple(replace(process, before=look, after=look) for process in result.processes)
         (cell,) = summarise_result(replace(result, processes=processes, samples=())).cells
-        assert cell.verdict.level == "VALID" and any("is not known" in note for note in cell.verdict.notes)
+        assert cell.verdict.level == "VALID" and any("is unknown" in note for note in cell.verdict.notes)
     calm = tuple(replace(process, before=conditions(load=0.0)) for process in result.processes)
     (cell,) = summarise_result(replace(result, processes=calm, samples=())).cells
-    assert not any("is not known" in note for note in cell.verdict.notes)
+    assert not any("is unknown" in note for note in cell.verdict.notes)
 
 
 def test_more_threads_than_cores_are_recorded_as_what_ran(tmp_path: Path) -> None:
