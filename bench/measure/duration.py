@@ -34,7 +34,7 @@ def expected_seconds(plan: Plan, device: str, folder: Path = Path("out")) -> dic
         total += plan.processes * (load + photo + warm + measured) / 1000
     if plan.box_s:
         total = min(total, max(plan.box_s, total * plan.least_processes / plan.processes))
-    return {"seconds": total, "low": low, "high": high, "text": f"{_span(total)}, by an earlier result of {device}"}
+    return {"seconds": total, "low": low, "high": high, "text": f"{_span(total)}, from an earlier result of {device}"}
 
 
 def _earlier(device: str, folder: Path) -> dict[str, tuple[float, float]]:

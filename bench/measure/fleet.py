@@ -20,7 +20,7 @@ from edge.device.board import Device
 from edge.device.fleet import BoardOutcome, fleet_exit, run_fleet
 from edge.terminal.commandline import print_json
 
-# A name for them all: boards that are this computer disturb one another, and are measured one after another.
+# One name for all boards that are this computer: they disturb one another, and are measured one after another.
 _HERE = ("localhost", "127.", "::1")
 
 

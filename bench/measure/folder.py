@@ -20,13 +20,13 @@ def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, fo
 
     Args:
         device: Its name.
-        plan: A session of another plan is not gone on with.
+        plan: A session of another plan is not continued.
         out: The folder asked for; None for an unfinished session of the plan in `out/NAME`, else a new folder there.
-        resume: Only go on with a session.
+        resume: Only continue a session.
         force: Replace what is there.
 
     Raises:
-        UsageError: The folder holds what must not be replaced, nothing to go on with, or a session that is running.
+        UsageError: The folder holds what must not be replaced, nothing to continue, or a session that is running.
         InputError: Nothing can be written there.
     """
     _check_writable(out or Path("out"))
@@ -41,11 +41,11 @@ def choose_folder(device: str, plan: Plan, out: Path | None, *, resume: bool, fo
             if (folder / SESSION_NAME).is_file() and read_session(folder)["plan"] == mine and unfinished(folder):
                 return folder
         if resume:
-            raise UsageError(f"there is no unfinished session of this plan in {parent}.", "Leave --resume out.")
+            raise UsageError(f"there is no unfinished session of this plan in {parent}.", "Remove --resume.")
         return parent / datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     if not (out / SESSION_NAME).is_file():
         if resume:
-            raise UsageError(f"{out} holds no session to go on with.", "Leave --resume out.")
+            raise UsageError(f"{out} holds no session to continue.", "Remove --resume.")
         if (out / RESULT_NAME).exists() and not force:
             raise UsageError(f"{out / RESULT_NAME} exists.", "Give another folder, or --force to replace it.")
         if force:
@@ -76,7 +76,7 @@ def _check_writable(folder: Path) -> None:
     """Refuses a folder that could not be made, before a board is asked for anything."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
-        # Tried, and not asked: root may write everywhere, but not to a disk that is mounted read-only.
+        # Tried rather than asked: root may write everywhere, but not to a disk that is mounted read-only.
         with tempfile.TemporaryFile(dir=there):
             return
     except OSError as error:

@@ -46,7 +46,7 @@ class HostReader:
         self.paths = [path for path, truth in photos if truth is not None]
         if not self.paths:
             raise InputError(
-                "no photo has ground truth, so accuracy cannot be told.", "Put a labels.json beside the photos."
+                "no photo has ground truth, so accuracy cannot be measured.", "Put a labels.json beside the photos."
             )
         self._photos = [
             ResultPhoto(path.name, sha256_file(path), path.stat().st_size, truth)
@@ -71,7 +71,7 @@ class HostReader:
                 events = [json.loads(line) for line in lines]
                 self._known[words] = {index: event["plates"] for index, event in enumerate(events)}
             except (ValueError, KeyError, TypeError) as error:
-                raise DeviceError(f"this host's plate_ocr printed something else than plates: {error}.") from error
+                raise DeviceError(f"this host's plate_ocr printed something other than plates: {error}.") from error
         return self._known[words]
 
     def accuracy(self, candidate: Candidate) -> Accuracy:

@@ -125,7 +125,7 @@ def compare_with_host(result: Result, target: SystemUnderTest, plan: Plan, repor
 def tuned_board(
     device: Device, target: SystemUnderTest, knobs: dict[str, str] | None, report: Say
 ) -> Iterator[SystemTuning | None]:
-    """Sets the knobs of a board for the time of a `with` block; without any it only tidies up after a killed run.
+    """Sets the knobs of a board for the duration of a `with` block; without any it only tidies up after a killed run.
 
     Args:
         device: The board.
@@ -152,7 +152,7 @@ def tuned_board(
 
 
 def close_target(target: SystemUnderTest) -> None:
-    """Ends both connections and removes converted photos; a board that is gone is no error here."""
+    """Ends both connections and removes converted photos; a board that is gone is not an error here."""
     for link in (target.transport, target.sampler):
         if link is not None:
             with suppress(Exception):
@@ -206,7 +206,7 @@ def _rec_card(release: Release) -> dict[str, Any]:
 def sample_photos(release: Release) -> tuple[TargetPhoto, ...]:
     """The photos inside a release, with their truth where they are the kit's own."""
     if not release.samples:
-        raise InputError(f"release {release.hash} has no sample photos: the kit has none of its country.", "Give --photos.")
+        raise InputError(f"release {release.hash} has no sample photos: the kit has none for its country.", "Give --photos.")
     samples = samples_of(_rec_card(release).get("country", ""))
     labels = cast("dict[str, Truth]", read_labels(samples / LABELS_NAME))
     placed = []

@@ -16,7 +16,7 @@ class Watch(Reporter):
     """Reports on standard error: a live bar in a terminal, one line a process elsewhere.
 
     Args:
-        quiet: Say nothing unless something is wrong.
+        quiet: Report only what is wrong.
         board: Where several boards are measured at once: begins every line, and no bar is shown.
     """
 
@@ -41,7 +41,7 @@ class Watch(Reporter):
         """See `Reporter`."""
         self._count = len(plan.slots)
         if done:
-            self.step(f"{done} of {self._count} processes were measured before; going on from there")
+            self.step(f"{done} of {self._count} processes were measured before; continuing from there")
         if self._live:
             self._progress = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),

@@ -37,7 +37,7 @@ from edge.release.smoke import ended_there
 
 ATTEMPTS = 3
 SAMPLE_SECONDS = 2.0
-# A look that is under way when a process ends is waited for so long.
+# How long to wait for a look that is under way when a process ends.
 LOOK_SECONDS = 10.0
 # Beyond the program's own limits: loading from a slow card, warming up, one photo on a very slow board.
 GRACE_SECONDS = 300.0
@@ -47,7 +47,7 @@ _COOL_WITHIN = 2.0
 
 
 class Reporter:
-    """Somebody who watches a session; this one says nothing."""
+    """Watches a session; this one says nothing."""
 
     def begin(self, plan: Plan, done: int) -> None:
         """The session begins; `done` processes were already there."""
@@ -217,7 +217,7 @@ class Session:
                 if key in asked and asked[key] != before:
                     raise UsageError(
                         f"{self.out} holds a session with another {_SAME[key]}.",
-                        "Give another folder with --out, or start anew with --force.",
+                        "Give another folder with --out, or start again with --force.",
                     )
             self._check_machine(session)
             passed = time.time() - datetime.fromisoformat(session["created"]).timestamp()
@@ -241,7 +241,7 @@ class Session:
             if before and now and now != before:
                 raise UsageError(
                     f"{self.out} holds a session of another machine: its {key} is {before}, this one's {now}.",
-                    "Give another folder with --out, or start anew with --force.",
+                    "Give another folder with --out, or start again with --force.",
                 )
 
     def _identity(self) -> SessionStart:

@@ -30,7 +30,7 @@ class TargetPhoto:
         remote: Its path on the board.
         sha256: Of both.
         bytes: Of both.
-        truth: Plates that are on it, None when nobody said.
+        truth: Plates on it; None where it is not labelled.
     """
 
     name: str
@@ -77,7 +77,7 @@ class GivenPhotos:
     """Photos that a user gave.
 
     Attributes:
-        photos: With their ground truth, None where nobody said.
+        photos: With their ground truth, None where they are not labelled.
         listed: What was left out.
         converted: A line about those that the board's program cannot decode; "" without any.
     """
@@ -100,7 +100,7 @@ def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhoto
         recursive: Look into subfolders too.
 
     Raises:
-        InputError: No photo at all, something that is no photo, or a malformed `labels.json`.
+        InputError: No photo at all, something that is not a photo, or a malformed `labels.json`.
     """
     listed = list_photos(paths, recursive=recursive)
     kinds = [check_photo(photo) for photo in listed.photos]
@@ -112,7 +112,7 @@ def find_photos(paths: Sequence[Path], *, recursive: bool = False) -> GivenPhoto
 
 
 def with_kinds(photos: Sequence[TargetPhoto], grammar: Grammar) -> tuple[TargetPhoto, ...]:
-    """Returns photos whose true plates say of which kind they are, where the grammar of the models' country tells it."""
+    """Returns photos whose true plates name their kind, where the grammar of the models' country knows it."""
     return tuple(
         replace(
             photo,

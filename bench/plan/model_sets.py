@@ -1,4 +1,7 @@
-"""What a set of models asks for, from its recogniser's card; the published set has none and takes the note's settings."""
+"""What a set of models asks for, from its recogniser's card.
+
+The published set has none and takes the settings of the application note (docs/glossary.md).
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A plan is a product of models, precisions, threads, power modes and detector sizes; each element of it is a *cell*. A
 cell is measured by several *processes* (starts of the program), and the processes of all cells are interleaved: A B,
-then B A, then A B again, so that a board that warms up or a neighbour that wakes harms all cells alike.
+then B A, then A B again, so that a board that warms up, or another program that starts, affects all cells alike.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from edge.ocr.config import PipelineConfig
 
 _HINT = "`bench run --help` names the values of the options, docs/measuring.md those of a plan."
 PRECISIONS = ("fp32", "int8", "fp16")
-# Keys of plate.conf that belong to a cell or to its files: as a setting of all cells they would belie its name.
+# Keys of plate.conf that belong to a cell or to its files: as a setting of all cells they would contradict its name.
 OWN_KEYS = ("threads", "power_mode", "det_limit_type", "det_limit_side", "det_model", "rec_model", "dict", "grammar")
 
 
 @dataclass(frozen=True, order=True)
 class DetSide:
-    """The detector's input size: the shorter side at least (`min`), or the longer at most (`max`), so many pixels."""
+    """The detector's input size in pixels: of the shorter side at least (`min`), or of the longer at most (`max`)."""
 
     kind: str
     pixels: int
@@ -48,8 +48,8 @@ def parse_side(text: str) -> DetSide:
     kind = kind or "min"
     if kind not in ("min", "max") or not number.isdecimal() or not 32 <= int(number) <= 4096:
         raise UsageError(
-            f"Detector size {text!r} is none of 736, min:736, max:640 (32 to 4096 pixels) or own.",
-            "min is the photo's shorter side, and what a bare number means; max the longer; own is the models' own.",
+            f"detector size {text!r} is not 736, min:736, max:640 (32 to 4096 pixels) or own.",
+            "min (or a bare number) is the photo's shorter side, max its longer one; own is the models' own.",
         )
     return DetSide(kind, int(number))
 
@@ -131,15 +131,15 @@ class Plan:
         power_modes: Paddle Lite's; likewise.
         det_sides: `736` or `min:736`, `max:640`; `own` is what a set's cards ask for.
         processes: Starts of the program for each cell.
-        min_processes: With a time box: so many at least; 0 means all.
+        min_processes: With a time box: at least this many; 0 means all.
         box_s: Time box of the whole session: a start beyond `min_processes` is left out when it would not end within
             it, by the times of the cell's earlier ones. 0: none.
         warmup: Photos read before anything counts ...
-        warmup_ms: ... and for at least so long.
+        warmup_ms: ... and for at least this long.
         repeats: Iterations (photos read), at least ...
-        min_ms: ... and for at least so long ...
+        min_ms: ... and for at least this long ...
         max_ms: ... but never longer.
-        cooldown_s: Wait at most so long between processes for the temperature of the start (+-2 degrees).
+        cooldown_s: Longest wait between processes for the temperature of the start (+-2 degrees).
         options: Further settings of `plate.conf` for every cell, such as `decode: plate`.
     """
 
@@ -177,7 +177,7 @@ class Plan:
             ("precision", self.precisions, PRECISIONS),
             ("power mode", self.power_modes, POWER_MODES),
         ):
-            problems += [f"{key} {item!r} is none of {', '.join(allowed)}" for item in values if item not in allowed]
+            problems += [f"{key} {item!r} is not one of {', '.join(allowed)}" for item in values if item not in allowed]
         wrong = [item for item in self.threads if type(item) is not int or not 1 <= item <= 64]
         problems += [f"{item!r} threads, not 1 to 64" for item in wrong]
         problems += [f"model name {item!r}" for item in self.models if not re.fullmatch(r"\w[\w.-]{0,63}", item)]
@@ -192,11 +192,11 @@ class Plan:
         settings = {item.name for item in fields(PipelineConfig)}
         for key, _ in self.options:
             if key in OWN_KEYS:
-                problems.append(f"options: {key} is no setting of all cells; give threads, power_modes or det_sides")
+                problems.append(f"options: {key} cannot be set for all cells; give threads, power_modes or det_sides")
             elif key not in settings:
-                problems.append(f"options: {key!r} is no key of plate.conf")
+                problems.append(f"options: {key!r} is not a key of plate.conf")
         if problems:
-            raise InputError(f"Plan {self.name!r} cannot run: {'; '.join(problems)}.", _HINT)
+            raise InputError(f"plan {self.name!r} cannot run: {'; '.join(problems)}.", _HINT)
         for item in self.det_sides:
             side_of(item, "")
 
@@ -327,7 +327,7 @@ def plan_from_mapping(document: dict[str, Any], where: str, default_name: str = 
     values = dict(document)
     base = PRESETS.get(str(values.pop("base", "default")))
     if base is None:
-        raise InputError(f"{where}: base {document['base']!r} is none of {', '.join(PRESETS)}.")
+        raise InputError(f"{where}: base {document['base']!r} is not one of {', '.join(PRESETS)}.")
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}.", f"Known keys: base, {', '.join(sorted(known))}.")

@@ -20,7 +20,7 @@ class TimeBox:
         self._began = time.monotonic()
 
     def took(self, slot: Slot, seconds: float) -> None:
-        """A process ended after so many seconds."""
+        """A process ended after this many seconds."""
         self._longest[slot.cell.key] = max(seconds, self._longest.get(slot.cell.key, 0.0))
 
     def refuses(self, slot: Slot) -> str:

@@ -1,4 +1,4 @@
-"""Makes a result of what lies in a session's folder, see `bench.record.raw`."""
+"""Makes a result from a session's folder, see `bench.record.raw`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from edge.model.json_types import mistyped
 
 
 def collect(out: Path, *, why: str = "") -> Result:
-    """Makes the result of a session from what lies in its folder, finished or not.
+    """Makes the result of a session from its folder, finished or not.
 
     Args:
         out: The session's folder.
-        why: Reason why it was broken off; found out when empty.
+        why: Reason why it was broken off; worked out when empty.
 
     Raises:
         InputError: No session there.
@@ -53,7 +53,7 @@ def collect(out: Path, *, why: str = "") -> Result:
         elif not final.is_file():
             left_out[slot.cell.key] = left_out.get(slot.cell.key, 0) + 1
     if missing and not why:
-        why = f"{len(missing)} of {len(plan.slots)} processes did not run to their end"
+        why = f"{len(missing)} of {len(plan.slots)} processes did not finish"
     start = next((process.effective for process in processes if process.effective), Effective())
     last = timedelta(seconds=max((process.offset_s + process.seconds for process in processes), default=0.0))
     return Result(
@@ -204,10 +204,10 @@ def _left_out(cells: dict[str, int], plan: Plan) -> list[str]:
         return []
     counts = set(cells.values())
     if len(cells) == len(plan.cells) and len(counts) == 1:
-        said = f"{counts.pop()} of {plan.processes} of every combination"
+        said = f"{counts.pop()} of {plan.processes} for every combination"
     else:
-        said = ", ".join(f"{count} of {plan.processes} of {key}" for key, count in cells.items())
-    return [f"The plan's time box of {plan.box_s:g} s left processes out: {said}."]
+        said = ", ".join(f"{count} of {plan.processes} for {key}" for key, count in cells.items())
+    return [f"The plan's time box of {plan.box_s:g} s left out processes: {said}."]
 
 
 def _peaks(log: EventLog) -> dict[str, int | None]:

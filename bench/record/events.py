@@ -19,13 +19,13 @@ from edge.model.json_types import Bounds, Count, Figure, mistyped
 SCHEMA = "plate-ocr/events/1"
 STAGES = ("decode", "det_pre", "det_infer", "det_post", "crop", "rec_pre", "rec_infer", "rec_post")
 KEYS = (*STAGES, "total")
-# What a problem does to a result: the first makes it invalid, the second is only told.
+# What a problem does to a result: the first makes it invalid, the second is only reported.
 FATAL = "fatal"
 NOTE = "note"
 _VALUES = itemgetter(*KEYS)
 _MAX_PROBLEMS = 50
 _MAX_LINE = 4 << 20
-# Thirty years. A whole number in JSON has no end, but a float has.
+# Thirty years. An integer in JSON has no upper limit, but a float has.
 _MAX_MS = 1e12
 
 
@@ -148,7 +148,7 @@ class _NotFinite(ValueError):
 
 
 def _refuse_constant(name: str) -> float:
-    raise _NotFinite(f"{name} is no time")
+    raise _NotFinite(f"{name} is not a time")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -263,7 +263,7 @@ class EventLog:
         if 0 <= total < _MAX_MS:
             self.warmups.append(total)
         else:
-            self._fatal(f"times that cannot be: {text[:160]}")
+            self._fatal(f"impossible times: {text[:160]}")
 
     def _iteration(self, event: dict[str, Any], text: str) -> None:
         try:
@@ -281,7 +281,7 @@ class EventLog:
             self._fatal(f"iteration with missing or mistyped keys: {text[:160]}")
             return
         if not good:
-            self._fatal(f"times that cannot be: {text[:160]}")
+            self._fatal(f"impossible times: {text[:160]}")
             return
         if self.times and at < self.times[-1]:
             self._fatal(f"the clock went back from {self.times[-1]:.3f} to {at:.3f} ms")
@@ -319,12 +319,12 @@ def read_events(lines: Iterable[str | bytes]) -> EventLog:
 
 
 def printable(text: str) -> str:
-    """Text of a board's for a terminal: what would move its cursor, set its title or turn its letters round is shown."""
+    """A board's text for a terminal: what would move its cursor, set its title or reverse its letters becomes U+FFFD."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _fault(event: dict[str, Any], kind: type) -> str:
-    """What is mistyped in an event; "" when nothing is. What it lacks is no fault: nothing else is lost by it."""
+    """What is mistyped in an event; "" when nothing is. A missing key is not a fault: nothing else is lost by it."""
     try:
         return next(mistyped(event, kind, partial=True), "")
     except RecursionError:

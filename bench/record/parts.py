@@ -1,4 +1,4 @@
-"""The objects inside a result and a session, as they stand in the JSON: what a board, or whoever edited it, had a say in.
+"""The objects inside a result and a session, as they stand in the JSON; a board or an editor may have put anything there.
 
 `edge.model.json_types` reads and checks them, and `scripts/schemas.py` makes the JSON Schema of them. A key that is
 not named here is kept as it is.
@@ -66,7 +66,7 @@ class DeviceFacts(_NamedDevice, total=False):
 
 
 class ProgramFacts(TypedDict, total=False):
-    """`plate_ocr`, as it told itself; None where it did not start."""
+    """`plate_ocr`, as it reported itself; None where it did not start."""
 
     sha256: str
     version: str | None
@@ -85,7 +85,7 @@ class RuntimeFacts(TypedDict, total=False):
 
 
 class AskedThreads(TypedDict, total=False):
-    """Threads asked for, started, and at work at once."""
+    """Threads asked for, started, and running at once."""
 
     requested: Count
     effective: Count | None
@@ -100,7 +100,7 @@ class AskedMode(TypedDict, total=False):
 
 
 class Effective(TypedDict, total=False):
-    """What the program said of itself when it started, and how it was called."""
+    """What the program said about itself when it started, and how it was called."""
 
     version: str
     runtime: str
@@ -154,7 +154,7 @@ class SessionPhoto(TypedDict):
 
 
 class SessionStart(TypedDict):
-    """What a session is, by which one that goes on is known."""
+    """What a session is: one that is continued must be the same."""
 
     plan: PlanFacts
     device: DeviceFacts

@@ -54,7 +54,7 @@ class RawWriter:
         self.final = folder / f"{slot.name}.jsonl"
         self.part = folder / f"{slot.name}.jsonl.part"
         _keep_old(self.part)
-        # There, and yet to be written: it lost its end.
+        # It exists although the slot is not done: it lost its end.
         _keep_old(self.final)
         self._stream: IO[str] = self.part.open("w", encoding="utf-8", newline="\n")
         self._flushed = time.monotonic()
@@ -137,7 +137,7 @@ def read_session(out: Path) -> SessionFile:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(f"{path} is not a session of this version of the kit.", "Start a new one in another folder.")
     del document["schema"]
-    # Sessions of before knobs were written down have those that were noted later.
+    # Sessions from before knobs were recorded have those that were added later.
     document.setdefault("knobs", (document.get("tuning") or {}).get("knobs", {}))
     fault = next(mistyped(document, SessionFile), "")
     if fault:
@@ -168,7 +168,7 @@ def append_sample(folder: Path, offset_s: float, process: int, snapshot: Snapsho
 
 
 def read_object(line: str, event: str) -> dict[str, Any] | None:
-    """Reads a line of one kind; None where it is another, or no JSON."""
+    """Reads a line of one kind; None where it is another, or not JSON."""
     try:
         document = json.loads(line)
     except ValueError:

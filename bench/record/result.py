@@ -1,7 +1,7 @@
 """The result of `bench run`: raw values with everything that is needed to believe, repeat or compare them.
 
 `result.json` holds every iteration of every process; medians and verdicts are always computed from those, never read
-back. A loader refuses another schema, unknown or missing keys, and figures that cannot be.
+back. A loader refuses another schema, unknown or missing keys, and impossible figures.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ResultPhoto:
         name: File name.
         sha256: Of the file.
         bytes: Of the file.
-        truth: Plates that are on it (`text` and `box`, clockwise from top left); None when nobody said.
+        truth: Plates that are on it (`text` and `box`, clockwise from top left); None where it is not labelled.
     """
 
     name: str
@@ -238,7 +238,7 @@ def load_result(path: Path) -> Result:
     """Loads a result; a folder stands for the `result.json` in it.
 
     Raises:
-        InputError: No such file, no JSON, another schema, unknown or missing keys, figures that cannot be; says where.
+        InputError: No such file, no JSON, another schema, unknown or missing keys, impossible figures; says where.
     """
     file = path / RESULT_NAME if path.is_dir() else path
     if not file.is_file():
@@ -277,11 +277,11 @@ def result_from_json(document: Any, where: str) -> Result:
 
 
 def _refuse(name: str) -> float:
-    raise InputError(f"it holds {name}, which is not a number.", "A result is written without any; was it edited?")
+    raise InputError(f"it holds {name}, which is not a number.", "The kit writes none; was the file edited?")
 
 
 def _impossible(result: Result) -> Iterator[str]:
-    """What cannot be, although every value is of its type."""
+    """What is impossible although every value is of its type."""
     keys = {cell.key for cell in result.cells}
     if len(keys) != len(result.cells):
         yield "two cells have the same key"

@@ -74,7 +74,7 @@ def test_time_box_leaves_processes_out_and_says_so(tmp_path: Path, monkeypatch: 
     assert result.complete and result.finished, "what the box leaves out does not make a result incomplete"
     assert [len(result.of(cell.key)) for cell in result.cells] == [2, 2]
     (note,) = [note for note in result.notes if "time box" in note]
-    assert "4 of 6 of" in note and "every combination" in note
+    assert "4 of 6 for" in note and "every combination" in note
     summary = summarise_result(result)
     assert summary.level == "NOISY" and any("; 5 are needed" in text for text in summary.cells[0].verdict.noisy)
     assert len(boxed().processes) == len(result.processes), "a rerun leaves the same out"

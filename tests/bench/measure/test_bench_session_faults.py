@@ -24,7 +24,7 @@ from edge.base.errors import DeviceError
         ("mode", "fell back to 'none'"),
         ("answers", "changed from iteration to iteration"),
         ("nan", "NaN"),
-        ("negative", "times that cannot be"),
+        ("negative", "impossible times"),
         ("clock", "the clock went back"),
         ("cut", "its output has no end"),
     ],
