@@ -53,7 +53,7 @@ class Answer:
         det_input: Width and height of the detector's input, likewise.
         boxes: Boxes that the detector found, whether their text was kept or not.
         ms: Milliseconds of each stage, and `total`.
-        warnings: What is wrong with a file that was read all the same.
+        warnings: What is wrong with a file that was read nevertheless.
         converted: The photo's format, when this host decoded it for the program.
         detector: See `edge.ocr.hints.with_scale`.
     """

@@ -5,7 +5,7 @@ area, tilt, bounding box, four vertices, plate indices, brightness, blur, as in
 `025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg` (皖AY339S).
 
 The rule says that the vertices start at the bottom right and run clockwise; real names break it now and then, so
-they are sorted here. The last entry of each character table is the letter O, "no character": it never is on a plate.
+they are sorted here. The last entry of each character table is the letter O, "no character": it is never on a plate.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _table(position: int) -> tuple[str, ...]:
 
 
 def can_write(characters: Sequence[str]) -> bool:
-    """Whether `encode_plate` takes every text that has one of some characters at each position."""
+    """Whether `encode_plate` takes every text that has, at each position, one of the given characters."""
     places = enumerate(characters)
     return len(characters) in (7, 8) and all(set(marks) <= {*_table(at)} - {PLACEHOLDER} for at, marks in places)
 

@@ -15,7 +15,7 @@ CORNERS = 4
 
 
 class CornerError(ValueError):
-    """Points that are pairs of numbers, and no plate."""
+    """Points that are pairs of numbers but not a plate."""
 
 
 def plate_corners(points: Any) -> npt.NDArray[np.float64]:
@@ -29,7 +29,7 @@ def plate_corners(points: Any) -> npt.NDArray[np.float64]:
 
     Raises:
         CornerError: Too few points (labelme's rectangles have two), or one too far out.
-        ValueError: No pairs of numbers.
+        ValueError: Not pairs of numbers.
     """
     try:
         corners = np.array(points, np.float64)
@@ -41,7 +41,7 @@ def plate_corners(points: Any) -> npt.NDArray[np.float64]:
         also = ", as labelme's rectangles have: give all four corners" if len(corners) == 2 else ""
         raise CornerError(f"a plate needs at least {CORNERS} points, not {len(corners)}{also}")
     if np.abs(corners).max() > FARTHEST:
-        raise CornerError(f"a point lies at {np.abs(corners).max():.3g}, outside of any photo")
+        raise CornerError(f"a point lies at {np.abs(corners).max():.3g}, outside any photo")
     if len(corners) > CORNERS:
         import cv2
 

@@ -26,7 +26,7 @@ class Entry:
         name: What the mapping is called in them.
 
     Raises:
-        InputError: Here and in every method: it is no mapping, or a value is missing or of another form.
+        InputError: Here and in every method: it is not a mapping, or a value is missing or of another form.
     """
 
     def __init__(self, document: object, where: str, name: str) -> None:

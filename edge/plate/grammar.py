@@ -4,7 +4,7 @@ This text is the specification; `cpp/` follows it and gives the same text and sc
 
 **Grammar.** A plate is one of the templates of its country: a string of classes and literal characters, one for each
 character of the plate. A class is a letter for which any of several characters may stand; at most `serial_letters` of
-a plate's characters of class `S` are no digits. `edge.plate.country` reads a grammar from a country's `plate.yml`,
+a plate's characters of class `S` are not digits. `edge.plate.country` reads a grammar from a country's `plate.yml`,
 a model's card and a bundle hold it as the lines of a `grammar.txt` (docs/formats/bundle.md).
 
 **Symbols.** The characters of the grammar are numbered 0, 1, ... in the order of `symbols`. A class i >= 1 of the
@@ -12,7 +12,7 @@ recogniser, with character c, belongs to
   1. the blank, when c is in the strip set (`text_strip`: removing a separator afterwards and taking it for a blank
      gives the same texts),
   2. else the symbol `folded(c)`: `a..z` count as `A..Z`, then what `fold` maps as what it is mapped to (`O` as `0` on
-     Chinese plates); nothing, when that is no symbol.
+     Chinese plates); nothing, when that is not a symbol.
 With p the recogniser's float32 probabilities converted to float64, q[t][s] is the sum of p[t][i] over the classes of
 symbol s, and b[t] is p[t][0] plus that over the classes of the blank; sums run in ascending order of i. What belongs
 to nothing is left out; q is not normalised again.
@@ -28,7 +28,7 @@ prefix of the beam, with sum = e + n:
 A prefix gets at most two shares of n', so their order does not matter. Then the `BEAM` prefixes with the greatest e'
 + n' > 0 go on (equal ones: the one whose sequence of symbol numbers is lexicographically less, a shorter one before
 its continuations). After the last step, the first complete plate in that order is the text. Its score is (e + n) **
-(1 / characters): the geometric mean of what a character had, small for anything that is no plate. Without a complete
+(1 / characters): the geometric mean of what a character had, small for anything that is not a plate. Without a complete
 plate: empty text, score 0.
 """
 
@@ -86,7 +86,7 @@ class Grammar:
         symbols: All characters.
         classes: Letter of a template to the characters that it stands for.
         templates: Each once.
-        serial_letters: At most so many characters of class `S` are no digits.
+        serial_letters: At most this many characters of class `S` are not digits.
         fold: Character to the symbol for which it counts.
         kinds: Template to the kind of plates that it is of; the program on a board passes over it.
     """
@@ -129,13 +129,13 @@ class Grammar:
         return self.kinds.get(found, "")
 
     def folded(self, character: str) -> str:
-        """Returns the character for which a recogniser's character counts; it may be no symbol."""
+        """Returns the character for which a recogniser's character counts, which need not be a symbol."""
         if "a" <= character <= "z":
             character = character.upper()
         return self.fold.get(character, character)
 
     def check(self) -> None:
-        """Checks it against itself.
+        """Checks the grammar against itself.
 
         Raises:
             InputError: Says which part contradicts which.
@@ -146,12 +146,12 @@ class Grammar:
     def _problem(self) -> str:
         odd = [c for c in self.symbols if c.isspace() or "a" <= c <= "z" or self.symbols.count(c) > 1]
         if odd or not 1 <= len(self.symbols) <= MOST_SYMBOLS:
-            named = f"; {odd[0]!r} is none, or there twice" if odd else ""
+            named = f"; {odd[0]!r} is not one, or is given twice" if odd else ""
             return f"symbols must be 1 to {MOST_SYMBOLS} characters, each once, no blanks and no a to z{named}"
         for name, characters in self.classes.items():
             lost = [c for c in characters if c not in self.symbols]
             if lost or not characters or name.isspace():
-                return f"class {name!r} must stand for some of the symbols" + (f", and {lost[0]!r} is none" if lost else "")
+                return f"class {name!r} must stand for some of the symbols" + (f", not {lost[0]!r}" if lost else "")
         for character, symbol in self.fold.items():
             if len(symbol) != 1 or symbol not in self.symbols or character in self.symbols or character.isspace():
                 return f"fold {character!r} to {symbol!r} must lead from a character that is not a symbol to one that is"
@@ -185,7 +185,7 @@ class Grammar:
                     lacks = f"all characters of class {mark}" if mark in self.classes else repr(mark)
                     raise ModelError(
                         f"the dictionary of {where} lacks {lacks}, so that plates {template!r} can never be read.",
-                        f"Train it with all symbols of {self.country}, or take the kind out of the country's plate.yml.",
+                        f"Train it with all symbols of {self.country}, or remove the kind from the country's plate.yml.",
                     )
 
     def lines(self) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ class Grammar:
                     if len(numbers) > len(keys):
                         keys.append(key)
                     if len(keys) > MOST_STATES:
-                        raise InputError(f"the templates of {self.country} are too many, or too unlike.", _PAGE)
+                        raise InputError(f"{self.country} has too many templates, or they differ too much.", _PAGE)
             states.append(State(following, any(len(templates[i]) == length for i, _ in alive)))
         return tuple(states)
 
@@ -258,10 +258,10 @@ def parse_grammar(text: str, where: str) -> Grammar:
         elif key in _SINGLE and key not in single and len(values) == 1:
             single[key] = values[0]
         elif key or values:
-            raise InputError(f"{where}, line {number}: {line[:40]!r} is not known there, or there twice.", _PAGE)
+            raise InputError(f"{where}, line {number}: {line[:40]!r} is unknown, or given twice.", _PAGE)
     missing = [key for key in _SINGLE if key not in single]
     if missing or not re.fullmatch("[0-9]{1,3}", single["serial_letters"]):
-        raise InputError(f"{where}: {missing[0] if missing else 'serial_letters'} is missing, or no number.", _PAGE)
+        raise InputError(f"{where}: {missing[0] if missing else 'serial_letters'} is missing, or not a number.", _PAGE)
     letters = int(single["serial_letters"])
     named = (single["country"], single["symbols"], pairs["class"], tuple(templates), letters, pairs["fold"])
     grammar = Grammar(*named, kinds)

@@ -1,4 +1,4 @@
-"""What is odd about labels that are used all the same: counted, each group of it told in one line with the first place."""
+"""Counts what is odd about labels that are used nevertheless, and tells each group in one line with its first place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.plate.text import ILLEGIBLE, PENDING, is_ignored, normal_text
 CHANGED = "texts were brought into their normal form: {}."
 IGNORED = "plates that do not count, neither right nor wrong, and are not learnt: {}."
 UNREAD = "plates without a text, whose boxes count and whose texts do not: {}."
-OUTSIDE = "plates with corners outside of their photo: {}."
+OUTSIDE = "plates with corners outside their photo: {}."
 FLAT = "plates whose corners enclose less than a pixel: {}."
 TWICE = "pictures that are listed more than once, and count each time: {}."
 
@@ -70,7 +70,7 @@ class LabelNotes:
         return text
 
     def outside(self, point: tuple[float, float], size: tuple[int, int], where: str) -> None:
-        """Counts a plate with a point outside of its photo of width x height pixels."""
+        """Counts a plate with a point outside its photo of width x height pixels."""
         self._add(OUTSIDE, "", f"{self._short(where)}: {point[0]:g}, {point[1]:g} in {size[0]}x{size[1]} pixels")
 
     def flat(self, where: str) -> None:
@@ -78,7 +78,7 @@ class LabelNotes:
         self._add(FLAT, "", where)
 
     def picture(self, picture: object, label: str, where: str) -> None:
-        """Counts a picture that an earlier line has as well."""
+        """Counts a picture that an earlier line also lists."""
         first, known = self._seen.setdefault(picture, (where, label))
         if first != where:
             kind = "with the same label" if known == label else "with another label"

@@ -1,4 +1,6 @@
-"""Accuracy figures: detection, recognition, and both end to end, defined as the tools define them that the note used.
+"""Accuracy figures of detection, recognition and both end to end, as the tools of the application note count them.
+
+The application note: docs/glossary.md.
 
 Each metric is fed photo by photo (or crop by crop) with `add` and asked for its figures with `result`; counts are kept
 rather than averages, so that parts of a data set can be added up. Polygons are compared as in `edge.plate.polygon`.
@@ -88,7 +90,7 @@ Figures = DetFigures | RecFigures | EndToEndFigures
 
 @dataclass(frozen=True)
 class PhotoCounts:
-    """What `EndToEndMetric` counted in one photo: hits, texts found, legible texts that are there."""
+    """What `EndToEndMetric` counted in one photo: hits, texts found, legible true texts."""
 
     hits: int
     found: int
@@ -196,7 +198,7 @@ class EndToEndMetric:
 
     Boxes are paired before texts are looked at (`match_boxes`, intersection over union of at least 0.5), so that of two
     answers for one plate the better box counts, and the other as invented, whatever they say. A pair is a hit when its
-    texts are equal; full-width forms count as their half-width ones. No more is forgiven: labels come in normal form
+    texts are equal; full-width forms count as their half-width ones. Nothing else is forgiven: labels come in normal form
     (`edge.plate.text`), and a separator or a lower-case letter that a device answers is what its user gets. A text
     without a partner costs its whole length in edit distance. What is paired with illegible text does not count at all.
 

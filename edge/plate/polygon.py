@@ -52,7 +52,7 @@ def intersection_areas(first: Polygon, second: Polygon) -> tuple[float, float, f
 
 
 def overlap(first: Polygon, second: Polygon) -> float:
-    """Returns intersection over union, 0..1; of two polygons without area 1 when they are the same one, else 0."""
+    """Returns intersection over union, 0..1; for two polygons without area 1 when they are the same, else 0."""
     common, area_a, area_b = intersection_areas(first, second)
     union = area_a + area_b - common
     return common / union if union > 0 else float(len(first) > 0 and convex_hull(first) == convex_hull(second))

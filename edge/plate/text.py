@@ -1,4 +1,4 @@
-"""The text of a plate: its normal form, the marks of text that nobody could read, and the distance of two texts.
+"""The text of a plate: its normal form, the marks of text that nobody could read, and the distance between two texts.
 
 Labels come from many hands and programs: with the separator `·` or one of its look-alikes, with spaces, in full-width or
 lower-case letters, with the letter O where a plate has a zero. What is compared, counted and learnt is the normal form.
@@ -19,7 +19,7 @@ SEPARATOR, LOWER, FULL_WIDTH, O_OR_I = (
     "with '·', '-' or spaces removed",
     "in lower case",
     "in full-width letters",
-    "with O and 0 or I and 1 in one another's place",
+    "with O and 0, or I and 1, confused",
 )
 """What `normal_text` may change, in words that follow a number of texts."""
 
@@ -43,7 +43,7 @@ def is_ignored(text: str) -> bool:
 
 
 def is_unread(text: str) -> bool:
-    """Whether a text says nothing about what stands on the plate: `is_ignored`, `PENDING`, or empty."""
+    """Whether a text says nothing about what is on the plate: `is_ignored`, `PENDING`, or empty."""
     return not text.strip() or text.strip() == PENDING or is_ignored(text)
 
 

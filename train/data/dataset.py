@@ -151,7 +151,7 @@ def _from_names(source: Path) -> list[Sample]:
             continue
         quad = np.array(name.vertices, np.float64)
         if np.abs(quad).max() > FARTHEST:
-            raise InputError(f"{path}: its vertices lie outside of any photo.", "Is it a CCPD name?")
+            raise InputError(f"{path}: its vertices lie outside any photo.", "Is it a CCPD name?")
         samples.append(Sample(path, (LabelledPlate(quad, name.text),), where=path.name))
     if foreign:
         path, first = foreign[0]
@@ -241,7 +241,7 @@ def _plate(item: Any, where: str, found: LabelNotes) -> LabelledPlate:
 
 
 def _check_inside(plates: tuple[LabelledPlate, ...], line: LabelLine, found: LabelNotes) -> None:
-    """Notes plates with a corner outside of their photo."""
+    """Notes plates with a corner outside their photo."""
     size = _size(line.image) if plates else None
     if size is None or not any(_outside(plate, size) for plate in plates):
         return

@@ -296,7 +296,7 @@ def test_hidden_files_beside_the_photos_are_passed_over(folder: Path) -> None:
     (photos / ".thumbnails" / "small.jpg").write_bytes(b"x")
     (photos / "a folder.jpg").mkdir()
     assert len(read_photos(photos)) == 12
-    with pytest.raises(InputError, match="vertices lie outside of any photo"):
+    with pytest.raises(InputError, match="vertices lie outside any photo"):
         far = CCPD.format(0).replace("158&95_58&85_60&50_160&60", "40158&95_40058&85_40060&50_40160&60")
         (photos / CCPD.format(0)).rename(photos / far)
         read_photos(photos)

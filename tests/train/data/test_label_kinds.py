@@ -143,7 +143,7 @@ def test_a_line_of_another_form_is_named_by_all(folder: Path, line: str, said: s
     [
         (det_line("img/b.jpg", "皖A12345", [[60, 50], [160, 85]]), "at least 4 points, not 2, as labelme's rectangles have"),
         (det_line("img/b.jpg", "皖A12345", BOX[:3]), "at least 4 points, not 3"),
-        (det_line("img/b.jpg", "皖A12345", [*BOX[:3], [1e9, 1]]), "outside of any photo"),
+        (det_line("img/b.jpg", "皖A12345", [*BOX[:3], [1e9, 1]]), "outside any photo"),
         (det_line("img/b.jpg", "皖A12345", [[1, 2], [3]]), "not a list of points and transcription"),
         (det_line("img/b.jpg", "皖A12345")[:-30], "not a list of points and transcription"),
         ('img/b.jpg\t[{"points": [[0,0],[9,0],[9,9],[0,9]]}]', "'transcription' is missing"),
@@ -214,7 +214,7 @@ def test_odd_labels_that_are_used_are_told_by_all(folder: Path) -> None:
     for part in (
         "1 marked difficult (line 4), 1 marked ### or * (line 8)",
         "2 with an empty text (line 5), 1 with PPOCRLabel's placeholder 待识别 (line 7)",
-        "outside of their photo: 1 (line 3: 260, 50 in 240x200 pixels)",
+        "outside their photo: 1 (line 3: 260, 50 in 240x200 pixels)",
         "less than a pixel: 1 (line 8)",
         "1 with the same label (line 2, as in line 1), 3 with another label (line 6, as in line 5)",
     ):
