@@ -2,7 +2,7 @@
 
 A model is a folder with `card.json` and the files that the card lists: `inference.pdmodel` and
 `inference.pdiparams` for Paddle, one `.nb` for Paddle Lite, and for a recogniser its dictionary. The card says
-everything that a program needs to use the model rightly (normalisation, shapes, classes) and that a person needs
+everything that a program needs to use the model correctly (normalisation, shapes, classes) and that a person needs
 to trust it (source, sha256, what was checked). A loader refuses what it does not know, and what was changed.
 """
 
@@ -39,7 +39,7 @@ class Input:
 
     Attributes:
         name: Name of the input tensor.
-        height: Fixed height in pixels, or 0 where any multiple of `multiple_of` will do.
+        height: Fixed height in pixels, or 0 where any multiple of `multiple_of` fits.
         width: Fixed width in pixels, or 0.
         multiple_of: Sides must be a multiple of this many pixels.
         scale: Factor from 0..255 to the range in which `mean` and `std` are given.
@@ -120,7 +120,7 @@ class Card:
         checks: Results of checks that the model passed or failed: name, ok, figures, thresholds.
         metrics: Accuracy figures with the data they were measured on.
         pipeline: Settings of `plate.conf` (key to its text) with which the model was chosen and measured, such as
-            `det_limit_side`; a user's own go before them.
+            `det_limit_side`; a user's own override them.
         country: Of a recogniser: code of the country whose plates it reads; empty: `cn`.
         grammar: The lines of that country's `grammar.txt`, so that a bundle needs no more than the model; empty: `cn`'s.
         limits: What it is known not to do; None where nobody looked.
@@ -227,7 +227,7 @@ def load_model(folder: Path, *, verify: bool = True) -> Model:
         The model.
 
     Raises:
-        InputError: No such folder, no card in it, or the card is no valid JSON.
+        InputError: No such folder, no card in it, or the card is not valid JSON.
         ModelError: A card of another schema, with unknown or missing keys, or inconsistent.
         VerifyError: A file is missing or is not the one that the card describes.
     """

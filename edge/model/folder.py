@@ -33,7 +33,7 @@ def check_free(out: Path, force: bool) -> None:
     except EdgeError as error:
         raise InputError(
             f"{out} exists already, and the model there is damaged: {error.message}",
-            "The same command with --force makes it anew; or give another --out.",
+            "Run the same command with --force to make it again, or give another --out.",
         ) from error
     raise InputError(f"{out} exists already.", "Give another --out, or --force to replace it.")
 

@@ -50,7 +50,7 @@ def build(kind: type[_T], value: Any) -> _T:
         value: The JSON.
 
     Raises:
-        ValueError: No object, or unknown or missing keys; says where.
+        ValueError: Not an object, or unknown or missing keys; says where.
     """
     return typing.cast(_T, _build(kind, value, ""))
 
@@ -85,8 +85,8 @@ def mistyped(value: Any, wanted: Any, where: str = "", *, partial: bool = False)
     """Finds what is not of its type, as one text each, such as `input.mean[0]: 'a' is not a number`.
 
     Args:
-        value: A dataclass, or a part of one. A whole number does for a float; a truth value does for neither. NaN,
-            infinity and what a float cannot hold are no numbers here, and half of a UTF-16 pair is no text.
+        value: A dataclass, or a part of one. A whole number passes for a float, a truth value for neither. NaN,
+            infinity and what a float cannot hold are not numbers here, and half of a UTF-16 pair is not text.
         wanted: Its type: a dataclass, a typed dict (whose other keys are free), `str`, `int`, `float`, `bool`, `Any`,
             `Literal`, tuples, lists, dicts and `X | None` of these, and `Annotated` with `Bounds`.
         where: Name of the value.

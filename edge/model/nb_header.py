@@ -38,12 +38,12 @@ def read_nb_header(path: Path) -> NbHeader:
     """Reads the header of an `.nb`.
 
     Raises:
-        ModelError: Too short, or no `.nb`.
+        ModelError: Too short, or not an `.nb`.
     """
     with path.open("rb") as stream:
         raw = stream.read(LENGTH)
     if len(raw) < LENGTH:
-        raise ModelError(f"{path} is not a .nb model: it has {len(raw)} bytes only.", "Convert it again.")
+        raise ModelError(f"{path} is not a .nb model: it has only {len(raw)} bytes.", "Convert it again.")
     header = parse_nb_header(raw)
     if header.meta_version > 16 or not re.fullmatch(r"[\w.+-]+", header.opt_version, re.ASCII):
         raise ModelError(f"{path} does not begin like an .nb model.", "Convert it with `edge convert nb MODEL`.")
