@@ -54,7 +54,7 @@ SYSTEM_ANDROID = frozenset(f"lib{name}.so" for name in ("c", "m", "dl", "log", "
 
 @dataclass(frozen=True)
 class ElfFacts:
-    """What matters of one ELF file.
+    """The facts about one ELF file that matter here.
 
     Attributes:
         name: File name, for messages.
@@ -127,7 +127,7 @@ def read_elf(path: Path) -> ElfFacts:
             return _facts(path, ELFFile(stream))
         except InputError:
             raise
-        except Exception as error:  # pyelftools meets damage with whatever its parser trips over
+        except Exception as error:  # pyelftools raises whatever its parser trips over
             raise InputError(f"{path} is a damaged ELF file ({type(error).__name__}).", "Get it again.") from error
 
 

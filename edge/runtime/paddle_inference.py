@@ -13,8 +13,8 @@ from edge.host.processor import check_processor
 from edge.model.card import Model
 from edge.ocr.detect import Tensor
 
-# Passes of Paddle 2.6.2 that execute AVX-512 without asking whether the processor has it (PaddleOCR #11597, mended by
-# Paddle #64132 after 2.6): on one that has not, every network with attention ends by SIGILL.
+# Passes of Paddle 2.6.2 that execute AVX-512 without asking whether the processor has it (PaddleOCR #11597, fixed by
+# Paddle #64132 after 2.6): on one that does not, every network with attention ends by SIGILL.
 UNGUARDED_PASSES = ("self_attention_fuse_pass",)
 
 
@@ -63,7 +63,7 @@ def open_predictor(program: Path, weights: Path, threads: int = 1, *, optimised:
         ModelError: It refuses the files.
     """
     check_processor("Paddle Inference")
-    # libpaddle.so brings a zlib of its own; Python's must be there first.
+    # libpaddle.so brings a zlib of its own; Python's must be loaded first.
     import zlib  # noqa: F401
 
     try:

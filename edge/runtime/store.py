@@ -198,7 +198,7 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
     Raises:
         InputError: Not there, no library in it, or several; a damaged one, one that is not Paddle Lite's, or one for
             another kind of board than the build.
-        VerifyError: Another content is pinned for this build, or the archive is hostile.
+        VerifyError: Other content is pinned for this build, or the archive is hostile.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist.", "Give a folder or an archive with Paddle Lite's library.")
@@ -217,7 +217,7 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
             _check_api(_inspect(temporary, "?", digest, str(path)).library)
             temporary.rename(folder)
         except InputError as error:
-            # What is wrong is wrong with the user's file, not with our copy of it.
+            # Blame the user's file, not our copy of it.
             raise InputError(error.message.replace(str(temporary), str(path)), error.hint) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -228,14 +228,14 @@ def add_runtime(path: Path, *, build: str | None = None, source: str = "", updat
     if pinned not in (None, digest) and not update:
         raise VerifyError(
             f"{source or path} has SHA-256 {digest[:16]}..., but {build} is pinned to {pinned[:16]}... here.",
-            "If the change is meant, repeat the command with --update; otherwise do not trust this file.",
+            "If you expect the change, repeat the command with --update; otherwise do not trust this file.",
         )
     _pin(build, {"sha256": digest, "source": source or str(path.resolve()), "files": _digests(runtime)})
     return load_runtime(build)
 
 
 def _check_api(library: Path) -> None:
-    """Refuses a library that only has the name."""
+    """Refuses a library that has only the name of Paddle Lite's."""
     if not exports(library, API):
         raise InputError(
             f"{library} is not Paddle Lite's library: it does not export {API}.",
@@ -357,7 +357,7 @@ def _instead_of_elf(path: Path) -> tuple[str, str]:
 
 
 def _companions(library: Path) -> list[tuple[str, Path]]:
-    """Libraries beside the runtime that it needs and that are not of the C library, nearest first."""
+    """Libraries beside the runtime that it needs and that are not part of the C library, nearest first."""
     out: list[tuple[str, Path]] = []
     queue = [read_elf(library)]
     while queue:

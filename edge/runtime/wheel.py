@@ -2,7 +2,7 @@
 
 The wheel's `lite.so` is a Python extension that also exports Paddle Lite's whole C++ interface. Two things keep a
 program from being linked with it as it is: its SONAME is another name than its file's, and it refers to the symbols of
-a Python interpreter, which must be there at load time although nothing on the program's way calls them. Here it gets a
+a Python interpreter, which must exist at load time although the program never calls them. Here it gets a
 second name, and beside it a small library that defines those symbols.
 """
 
@@ -80,7 +80,7 @@ def package_folder() -> Path:
     if folder is None or not (folder / "lite.so").is_file():
         raise HostError(
             "The Python package paddlelite, whose library the host uses, is not installed.",
-            "`make setup`, or `pip install paddlelite==2.13rc0` with CPython 3.10 on x86-64 Linux.",
+            "Run `make setup`, or `pip install paddlelite==2.13rc0` with CPython 3.10 on x86-64 Linux.",
         )
     return folder
 
@@ -98,7 +98,7 @@ def package_version() -> str:
 
 
 def python_symbols(library: Path) -> list[tuple[str, str]]:
-    """Lists what a Python extension wants of the interpreter.
+    """Lists what a Python extension needs from the interpreter.
 
     Args:
         library: An ELF shared library.
