@@ -35,7 +35,7 @@ from edge.plate.country import DEFAULT, card_grammar, samples_of
 from edge.runtime.elf import ElfFacts, check_abi, merge_versions, missing_needed, read_elf
 from edge.runtime.store import Runtime
 
-# What every GNU userland that runs C++ programs has; preflight looks on the board whether it is so.
+# What every GNU userland that runs C++ programs has; preflight checks it on the board.
 USERLAND = ("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1")
 _TEXTS = {"dict": "dict.txt", "grammar": "grammar.txt", "config": "plate.conf"}
 MODES = {"program": 0o755, "library": 0o755}
@@ -66,12 +66,12 @@ class Bundle:
             verify: Compare the content, not only the size.
 
         Raises:
-            VerifyError: It is not the file any more from which the bundle was made.
+            VerifyError: It is no longer the file from which the bundle was made.
         """
         path = self.sources[item.path]
         same = path.is_file() and path.stat().st_size == item.size
         if not same or (verify and sha256_file(path) != item.sha256):
-            raise VerifyError(f"{path} was changed on this host meanwhile.", "Run the same command again.")
+            raise VerifyError(f"{path} changed on this host after the bundle was made.", "Run the same command again.")
         return path
 
 
@@ -248,7 +248,7 @@ def check_bundle_model(board: Board, runtime: Runtime, model: Model, task: str, 
     if card.precision == "int8" and card.verdict == "not verified" and not force:
         raise ModelError(
             f"{card.name} is an int8 model that was not verified.",
-            "`edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL` does it; --accept-failed takes it as "
+            "Run `edge convert verify MODEL --source INFERENCE_MODEL --against FP32_MODEL`; --accept-failed takes it as "
             "it is, --force only replaces files.",
         )
     if card.charset and model.dictionary:

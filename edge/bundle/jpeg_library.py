@@ -1,7 +1,7 @@
 """Finding libjpeg-turbo for a build: Debian's static library, the host's own or one that apt fetches into the cache.
 
 Boards get the library of one Debian release, whatever this host runs: a newer one would ask for a newer glibc than theirs,
-and the same sources shall give the same program everywhere. It is fetched with apt's own checks into folders of the
+and the same sources must give the same program everywhere. It is fetched with apt's own checks into folders of the
 kit's: no root is needed, and neither the host's packages nor its architectures change.
 """
 

@@ -43,7 +43,7 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that is said about a release.
+    """All facts about a release.
 
     Attributes:
         abi: As `edge.runtime.elf` names it: `x86_64`, `arm64`, `armhf`, `android-arm64`, `android-armv7`.
@@ -109,9 +109,9 @@ def parse_manifest(text: str, where: str = MANIFEST_NAME) -> Manifest:
             _check_file(item, where)
         for name, kind in _KINDS.items():
             if not isinstance(getattr(manifest, name), kind):
-                raise TypeError(f"{name} is not as it should be")
+                raise TypeError(f"{name} has the wrong form")
         if not all(isinstance(variant, dict) for variant in manifest.variants.values()):
-            raise TypeError("variants is not as it should be")
+            raise TypeError("variants has the wrong form")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{where} is not a manifest: {error}.") from error
     if stated != manifest.hash:
@@ -128,7 +128,7 @@ _KINDS = {
 
 def _check_file(item: BundleFile, where: str) -> None:
     if not all(isinstance(value, str) for value in (item.path, item.sha256, item.kind)):
-        raise TypeError("a file's path, sum or kind is no text")
+        raise TypeError("a file's path, sum or kind is not a text")
     check_path(item.path, where)
     # What the board is told by these: a set-user-ID bit has no place there.
     if item.mode not in (0o755, 0o644) or type(item.size) is not int or item.size < 0:

@@ -1,7 +1,7 @@
 """Building the C++ program for this host or a board, with CMake, once for each combination of sources and options.
 
 A build lives in the cache under a hash of everything that goes into it: sources, ABI, options, the compiler's version
-and the runtime library. When that build is there nothing is run at all, so every command may simply ask for it.
+and the runtime library. Where that build exists nothing is run, so every command may ask for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SOURCE = cpp_dir()
 ABIS = ("x86_64", "arm64", "armhf", "android-arm64", "android-armv7")
 LIBRARY_NAMES = ("libpaddle_light_api_shared.so", "liblite_pybind.so")
 STAMP = "built.json"
-# Builds that were not used for longest go when there are more.
+# Where there are more builds than this, the ones unused for longest are removed.
 KEEP = 24
 
 _CROSS = {
@@ -215,7 +215,7 @@ def _ndk(abi: str) -> Path:
     toolchain = Path(home) / "build" / "cmake" / "android.toolchain.cmake"
     if not home or not toolchain.is_file():
         raise HostError(
-            f"Building for {abi} needs the Android NDK" + (f", and {home} is none." if home else "."),
+            f"Building for {abi} needs the Android NDK" + (f", and {home} does not hold one." if home else "."),
             "Unpack the NDK (r21 or later) and set ANDROID_NDK_HOME to its folder.",
         )
     return toolchain

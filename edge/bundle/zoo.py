@@ -1,4 +1,4 @@
-"""Makes the models that a command needs and that are not there yet.
+"""Makes the models that a command needs and that do not exist yet.
 
 `edge` cannot import `train` or `convert` (they import `edge`); what it needs of them it asks for by their command
 line, in child processes, and they meet in files: model folders with cards. A child process also gives Paddle's
@@ -66,10 +66,10 @@ def model_sets() -> list[str]:
 
 
 def check_sets(names: Iterable[str]) -> None:
-    """Refuses names of which there is no set.
+    """Refuses names that no set has.
 
     Raises:
-        UsageError: Names the first, the nearest one, and those that there are.
+        UsageError: Names the first of them, the nearest set, and all sets.
     """
     known = model_sets()
     for name in names:
@@ -94,7 +94,7 @@ def check_precisions(sets: Iterable[str], precisions: Iterable[str]) -> None:
 
 
 def detector_limit(set_name: str) -> tuple[str, int]:
-    """Returns `det_limit_type` and `det_limit_side` (pixels) for which a set was made: its card's, or the note's."""
+    """Returns `det_limit_type` and `det_limit_side` (pixels) of a set: the card's, or the application note's (glossary)."""
     card = SHIPPED / set_name / "det-fp32" / CARD_NAME
     asked = json.loads(card.read_text(encoding="utf-8")).get("pipeline", {}) if card.is_file() else {}
     defaults = PipelineConfig()
