@@ -100,7 +100,7 @@ class VirtualBoard:
 
     @property
     def key(self) -> Path:
-        """Private key that lets in."""
+        """Private key to log in with."""
         return self.folder / "id"
 
     @property
@@ -131,7 +131,7 @@ def find_board(name: str) -> VirtualBoard:
     board = _read(check_name(name))
     if board is None:
         others = ", ".join(item.name for item in list_boards())
-        there = f"There are: {others}." if others else f"`edge virtual up {name}` makes one."
+        there = f"Virtual boards: {others}." if others else f"`edge virtual up {name}` makes one."
         raise UsageError(f"There is no virtual board {name!r}.", there)
     return board
 

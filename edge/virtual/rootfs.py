@@ -112,7 +112,7 @@ def _registered(arch: Arch) -> bool:
 
 
 def _register() -> None:
-    """On a fresh machine binfmt_misc may not be mounted yet, and the packages' entries then not be imported."""
+    """On a fresh machine binfmt_misc may not be mounted yet, nor the packages' entries imported."""
     if not (BINFMT / "register").exists():
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)], capture_output=True, check=False)
     if shutil.which("update-binfmts"):
@@ -140,7 +140,7 @@ def ensure_root(arch: Arch, report: Say = lambda text: None) -> Path:
             "mmdebstrap, which makes the board's file system, is not installed.",
             "apt-get install mmdebstrap arch-test qemu-user-static binfmt-support",
         )
-    with locked(folder, lambda: report("another process makes the root already; waiting for it")):
+    with locked(folder, lambda: report("waiting for another process that makes the root")):
         if not folder.is_dir():
             _make_root(arch, folder, report)
     return folder
@@ -161,7 +161,7 @@ def _make_root(arch: Arch, folder: Path, report: Say) -> None:
         except HostError as error:
             if mirror or "Failed to fetch" not in error.message:
                 raise
-            # The mirrors of updates change under one's hands; a board without them boots as well.
+            # Mirrors of updates change while they are read; a board also boots without the updates.
             report("a mirror is being updated; making the root without the updates")
             shutil.rmtree(temporary, ignore_errors=True)
             _run([*command, DEBIAN_SUITE, str(temporary), f"deb {DEBIAN_MIRROR} {DEBIAN_SUITE} main"], report)
@@ -189,7 +189,7 @@ def _run(command: list[str], report: Say) -> None:
     if process.returncode != 0:
         tail = "\n".join([line for line in lines if line.startswith(("E:", "W:"))] or lines[-5:])[-800:]
         raise HostError(
-            f"mmdebstrap failed:\n{tail}", "Is a Debian mirror reachable? `apt-get update` tells; then run it again."
+            f"mmdebstrap failed:\n{tail}", "Check by `apt-get update` that a mirror answers, then run it again."
         )
 
 
