@@ -33,7 +33,7 @@ from edge.transport.transfer import FULL
 PACK_NAME = ".pack.tar"
 SMALL = 256 << 10
 NO_SAMPLES = "The kit has no sample photos of these models' country, so none was read on the board before the switch."
-REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and no time of it is valid."
+REPLAY_NOTE = "The runtime is the tests' replay: it repeats recorded answers, and none of its times is valid."
 
 
 @dataclass
@@ -100,7 +100,7 @@ def flash(
 
     Raises:
         BusyError: Another flash is running.
-        LinkError: The link broke; run the same again.
+        LinkError: The link broke; run the same command again.
         DeviceError: The board lacks something (room, libraries, a writable folder), or the program fails there.
         VerifyError: What arrived is not what was sent, the board reads other plates than the host, or
             no sample photo.

@@ -1,4 +1,4 @@
-"""From a device's name to a release that runs on it: builds, packs and flashes whatever is not there yet.
+"""From a device's name to a release that runs on it: builds, packs and flashes whatever is missing.
 
 This is what `edge flash`, `edge run` and `bench run` share. Every part keeps what it made, so that with nothing
 changed all of it costs a second.
@@ -29,7 +29,7 @@ from edge.transport.base import Transport
 
 _MAKING = threading.Lock()
 WAIT = 120.0
-"""Seconds to wait for somebody else who is just flashing the board."""
+"""Seconds to wait for somebody else who is flashing the board."""
 
 
 def build_bundle(
@@ -80,7 +80,7 @@ def build_for(
     said: list[str] = []
 
     def building(*_: object) -> None:
-        # Said only where something is built: mostly the program is there.
+        # Said only where something is built: mostly the program exists.
         if not said:
             said.append(f"building plate_ocr for {board.name}")
             report(said[0])

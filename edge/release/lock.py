@@ -1,7 +1,7 @@
 """One flash at a time: a lock on the board that survives neither its holder nor a restart.
 
-The lock is a folder, since making one is atomic everywhere. Whether its holder still lives is told without any wall
-clock, which a board without a battery sets by years when the network comes: by the process (when it was on this
+The lock is a folder, since making one is atomic everywhere. Whether its holder still lives is told without a wall
+clock, which jumps by years when a board without a battery finds the network: by the process (when it was on this
 host), by the board's boot id, and by the board's uptime together with signs of life (a step begun, a file growing).
 """
 
@@ -135,7 +135,7 @@ def _acquire(
         if time.monotonic() >= until:
             raise BusyError(
                 f"Another flash is running on {transport.name}: {other.who}, at step `{other.step}`.",
-                "Wait for it. If it is dead for certain: `edge flash --break-lock`.",
+                "Wait for it. If it is certainly dead: `edge flash --break-lock`.",
             )
         if said != other.who:
             said = other.who
@@ -191,14 +191,14 @@ def _stale(transport: Transport, root: str, token: str, other: _Other) -> str:
     if verdict:
         return verdict
     if other.boot and other.now_boot and other.boot != other.now_boot:
-        return "the board was restarted since"
+        return "the board has restarted since"
     # An uptime that went back means a restart that the boot id did not show; the signs of life decide.
     if other.beat and 0 <= other.now - other.beat <= other.lease:
         return ""
     time.sleep(WATCH)
     later = _try(transport, root, token)
     if isinstance(later, list):
-        # It went away meanwhile, and now it is ours; give it back to the loop by way of breaking our own.
+        # The holder went away meanwhile and the lock is ours now: give it back, and let the loop take it.
         run_script(transport, RELEASE, root, token)
         return ""
     if later.token == other.token and later.signs == other.signs:
@@ -228,7 +228,7 @@ def _owner() -> str:
 
 
 def _host() -> str:
-    """This host for certain: two machines may share a host name, not a boot id."""
+    """Identifies this host: two machines may share a host name, not a boot id."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
     except OSError:

@@ -127,7 +127,7 @@ def _features(facts: BoardFacts) -> list[Finding]:
     lost, won = want - have, {"asimddp", "asimdhp"} & have - want
     found = []
     if lost:
-        text = f"The profile promises {', '.join(sorted(lost))}, /proc/cpuinfo does not list it for every core."
+        text = f"The profile promises {', '.join(sorted(lost))}, but /proc/cpuinfo does not list it for every core."
         found.append(
             Finding("warning", "features", text, "A build that uses it would crash with an illegal instruction.")
         )
@@ -181,7 +181,7 @@ def _threads(facts: BoardFacts) -> list[Finding]:
     big = clusters[0].count if clusters else 0
     if not facts.threads or not big or facts.threads <= big:
         return []
-    text = f"{facts.threads} threads, but {big} cores of the fastest kind; the slower ones hold every parallel loop up."
+    text = f"{facts.threads} threads, but {big} cores of the fastest kind; the slower ones hold up every parallel loop."
     return [Finding("warning", "threads", text, f"Use --threads {big}.")]
 
 
@@ -290,7 +290,7 @@ def _disk(facts: BoardFacts) -> list[Finding]:
     if 0 <= truth.disk_free_mb < need:
         level = "error" if facts.manifest is not None else "warning"
         text = f"{truth.disk_path} has {truth.disk_free_mb} MiB free; {need} are needed."
-        room = "Free room (edge clean --device NAME --keep 1), or give the device a `root` on another file system."
+        room = "Free space (edge clean --device NAME --keep 1), or give the device a `root` on another file system."
         found.append(Finding(level, "disk", text, room))
     return found
 
@@ -299,7 +299,7 @@ def _memory(facts: BoardFacts) -> list[Finding]:
     if not 0 < facts.probe.memory_free_mb < 200:
         return []
     return [
-        Finding("warning", "memory", f"{facts.probe.memory_free_mb} MiB of memory are free.", "Stop other programs.")
+        Finding("warning", "memory", f"Only {facts.probe.memory_free_mb} MiB of memory are free.", "Stop other programs.")
     ]
 
 

@@ -180,7 +180,7 @@ def _write_list(path: Path, named: Mapping[Path, str]) -> None:
 
 
 def _local_name(photo: Path, scratch: Path) -> str:
-    """Returns a photo's path as the program can repeat it: JSON has no way to write a name that is no UTF-8."""
+    """Returns a photo's path as the program can repeat it: JSON has no way to write a name that is not UTF-8."""
     name = str(photo.resolve())
     try:
         name.encode()

@@ -197,7 +197,7 @@ if [ "$stage" != "$root/releases/$name" ]; then
     rm -rf "$stage"/.unpack.*
     find "$stage" -name '.*.part*' -exec rm -f {} + 2>/dev/null
     find "$stage" -type f -exec sync {} + >/dev/null 2>&1 || sync
-    # One without a manifest is no release, but would be in the way.
+    # One without a manifest is not a release, but would be in the way.
     if [ -e "$root/releases/$name" ] && [ ! -f "$root/releases/$name/manifest.json" ]; then
         mv "$root/releases/$name" "$root/staging/.old.$token" || exit 73
     fi
@@ -210,7 +210,7 @@ exit 0
 """
 )
 
-# `mv -T` is rename(2). The new link lies in the lock's folder: who lost the lock has nothing left to rename, even when
+# `mv -T` is rename(2). The new link lies in the lock's folder: whoever lost the lock has nothing left to rename, even when
 # it froze after its look at the token. Toyboxes before 0.8.3 lack `mv -T`: there, `ln -sfn` leaves a moment without
 # `current`, and `history` still names the release that was running.
 SWITCH = (
@@ -288,7 +288,7 @@ def run_script(
     said = result.stderr.strip()
     if result.code == LOCK_LOST:
         raise DeviceError(
-            f"Another flash took over on {transport.name} while this one was silent.", "Look with `edge status`."
+            f"Another flash took over on {transport.name} while this one was silent.", "See `edge status`."
         )
     if error := disk_error(transport.name, said[-300:]):
         raise error

@@ -65,7 +65,7 @@ _STAYS = "What ran before still runs."
 # Paddle Lite's own words (lite/core/program.cc) for an operator or a kernel that it was built without.
 LACKS_OPERATOR = r"(?:not supported, because |can ?not create )(operator|kernel)(?: for)? '([^']+)'"
 WITH_EXTRA = (
-    "Take a library that was built with extra operators: official archives of such have `with_extra` in their names "
+    "Take a library that was built with extra operators: such official archives have `with_extra` in their names "
     "(`edge runtime get DEVICE`), and scripts/build_paddle_lite.sh makes one. What ran before still runs."
 )
 
@@ -156,7 +156,7 @@ def _unread(result: SmokeResult, photo: str, count: int, board: str, variant: st
 
 
 _ADVICE = (
-    f"{_STAYS} Is the runtime of the release that made the .nb? --accept-failed switches it on all the same."
+    f"{_STAYS} Is the runtime of the same release as the opt that made the .nb? --accept-failed switches it on all the same."
 )
 _UNFIT = (
     f"{_STAYS} Are both models trained, and made for each other's output? For plates of another kind than the samples': "
