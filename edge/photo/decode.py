@@ -114,7 +114,7 @@ def _by_extra(data: bytes, kind: FileKind, where: str) -> Image:
 
     module = _extra(kind)
     if module is None:
-        raise HostError(f"{where} is {kind.name}, and what reads it is not installed.", f"Either {kind.advice}.")
+        raise HostError(f"{where} is {kind.name}, and its decoder is not installed.", f"Either {kind.advice}.")
     try:
         if kind is AVIF:
             from PIL import ImageOps

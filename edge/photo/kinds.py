@@ -47,7 +47,7 @@ UNKNOWN = FileKind("a file of an unknown format")
 
 _SAVE = "save it as JPEG"
 _DEVELOP = "develop it, or take the JPEG beside it"
-_FRAMES = "take single frames of it, such as with `ffmpeg -i FILE frame-%04d.jpg`"
+_FRAMES = "extract frames, for example with `ffmpeg -i FILE frame-%04d.jpg`"
 _RAW = FileKind("a RAW photo", picture=True, advice=_DEVELOP)
 _VIDEO = FileKind("a video", picture=True, advice=_FRAMES)
 _HTML = FileKind("an HTML page", advice="download the photo itself")
@@ -84,7 +84,7 @@ _STARTS: tuple[tuple[bytes, FileKind], ...] = (
     (b"\x76\x2f\x31\x01", FileKind("OpenEXR", picture=True, advice=_SAVE)),
     (b"#?RADIANCE", FileKind("Radiance HDR", picture=True, advice=_SAVE)),
     (b"\x00\x00\x01\x00", FileKind("an icon file", picture=True, advice=_SAVE)),
-    (b"%PDF", FileKind("a PDF document", advice="take the pictures out of it, such as with `pdfimages -all`")),
+    (b"%PDF", FileKind("a PDF document", advice="extract its pictures, for example with `pdfimages -all`")),
     (b"%!PS", FileKind("a PostScript document")),
     (b"\x1aE\xdf\xa3", _VIDEO),
     (b"FLV\x01", _VIDEO),
@@ -227,9 +227,9 @@ def _text_kind(head: bytes) -> FileKind:
     if text.startswith(("/9j/", "ivborw0kggo")):
         return FileKind("Base64 text", advice="decode it with `base64 -d`")
     if _LINK.fullmatch(text):
-        return FileKind("a symbolic link that was copied as text", advice="copy what it leads to, such as with `cp -L`")
+        return FileKind("a symbolic link that was copied as text", advice="copy what it leads to, for example with `cp -L`")
     if text.startswith(("{", "[{")):
         return FileKind("a JSON file")
-    # Cut in the middle of a character, an ordinary text still has hardly a byte that is none.
+    # Even cut in the middle of a character, ordinary text has hardly a byte that is not text.
     strange = sum(mark == "\ufffd" or (mark < " " and mark not in "\t\n\r\f") for mark in text)
     return TEXT if strange <= len(text) // 100 + 1 and "\0" not in text else UNKNOWN

@@ -13,7 +13,7 @@ from edge.plate.corners import CORNERS, plate_corners
 from edge.plate.label_notes import LabelNotes, tell
 
 LABELS_NAME = "labels.json"
-_FORM = 'It holds {"photo.jpg": [{"text": "...", "box": [[x, y], four of them]}]}.'
+_FORM = 'It must hold {"photo.jpg": [{"text": "...", "box": [[x, y], four of them]}]}.'
 
 
 def read_labels(path: Path, note: Say = tell) -> dict[str, tuple[dict[str, Any], ...]]:
@@ -66,5 +66,5 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is given twice")
     return found

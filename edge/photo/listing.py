@@ -1,8 +1,8 @@
 """Which photos a command line names, what was left out and why: one rule for every command that takes photos.
 
 Files count by their content, not by their suffix. A folder gives the photos in it, sorted by name; hidden files and
-those of file managers are passed over. A file with the suffix of a photo that is none stays in the list, so that it is
-named where it cannot be read.
+those of file managers are passed over. A file with a photo's suffix that is not a photo stays in the list, so that
+the error names it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PhotoList:
 
     Attributes:
         photos: In the order given, each file once.
-        left_out: Files of the folders that are no photos, or of a format that is not read.
+        left_out: Files of the folders that are not photos, or of a format that is not read.
         below: Subfolders that were not looked into, with the number of photos there; those without any are not named.
         repeated: How many times a file was named again.
     """
@@ -202,7 +202,7 @@ def check_photo(path: Path) -> FileKind:
         Its kind.
 
     Raises:
-        InputError: It is no photo by its content, or has a name that no report can hold.
+        InputError: It is not a photo by its content, or has a name that no report can hold.
     """
     kind, problem = photo_problem(path)
     if problem or kind is None:

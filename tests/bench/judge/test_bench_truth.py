@@ -66,7 +66,7 @@ def test_points_and_encodings_are_read_as_in_label_files(tmp_path: Path) -> None
             read_labels(labels(tmp_path, {"a.jpg": [plate("皖A12345")]}, encoding))
         assert f"iconv -f {encoding.upper()}" in caught.value.hint
     (tmp_path / "labels.json").write_text('{"a.jpg": [], "a.jpg": []}', encoding="utf-8-sig")
-    with pytest.raises(InputError, match=r"'a\.jpg' is there twice"):
+    with pytest.raises(InputError, match=r"'a\.jpg' is given twice"):
         read_labels(tmp_path / "labels.json")
 
 
