@@ -18,7 +18,7 @@ from edge.transport.capture import Capture
 from edge.transport.child import end, pump
 from edge.transport.framing import Frame, new_marker, split_code, wrap
 
-# adbd removes a file whose push broke, so what shall survive a break is pushed in pieces of this many bytes.
+# adbd removes a file whose push broke, so what must survive a break is pushed in pieces of this many bytes.
 PIECE = 4 << 20
 CLIENT_TIMEOUT = 30.0
 # Slowest link that is waited for, USB 1.1 and a busy phone (bytes a second).
@@ -135,13 +135,13 @@ class AdbTransport(transfer.Carrier):
             )
         except subprocess.TimeoutExpired:
             self._features = None
-            raise LinkError(f"{self.name} does not answer adb any more.", "Re-plug it, then run it again.") from None
+            raise LinkError(f"{self.name} no longer answers adb.", "Re-plug it, then run it again.") from None
         if answer.returncode != 0 and not raw:
             raise self._client_error((answer.stderr or answer.stdout).decode("utf-8", "replace").strip())
         return answer
 
     def _ready(self) -> None:
-        """Makes sure that the device is there and lets us in; looks again only after something failed.
+        """Makes sure that the device is there and accepts us; looks again only after something failed.
 
         Raises:
             HostError: There is no adb client.
@@ -175,7 +175,7 @@ class AdbTransport(transfer.Carrier):
         if "connected to" not in text and "authenticate" not in text:
             raise LinkError(
                 f"{self.name}: adb cannot connect to {serial}: {text[:200] or 'no reason given'}.",
-                "Is it on the network, with network debugging on? Old way: `adb tcpip 5555` over USB first.",
+                "Is it on the network, with network debugging on? Or run `adb tcpip 5555` over USB first.",
             )
 
     def _check_state(self, states: Mapping[str, str]) -> None:
@@ -190,7 +190,7 @@ class AdbTransport(transfer.Carrier):
         if not state:
             raise LinkError(
                 f"adb does not see {serial or 'any device'}; attached: {attached}.",
-                "Plug it in, switch USB debugging on (Developer options), and look at `adb devices`.",
+                "Plug it in, switch USB debugging on (Developer options), and check `adb devices`.",
             )
         if state in ("unauthorized", "authorizing"):
             raise AccessError(
@@ -205,7 +205,7 @@ class AdbTransport(transfer.Carrier):
         if state != "device":
             raise LinkError(
                 f"{self.name} is {state}.",
-                "Re-plug it or wait for its start; if it stays so: adb kill-server, then run the same command again.",
+                "Re-plug it, or wait for it to start; if that fails: adb kill-server, then run the same command again.",
             )
 
     def _no_answer(self, argv: Sequence[str], noise: bytes) -> LinkError | DeviceError:

@@ -1,7 +1,7 @@
 """Which ssh host keys are trusted: the kit's own `known_hosts`, then the user's; anything else is refused.
 
 A key is stored only after a person confirmed its fingerprint (`edge device trust`). A changed key is never accepted
-on the way: a board that was set up anew and somebody in between look the same from here.
+silently: a reinstalled board and somebody in between look the same from here.
 """
 
 from __future__ import annotations
@@ -195,9 +195,9 @@ def changed(device: str, host: str, port: int, key: paramiko.PKey, expected: par
     """Returns the refusal of a host whose key is not the one that was trusted."""
     print_ = fingerprint(key)
     return HostKeyError(
-        f"The host key of {label(host, port)} has CHANGED: trusted was {expected.get_name()} {fingerprint(expected)}, "
-        f"now it shows {key.get_name()} {print_}.",
-        "If the board was not set up anew, somebody may be in between: stop here. "
+        f"The host key of {label(host, port)} has CHANGED: it was {expected.get_name()} {fingerprint(expected)}, "
+        f"and is now {key.get_name()} {print_}.",
+        "If the board was not reinstalled, somebody may be in between: stop here. "
         f"If it was: edge device trust {device} --fingerprint {print_}",
         host,
         port,

@@ -64,7 +64,7 @@ class SshTransport(transfer.Carrier):
 
         Raises:
             LinkError: The board cannot be reached.
-            AccessError: It does not let us in, or its host key is not trusted.
+            AccessError: It refuses the login, or its host key is not trusted.
         """
         self._open()
 
@@ -136,7 +136,7 @@ class SshTransport(transfer.Carrier):
         Raises:
             DeadlinePassed: The deadline passed.
             OutputOverflow: Too much output.
-            LinkError: The server does not answer any more.
+            LinkError: The server no longer answers.
             DeviceError: The login waits for somebody's answer.
         """
         readable = channel.fileno()
@@ -175,7 +175,7 @@ class SshTransport(transfer.Carrier):
     def _menu(self, frames: tuple[Frame, Frame]) -> DeviceError:
         noise = decode_message(frames[0].noise + frames[1].noise).strip().splitlines()
         return DeviceError(
-            f"{self.name} let us in, but its login waits for an answer and runs no program; it says "
+            f"{self.name} accepted the login, but it waits for an answer and runs no program; it says "
             f"{noise[-1].strip()[-200:]!r}.",
             "A menu or a question in the login shell or its start-up files: give the account a plain POSIX shell "
             "(chsh -s /bin/sh), or ask only on a terminal ([ -t 0 ]).",
@@ -194,7 +194,7 @@ class SshTransport(transfer.Carrier):
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.close()
             raise LinkError(
-                f"{self.name} does not answer any more.",
+                f"{self.name} no longer answers.",
                 "Is it switched on and on the network? Then run the same command again.",
             ) from error
 
@@ -219,12 +219,12 @@ class SshTransport(transfer.Carrier):
         if not frames[0].begun and not frames[1].begun:
             noise = decode_message(frames[0].noise + frames[1].noise).strip()
             return DeviceError(
-                f"{self.name} let us in but runs no programs: {noise[-300:].rstrip('.') or 'it answered nothing'}.",
+                f"{self.name} accepted the login but runs no programs: {noise[-300:].rstrip('.') or 'it answered nothing'}.",
                 "The account needs a login shell that runs POSIX sh commands.",
             )
         return LinkError(
             f"`{argv[0]}` on {self.name} was ended from outside.",
-            "The board may be restarting or out of memory (`dmesg` there says).",
+            "The board may be restarting or out of memory (see `dmesg` there).",
         )
 
     def _active(self) -> bool:
@@ -281,7 +281,7 @@ def refusal_of(device: Device) -> HostKeyError | None:
     except HostKeyError as error:
         return error
     except AccessError:
-        return None  # it did not let us in, so its key was right
+        return None  # it refused the login, so its key was right
     finally:
         transport.close()
     return None

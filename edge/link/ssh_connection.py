@@ -56,7 +56,7 @@ def make_connection(device: Device) -> fabric.Connection:
 
 
 def check_key(device: Device) -> Path:
-    """Looks whether a device's key file is a private key, which Paramiko says in words of its own.
+    """Checks that a device's key file is a private key, before Paramiko reports it in its own words.
 
     Returns:
         The file.
@@ -170,7 +170,7 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
             f"`key:` for {device.name} in {device.where or 'devices.yml'}.",
         )
     if isinstance(error, socket.gaierror):
-        # No AccessError, which says that the board was reached; but asking again at once does not help either.
+        # Not an AccessError, which says that the board was reached; but asking again at once does not help either.
         lost = LinkError(f"The name {host!r} of {device.name} does not resolve.", f"See {device.where}.".strip())
         lost.transient = False
         return lost
@@ -180,7 +180,7 @@ def explain(device: Device, connection: fabric.Connection | None, error: BaseExc
         return LinkError(f"{where} refuses the connection.", "Is sshd running there, on that port? Then run it again.")
     text = str(error) or type(error).__name__
     if re.search("not a valid .* private key file", text):
-        return AccessError(f"A key for {where} cannot be read: {text}.", "Is the file whole? `ssh-keygen -yf FILE` tells.")
+        return AccessError(f"A key for {where} cannot be read: {text}.", "Check the file: `ssh-keygen -yf FILE`.")
     if re.search("protocol banner|protocol version", text) and not (connection is not None and connection.gateway):
         return _no_ssh(where, host, port)
     return LinkError(f"The link to {where} broke: {text}.", "Run the same command again; it goes on where it stopped.")
@@ -203,7 +203,7 @@ def _no_ssh(where: str, host: str, port: int) -> LinkError:
         what = "is a web server, not an ssh server"
     elif said:
         printable = said.decode("utf-8", "replace").split("\n")[0].strip()[:60]
-        what = f"is no ssh server; it says {printable!r}"
+        what = f"is not an ssh server; it says {printable!r}"
     else:
-        what = "takes the connection, but no ssh server greets there"
+        what = "accepts the connection, but no ssh server answers there"
     return AccessError(f"{where} {what}.", hint)

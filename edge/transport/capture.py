@@ -68,7 +68,7 @@ class Capture:
 
 
 def decode_message(raw: bytes) -> str:
-    """Decodes what a board's programs complain of: UTF-8, or GBK, which older Chinese systems speak."""
+    """Decodes the complaints of a board's programs: UTF-8, or GBK, which older Chinese systems write."""
     for encoding in ("utf-8", "gb18030"):
         with suppress(UnicodeDecodeError):
             return raw.decode(encoding)

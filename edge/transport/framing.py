@@ -60,7 +60,7 @@ def wrap(call: Call, marker: str, *, one_stream: bool = False) -> str:
         one_stream: Output and error come back in one stream, one after the other; see `ONE_STREAM`.
 
     Raises:
-        InputError: A variable's name is not one, or the whole is longer than a command line may be.
+        InputError: A variable's name is not valid, or the whole is longer than a command line may be.
     """
     if call.argv[0].startswith("-"):
         raise InputError(f"{call.argv[0]!r} is not a program.")

@@ -26,7 +26,7 @@ from edge.transport.base import CompletedCommand, Transport, check_remote_path
 from edge.transport.digest import FUNCTION, digest_like, parse_digest
 
 LOG = logging.getLogger(__name__)
-# A transfer whose link breaks is taken up again, until this many tries in a row brought it no further.
+# A transfer whose link breaks is resumed, until this many tries in a row brought it no further.
 STALLS = 3
 SCRIPT_TIMEOUT = 600.0
 FULL = ("no space", "disk full", "disk is full", "quota exceeded")
@@ -341,7 +341,7 @@ def disk_error(board: str, text: str) -> DeviceError | None:
     """Returns the error for a disk that is full, read-only or not the user's; None when a complaint is another."""
     low = text.lower()
     if any(words in low for words in FULL):
-        return DeviceError(f"The disk of {board} is full: {text}", f"Free room: edge clean --device {board} --keep 1")
+        return DeviceError(f"The disk of {board} is full: {text}", f"Free space: edge clean --device {board} --keep 1")
     if "read-only" in low:
         return DeviceError(f"{board} cannot write: {text}", "Remount it writable, or give the device another `root`.")
     if "permission denied" in low or "not permitted" in low:

@@ -64,7 +64,7 @@ def test_another_server_at_the_port(ssh_board: SshServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        with pytest.raises(AccessError, match=r"no ssh server; it says '220 printer ready'"):
+        with pytest.raises(AccessError, match=r"not an ssh server; it says '220 printer ready'"):
             connect(ssh_board.device(port=listener.getsockname()[1])).run(["true"])
 
 
