@@ -42,7 +42,7 @@ def alone_in(folder: Path, command: str) -> Iterator[None]:
     def refuse() -> None:
         process, hint = _holder(holder)
         raise UsageError(
-            f"{process} runs `{command}` in {folder} already.",
+            f"{process} is already running `{command}` in {folder}.",
             f"Wait until it has ended, {hint}or give another --out.",
         )
 

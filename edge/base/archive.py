@@ -35,7 +35,7 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAE
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may cost at most; the official ones stay a decade below.
+    """What an archive may cost at most; the official ones need a tenth of it.
 
     Attributes:
         files: Members.
@@ -100,7 +100,7 @@ def extract(
     except DAMAGE as error:
         raise InputError(f"{archive} is damaged: {error}.", "Get it again.") from error
     except NotImplementedError as error:  # zip: packed in a way that Python cannot unpack
-        raise InputError(f"{archive} cannot be unpacked here: {error}.", "Pack it anew, as .tar.gz.") from error
+        raise InputError(f"{archive} cannot be unpacked here: {error}.", "Pack it again, as .tar.gz.") from error
     except OSError as error:
         # bz2 and gzip report damage without a number; in a damaged zip, parts begin before the file does.
         if error.errno is None or (error.errno == errno.EINVAL and error.filename is None):
@@ -284,13 +284,13 @@ def _safe_path(archive: Path, name: str) -> PurePosixPath | None:
 
 
 def _check_tree(archive: Path, members: list[_Member]) -> None:
-    """Refuses names that meet: twice, differing in case or normal form only, or below what is not a folder."""
+    """Refuses names that collide: twice, differing in case or normal form only, or below what is not a folder."""
     kinds: dict[str, str] = {}
     files: set[PurePosixPath] = set()
     for member in members:
         key = unicodedata.normalize("NFC", str(member.path)).casefold()
         if key in kinds and not (kinds[key] == member.kind == "folder"):
-            _refuse(archive, str(member.path), "is there twice (or differs from another in upper and lower case only)")
+            _refuse(archive, str(member.path), "occurs twice (or differs from another in upper and lower case only)")
         kinds[key] = member.kind
         if member.kind == "hardlink":
             target = _safe_path(archive, member.target)

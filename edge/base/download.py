@@ -87,7 +87,7 @@ def download(
             raise
         except (OSError, HTTPException, EOFError) as error:
             if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)):
-                raise HostError(f"{part}: {error.strerror}.", "Make room, or set PLATE_EDGE_CACHE.") from error
+                raise HostError(f"{part}: {error.strerror}.", "Free some space, or set PLATE_EDGE_CACHE.") from error
             problem = error
         if attempt == ATTEMPTS:
             raise LinkError(

@@ -1,6 +1,6 @@
 """Errors that a person can act on, and the exit code of each kind.
 
-Everything in the kit raises `EdgeError` (or a subclass) for what a user can cause or mend; only the command
+Everything in the kit raises `EdgeError` (or a subclass) for what a user can cause or fix; only the command
 line (`edge.cli`) turns them into exits. An error says what is wrong (`message`), where it can, and what to do
 next (`hint`). As in Arm's devlib, an error is either *stable* (asking again gives the same answer) or
 *transient* (a link that broke, a board that is restarting): only transient ones are ever retried.

@@ -11,9 +11,9 @@ class Finding:
     """What a check found.
 
     Attributes:
-        level: One of the levels of who checks.
+        level: One of the checker's levels.
         name: What was looked at, or the check's short stable name.
-        message: What is so.
+        message: What was found.
         hint: The next step; may be empty.
     """
 
@@ -35,5 +35,5 @@ class Finding:
 
 
 def gravest_first(findings: Sequence[Finding], levels: Sequence[str]) -> list[Finding]:
-    """Sorts findings by their levels, of which the last is the gravest; equals stay in their order."""
+    """Sorts findings by their levels, of which the last is the most severe; equals keep their order."""
     return sorted(findings, key=lambda finding: -levels.index(finding.level))

@@ -53,7 +53,7 @@ def cache_dir(kind: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        hint = "Point PLATE_EDGE_CACHE at a folder that can be written."
+        hint = "Point PLATE_EDGE_CACHE at a writable folder."
         raise HostError(f"The cache folder {path} cannot be made: {error.strerror}.", hint) from error
     return path
 
@@ -74,7 +74,7 @@ def _user_dir(variable: str, below_home: str) -> Path:
     except RuntimeError as error:
         # A container may run as a number that has no user.
         raise HostError(
-            f"This user ({os.getuid()}) has no home folder.", f"Set HOME, or {variable}, to a folder that may be written."
+            f"This user ({os.getuid()}) has no home folder.", f"Set HOME, or {variable}, to a writable folder."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What somebody may have meant who misspelt a name."""
+"""What somebody who misspelt a name may have meant."""
 
 from __future__ import annotations
 

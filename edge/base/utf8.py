@@ -39,7 +39,7 @@ def read_utf8(path: Path, form: str = "") -> str:
         for name in _OTHERS:
             if _reads_as(data, name):
                 raise _other(path, f"line {line} is not, and its bytes can be read as {name}", name) from error
-        raise InputError(f"{path} is not UTF-8: line {line} is not, and not GBK either.", form) from error
+        raise InputError(f"{path} is not UTF-8: line {line} is neither UTF-8 nor GBK.", form) from error
 
 
 def _other(path: Path, what: str, name: str) -> InputError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 POWER_MODES = ("high", "low", "full", "none")
-"""The cores to which Paddle Lite binds its threads: the big ones, the small ones, all, or as the system likes."""
+"""The cores to which Paddle Lite binds its threads: the big ones, the small ones, all, or wherever the system puts them."""
 # `CPU part` of Arm's own cores (implementer 0x41), from their technical reference manuals' MIDR_EL1.
 CORES = {
     "0xc05": "cortex-a5",
@@ -80,7 +80,7 @@ def parse_abi(elf: Sequence[str], android: bool) -> str:
         android: Whether the system is Android.
 
     Returns:
-        `x86_64`, `arm64`, `armhf`, `armel`, `android-arm64`, `android-armv7`; empty when it is no ELF header.
+        `x86_64`, `arm64`, `armhf`, `armel`, `android-arm64`, `android-armv7`; empty when it is not an ELF header.
     """
     if len(elf) < 40 or "".join(elf[:4]) != "7f454c46":
         return ""

@@ -40,8 +40,8 @@ def illegal_instruction(library: str, processor: Processor, where: str = "this c
     """What the features of a processor say about a SIGILL.
 
     Args:
-        library: That was running; of `processor.NEEDS` where its needs on x86 are known.
-        processor: On which it ran.
+        library: The one that was running; of `processor.NEEDS` where its needs on x86 are known.
+        processor: The one that it ran on.
         where: Whose that is, for the sentence.
 
     Returns:

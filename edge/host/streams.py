@@ -42,7 +42,7 @@ def prepare_streams() -> None:
     """Makes the three streams usable, whatever the caller left of them.
 
     A closed one (`<&-`, `>&-`) is replaced by /dev/null: its number would otherwise go to the next file that is
-    opened. What the terminal's encoding does not have (plates in a Latin locale, file names that are no UTF-8) is
+    opened. What the terminal's encoding does not have (plates in a Latin locale, file names that are not UTF-8) is
     shown as an escape, which in JSON is an escape of JSON's own.
     """
     for number, (name, mode) in enumerate(_STREAMS):
@@ -77,7 +77,7 @@ def drop_output() -> None:
 def printable(text: str) -> str:
     """Returns a text for the terminal: what would move its cursor, set its title or turn its letters round is escaped.
 
-    File names that are no UTF-8 are left as they are; the streams escape those.
+    File names that are not UTF-8 are left as they are; the streams escape those.
     """
     return "".join(letter if _is_plain(letter) else letter.encode("unicode_escape").decode() for letter in text)
 
