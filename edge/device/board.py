@@ -79,7 +79,7 @@ class Board:
         power_mode: Recommended power mode of the runtime, one of `edge.host.cpuinfo.POWER_MODES`.
         transport: How it is reached unless a device says otherwise: `local`, `ssh` or `adb`.
         root: Folder of the kit's releases on the board; `~/` is the home of the user who logs in.
-        notes: True sentences that a user should know.
+        notes: Sentences that a user should know.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Board:
 
     @property
     def big_cores(self) -> int:
-        """Number of cores of the fastest kind, which is what more threads than do harm; 0 where not known."""
+        """Number of cores of the fastest kind, beyond which more threads do harm; 0 where not known."""
         return self.clusters[0].count if self.clusters else 0
 
     @property
@@ -169,7 +169,7 @@ def load_profile(name: str) -> Board:
     """Returns the profile `edge/boards/<name>.yml`.
 
     Raises:
-        UsageError: No profile of that name; says which there are.
+        UsageError: No profile of that name; lists the profiles.
         InputError: The file is malformed, with file and line.
     """
     names = list_profiles()

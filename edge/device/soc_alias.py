@@ -51,7 +51,7 @@ class AliasTransport(Transport):
             raise DeviceError(f"{self.name} is not Linux; only there can a chip be given another name.")
         if "asimddp" not in truth.features:
             raise DeviceError(
-                f"The cores of {self.name} have no int8 dot product (asimddp), so another name brings nothing.",
+                f"The cores of {self.name} have no int8 dot product (asimddp), so another name gains nothing.",
                 "Run it without --soc-alias.",
             )
         self._prefix = _working_prefix(transport, truth)
