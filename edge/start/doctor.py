@@ -65,7 +65,7 @@ _AVX512 = {"Paddle": "; the kit leaves out its one step that executes avx512f un
 def examine(
     *, devices: bool = True, inventory: Path | None = None, purposes: Collection[str] = ()
 ) -> Iterator[tuple[str, Finding]]:
-    """Yields findings as they are made, the quick ones first, each behind its area: `host`, `project` or `device`.
+    """Yields findings as they are made, the quick ones first, each after its area: `host`, `project` or `device`.
 
     Args:
         devices: Also connect to every device of the inventory.
@@ -114,7 +114,7 @@ def _host(purposes: Collection[str]) -> Iterator[Finding]:
     turbo = host_library(host_abi()) is not None
     yield Finding(
         "ok" if turbo else "warn", "libjpeg.a",
-        "found" if turbo else "not found; it is fetched from Debian where that can be, or stb_image refuses some JPEGs",
+        "found" if turbo else "not found; fetched from Debian where possible, else stb_image refuses some JPEGs",
         "" if turbo else f"{APT}libjpeg-dev",
     )  # fmt: skip
     country = load_country()
@@ -149,12 +149,12 @@ def examine_processor(processor: Processor) -> Iterator[Finding]:
     if processor.machine != "x86_64":
         yield Finding(
             "fail", "processor", f"{name} ({processor.machine})",
-            "The kit's own computer must be x86-64: Paddle Lite's Python package is made for it alone. "
-            "ARM boards are reached from there.",
+            "Run the kit on an x86-64 computer: Paddle Lite's Python package exists for no other. "
+            "Reach ARM boards from there.",
         )  # fmt: skip
         return
     if not processor.flags:
-        yield Finding("warn", "processor", "/proc/cpuinfo lists no features of it")
+        yield Finding("warn", "processor", "/proc/cpuinfo lists no features")
         return
     guest = " (a virtual machine's)" if processor.guest else ""
     detail = f"{name}{guest}: {', '.join(processor.has) or 'none of ' + ', '.join(SHOWN)}"

@@ -1,6 +1,6 @@
 """The way from nothing to the first report: a few answers become a list of the kit's own commands.
 
-Every step is a command that a person could have typed, and is shown as one: who has gone this way once needs no
+Every step is a command that a person could have typed, and is shown as one: whoever has gone this way once needs no
 guide the second time.
 """
 
@@ -33,7 +33,7 @@ class Choices:
         way: One of `WAYS`.
         address: `[user@]host[:port]` for ssh, serial, `host:port` or `any` for adb; else empty.
         board: Board profile for ssh and adb; `arm64` or `armhf` for a virtual board; else empty.
-        plan: How thoroughly is measured, one of `PLANS`, or a YAML file.
+        plan: How thoroughly to measure, one of `PLANS`, or a YAML file.
         name: Name of the device; empty for the one that fits the way.
         key: ssh: private key, or empty.
         fingerprint: ssh: of the host key that is to be trusted, or empty to be asked.
@@ -100,7 +100,7 @@ def check(choices: Choices) -> None:
 
     Raises:
         UsageError: Says which option is missing or does not fit.
-        InputError: The address is none.
+        InputError: The address is not one.
     """
     if choices.way in ("ssh", "adb") and not choices.address:
         shown = "USER@HOST" if choices.way == "ssh" else "SERIAL"
@@ -132,7 +132,7 @@ def check(choices: Choices) -> None:
 
 
 def steps(choices: Choices, inventory: Path | None = None) -> list[KitCommand]:
-    """Returns the commands that lead to the first report; what is there already is left out.
+    """Returns the commands that lead to the first report; steps that are done already are left out.
 
     Args:
         choices: What was asked for; see `check`.
