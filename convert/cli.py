@@ -18,4 +18,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, table=COMMANDS, old={"prune": "charset"})
 def convert() -> None:
-    """Inference models to `.nb`: convert, inspect, verify, shrink."""
+    """Convert models to `.nb`; inspect, verify and shrink them."""

@@ -8,7 +8,7 @@ from edge.terminal.exits import run_cli
 from edge.terminal.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "quickstart": ("edge.commands.quickstart:quickstart", "Go from nothing to a first report; asks what it needs."),
+    "quickstart": ("edge.commands.quickstart:quickstart", "Go from nothing to a first report, step by step."),
     "doctor": ("edge.commands.doctor:doctor", "Check this host, your boards and the cache."),
     "run": ("edge.commands.run:run", "Read the plates in photos, on this host or on a board."),
     "build": ("edge.commands.build:build", "Build the C++ program for a board."),
@@ -19,18 +19,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("edge.commands.flash:clean", "Remove old releases from a board."),
     "shell": ("edge.commands.flash:shell", "Open a shell, or run a command, on a board."),
     "device": ("edge.commands.device:device", "Add, list, show and remove your boards."),
-    "probe": ("edge.commands.device:probe", "Read what a board really is and compare it with its profile."),
+    "probe": ("edge.commands.device:probe", "Read from a board what it is, and compare with its profile."),
     "runtime": ("edge.commands.runtime:runtime", "Get and check Paddle Lite libraries."),
     "virtual": ("edge.commands.virtual:virtual", "Run a virtual ARM board on this host."),
-    "convert": ("convert.cli:convert", "Inference models to `.nb`: convert, inspect, verify, shrink."),
-    "train": ("train.cli:train", "Weights, data, fitting, quantising, evaluation."),
+    "convert": ("convert.cli:convert", "Convert models to `.nb`; inspect, verify and shrink them."),
+    "train": ("train.cli:train", "Make weights and data; fit, quantise and evaluate models."),
     "bench": ("bench.cli:bench", "Measure on a board, compare, report."),
-    "completion": ("edge.terminal.completion:completion", "Print what bash, zsh or fish need to complete commands."),
+    "completion": ("edge.terminal.completion:completion", "Print the script by which bash, zsh or fish completes."),
 }
 
 
 def _print_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
-    """Prints the versions of the kit, of Paddle Lite and of the model sets, and ends; looks nothing up before."""
+    """Prints the versions of the kit, of Paddle Lite and of the model sets, and exits; looks them up only then."""
     if not asked or ctx.resilient_parsing:
         return
     from edge.start.versions import version_lines

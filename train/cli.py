@@ -22,4 +22,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def train() -> None:
-    """Weights, data, fitting, quantising, evaluation."""
+    """Make weights and data; fit, quantise and evaluate models."""

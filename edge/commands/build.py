@@ -37,7 +37,7 @@ def build(
 ) -> None:
     """Build the C++ program for a board.
 
-    With neither --device nor --abi it is built for this host. Nothing is done when that build is there already.
+    Without --device and --abi, it is built for this host. Does nothing where that build exists.
     """
     if device and abi:
         raise UsageError("--device and --abi cannot be given together.", "A device has its own ABI.")
@@ -59,7 +59,7 @@ def build(
     if as_json:
         print_json(_document(result))
         return
-    state = "is there already" if result.skipped else f"was built in {result.seconds:.1f} s"
+    state = "exists already" if result.skipped else f"was built in {result.seconds:.1f} s"
     click.echo(f"{result.program} ({result.abi}) {state}.")
     click.echo(f"JPEGs are decoded by {result.jpeg}.")
     if result.tests:

@@ -45,7 +45,7 @@ def bundle(
         # A name with the hash in it is the same content by definition.
         if path.exists() and not force and out is not None:
             raise InputError(f"{path} exists already.", "Choose another --out, or replace it with --force.")
-        report(f"writing {path}, in place of the one that is there" if path.exists() else f"writing {path}")
+        report(f"writing {path}, replacing the old one" if path.exists() else f"writing {path}")
         save_bundle(made, path)
     if as_json:
         print_json(_document(made, path))

@@ -36,7 +36,7 @@ STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
 
 @group()
 def device() -> None:
-    """Your boards: a name, a profile and an address each, in devices.yml."""
+    """Manage your boards: a name, a profile and an address each, in devices.yml."""
 
 
 @device.command("add", epilog=examples(
@@ -46,12 +46,12 @@ def device() -> None:
 @click.argument("name")
 @click.option("--board", metavar="PROFILE",
               help="Kind of board (`edge device list --profiles`). [default: the profile called NAME]")  # fmt: skip
-@click.option("--ssh", metavar="[USER@]HOST[:PORT]", help="Reached by ssh; HOST may be an alias of ~/.ssh/config.")
-@click.option("--adb", metavar="SERIAL|HOST:PORT|any", help="Reached by adb.")
+@click.option("--ssh", metavar="[USER@]HOST[:PORT]", help="Reach it by ssh; HOST may be an alias of ~/.ssh/config.")
+@click.option("--adb", metavar="SERIAL|HOST:PORT|any", help="Reach it by adb.")
 @click.option("--key", metavar="FILE", help="ssh: private key; else agent, ~/.ssh/config and the usual files.")
 @click.option("--jump", metavar="[USER@]HOST[:PORT],...", help="ssh: jump hosts, as ssh -J.")
 @click.option("--root", metavar="FOLDER", help="Folder for the releases on the board. [default: the profile's]")
-@several("--group", "groups", metavar="NAME", help="Groups that it belongs to.")
+@several("--group", "groups", metavar="NAME", help="Put it into these groups.")
 @force_option("Replace a device of that name.")
 @json_option
 @inventory_option
@@ -79,7 +79,7 @@ def add(
 
 
 def _warn_of_key(added: Device) -> None:
-    """Says what is wrong with a device's key file; it may be mended, or come, before the board is asked."""
+    """Says what is wrong with a device's key file; it may be fixed, or appear, before the board is asked."""
     from edge.link.ssh_connection import check_key
 
     try:
@@ -199,7 +199,7 @@ def _confirm(name: str, where: str, kind: str, print_: str) -> None:
 @json_option
 @inventory_option
 def probe(device: tuple[str, ...], group: tuple[str, ...], as_json: bool, inventory: Path | None) -> None:
-    """Read what a board really is, and say where it differs from its profile."""
+    """Read from a board what it is, and say where it differs from its profile."""
     devices = select_devices(device, group, inventory)
     finish(run_fleet(devices, _probe), as_json, _probe_json, _show_probe)
 

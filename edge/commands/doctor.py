@@ -29,8 +29,8 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...], inventory: Path | None) -> None:
     """Check this host, your devices and the cache; every line is ok, warn or fail, with the next step.
 
-    What `--for` needs and is missing is a failure; anything else that is missing is a warning. Exits with 5 when a line
-    says fail.
+    What `--for` needs and does not find is a failure; anything else that is missing is a warning. Exits with 5 when a
+    line says fail.
     """
     findings = []
     rows = []
@@ -55,7 +55,7 @@ def doctor(as_json: bool, brief: bool, devices: bool, purposes: tuple[str, ...],
     else:
         console.print(", ".join(f"{count} {level}" for level, count in counts.items()))
         if install:
-            console.print(f"all that is missing of Debian: {install}", soft_wrap=True)
+            console.print(f"all missing Debian packages: {install}", soft_wrap=True)
     if counts["fail"]:
         sys.exit(int(ExitCode.ENVIRONMENT))
 

@@ -41,7 +41,7 @@ T = TypeVar("T")
 @fleet_options
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Flash this bundle instead of making one.")
 @release_options(old=("--force",), changed="It never replaced files.")
-@click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for another flash of the same board.")
+@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait this long for another flash of the same board.")
 @click.option("--break-lock", is_flag=True, help="Take the board's lock, whoever holds it.")
 @json_option
 @inventory_option
@@ -62,7 +62,7 @@ def flash(
     """
     inside = [name for name in ("models", "precisions", "det", "rec", "settings") if given(name)]
     if bundle is not None and inside:
-        raise UsageError("--bundle has its models and settings inside.", "Leave out what chooses them, or --bundle.")
+        raise UsageError("A bundle already holds its models and settings.", "Leave out those options, or --bundle.")
     devices = select_devices(device, group, inventory)
     choice = read_choice(**options)
     packed = load_bundle(bundle) if bundle is not None else None
@@ -79,7 +79,7 @@ def _flash(
     report, progress = shown.board(device.name)
     expected: dict[str, Answer] = {}
     with on_board(device) as (transport, root):
-        # Whether the board is there is told before minutes of building, not after them.
+        # Whether the board answers is found out before minutes of building, not after.
         look(transport, root)
         if packed is None:
             packed = choose_bundle(device.board, choice, report)
@@ -182,7 +182,7 @@ def _show_status(device: Device, state: dict[str, Any]) -> None:
         click.echo(f"  nothing installed in {state['root']}: edge flash --device {device.name}")
     else:
         version = state["runtime"].get("version") or "unknown"
-        replay = " (replay: no times of it are valid)" if state["runtime"].get("replay") else ""
+        replay = " (replay: none of its times is valid)" if state["runtime"].get("replay") else ""
         click.echo(f"  current   {state['current']}  {', '.join(state['variants'])}")
         click.echo(f"  made by   kit {state['kit']} for {state['abi']}, {state['bytes'] / 1e6:.1f} MB")
         click.echo(f"  runtime   Paddle Lite {version}{replay}")
@@ -199,7 +199,7 @@ def _show_status(device: Device, state: dict[str, Any]) -> None:
 
 @command()
 @fleet_options
-@click.option("--to", default="", metavar="HASH", help="Another release; the beginning of its hash is enough.")
+@click.option("--to", default="", metavar="HASH", help="Switch to this release; the beginning of its hash is enough.")
 @click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for a flash of the same board.")
 @json_option
 @inventory_option
@@ -223,7 +223,7 @@ def rollback(
 
 @command()
 @fleet_options
-@click.option("--keep", default=2, show_default=True, help="Releases to keep, the current one among them.")
+@click.option("--keep", default=2, show_default=True, help="Keep this many releases, the current one among them.")
 @click.option("--wait", default=0.0, metavar="SECONDS", help="How long to wait for a flash of the same board.")
 @json_option
 @inventory_option

@@ -41,9 +41,9 @@ from edge.terminal.options import examples, inventory_option, json_option
 @json_option
 @inventory_option
 def quickstart(yes: bool, dry_run: bool, as_json: bool, inventory: Path | None, **given: Any) -> None:
-    """Lead from nothing to the first report: what is missing is asked, on a terminal.
+    """Go from nothing to the first report; on a terminal, ask for what is not given.
 
-    Every step is a command of the kit and is shown as one. After a failure the same answers go on from there.
+    Every step is a command of the kit and is shown as one. After a failure, the same answers go on from there.
     """
     choices = read_choices(given, ask=not yes and sys.stdin.isatty())
     way = steps(choices, inventory)
@@ -67,7 +67,7 @@ def quickstart(yes: bool, dry_run: bool, as_json: bool, inventory: Path | None, 
 
 
 def read_choices(given: dict[str, Any], *, ask: bool) -> Choices:
-    """Completes the options by asking, or by the defaults.
+    """Completes the options by asking, or from the defaults.
 
     Args:
         given: Options; None where not given.
@@ -137,15 +137,15 @@ def _run(step: KitCommand, number: str, again: str, environment: dict[str, str],
                 code = child.wait()
                 break
             except KeyboardInterrupt:
-                # The step got it too; it is left to keep what it has and to give a board back.
+                # The step was interrupted too; let it keep what it has and give a board back.
                 interrupted = True
     if interrupted or code == ExitCode.INTERRUPTED:
-        click.echo(f"The way goes on with: {again}", err=True)
+        click.echo(f"Go on with: {again}", err=True)
         sys.exit(int(ExitCode.INTERRUPTED))
     if code:
         error = EdgeError(
             f"step {number} failed: {_shown(step.argv)}",
-            f"Its own message stands above. When that is mended, this goes on: {again}",
+            f"Its own message is above. Fix that, then go on: {again}",
         )
         error.exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.INTERNAL
         raise error

@@ -77,7 +77,7 @@ def read_choice(
 
     Raises:
         UsageError: They do not fit together.
-        InputError: A folder is no model.
+        InputError: A folder is not a model.
     """
     from edge.bundle.zoo import check_sets, model_sets
     from edge.release.install import parse_settings

@@ -50,7 +50,7 @@ _DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
     "edge run --set decode=plate --json photo.jpg",
 ))
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO|FOLDER]...")
-@photos_option("Photos or folders, as the arguments are.", name="more")
+@photos_option("Photos or folders, like the arguments.", name="more")
 @device_option
 @one_model_options()
 @settings_option("Settings of plate.conf, for this run.")
@@ -77,9 +77,9 @@ def run(
 ) -> None:
     """Read the plates in photos, on this host or on a board.
 
-    On this host whatever is missing is built first; a board must have been flashed before (`edge flash`). Without
-    photos, the kit's own samples are read. Photos are JPEG, PNG, BMP, WebP, TIFF and, with the extra `photos`, HEIC and
-    AVIF files, whatever their suffix; of a folder all are read, and what is left out is said. Ends with code 12 when some
+    On this host, whatever is missing is built first; a board must be flashed before (`edge flash`). Without photos, the
+    kit's own samples are read. Photos are JPEG, PNG, BMP, WebP, TIFF and, with the extra `photos`, HEIC and
+    AVIF files, whatever their suffix; a folder is read whole, and what is left out is named. Exits with 12 when some
     photos could not be read. Each photo is read once, so its time is only a hint: to measure, use `bench run`.
     """
     from edge.bundle.zoo import check_sets, model_sets
@@ -172,7 +172,7 @@ def choose_release(
         release = None
     if release is not None:
         there = {item.path: (item.sha256, item.size) for item in release.manifest.files}
-        # A release with more variants (such as `bench run` installs) will do as well; its samples do not matter.
+        # A release with more variants (such as `bench run` installs) also works; its samples do not matter.
         if all(there.get(item.path) == (item.sha256, item.size) for item in wanted.manifest.files):
             return release
     return ensure_installed(device, [set_name], [precision], report, transport=transport)
@@ -196,7 +196,7 @@ def plan_copies(photos: Sequence[Path], folder: Path, force: bool) -> dict[str, 
         if copy.resolve() in sources:
             raise InputError(f"{copy} is one of the photos.", "Draw into another folder.")
         if copy.exists() and not force:
-            raise InputError(f"{copy} exists.", "Use --force to overwrite it, or another folder.")
+            raise InputError(f"{copy} exists.", "Replace it with --force, or give another folder.")
         taken.add(copy)
         copies[str(photo)] = copy
     return copies

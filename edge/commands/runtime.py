@@ -27,7 +27,7 @@ from edge.terminal.steps import steps
 
 @group()
 def runtime() -> None:
-    """Paddle Lite's libraries: each is pinned by its SHA-256 when it is first used."""
+    """Get and check Paddle Lite's libraries; each is pinned by its SHA-256 when it is first used."""
 
 
 @runtime.command("list")
@@ -65,7 +65,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--mirror", metavar="URL", help="Server with the releases. [default: $PLATE_EDGE_RUNTIME_MIRROR, else GitHub]")
 @click.option("--update", is_flag=True, help="Accept content that differs from what is pinned.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds without a byte until the server is given up.")
+@click.option("--timeout", default=30.0, show_default=True, help="Give up after this many seconds without a byte.")
 @json_option
 def get(name: str, mirror: str | None, update: bool, timeout: float, as_json: bool) -> None:
     """Fetch the library for NAME: a kind of board, or a build."""

@@ -24,9 +24,9 @@ name_argument = click.argument("name", default=DEFAULT)
 
 @group()
 def virtual() -> None:
-    """A virtual ARM board on this host: Debian, a real sshd, the processor emulated.
+    """Run a virtual ARM board on this host: Debian, a real sshd, the processor emulated.
 
-    It is for trying and testing: answers are those of an ARM board, times are not.
+    Use it to try and to test: answers are those of an ARM board, times are not.
     """
 
 
@@ -39,7 +39,7 @@ def virtual() -> None:
 def up(name: str, arch: str, as_json: bool, inventory: Path | None) -> None:
     """Switch the board NAME on, and add it to your devices.
 
-    The first time, a Debian root is made (some minutes, 200 MB); afterwards it takes seconds.
+    The first time makes a Debian root (some minutes, 200 MB); afterwards it takes seconds.
     """
     began = time.monotonic()
     with steps(quiet=as_json) as shown:

@@ -27,7 +27,7 @@ def bars() -> Iterator[PhaseProgress]:
 
         def show(title: str, done: int, total: int) -> None:
             if title not in known:
-                # Speed counts from here: what an earlier run did is not this run's merit.
+                # Speed counts from here: an earlier run's work is not this run's.
                 known[title] = progress.add_task(printable(title), total=total, completed=done)
             progress.update(known[title], completed=done, total=total)
 

@@ -1,6 +1,6 @@
 """How every command reads its line: nothing that was typed is dropped, and old spellings work for one release.
 
-Click takes the last of two values without a word. Here a value that is taken once and given twice is refused, and an
+Click silently takes the last of two values. Here a value that is taken once and given twice is refused, and an
 option that takes several takes them repeated or separated by commas. Every command of the kit is a `Command` or
 `Group` of this module (a test walks them all), so that a new one gets this for nothing.
 """
@@ -164,7 +164,7 @@ class _Line(click.Command):
         return error
 
     def _left_over(self, ctx: click.Context, rest: Sequence[str]) -> click.UsageError:
-        """What to say of words that are no option and for which there is no argument."""
+        """Returns the error for words that are neither options nor arguments of the command."""
         from edge.photo.listing import PHOTO_SUFFIXES
 
         options = {name: item for item in self.get_params(ctx) for name in item.opts if isinstance(item, click.Option)}

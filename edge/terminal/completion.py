@@ -14,7 +14,7 @@ PROGRAMS = ("edge", "bench")
 @command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print what completes `edge` and `bench` in SHELL.
+    """Print the script that completes `edge` and `bench` in SHELL.
 
     Add it to the file that SHELL reads when it starts: `edge completion bash >> ~/.bashrc`, `edge completion zsh
     >> ~/.zshrc`, `edge completion fish >> ~/.config/fish/config.fish`.

@@ -1,4 +1,4 @@
-"""Tables and text for a terminal, of things that somebody else named."""
+"""Tables and text for a terminal, which may hold names that others chose."""
 
 from __future__ import annotations
 

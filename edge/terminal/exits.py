@@ -19,7 +19,7 @@ _OWN = ("edge", "bench", "convert", "train")
 def fail(error: EdgeError) -> NoReturn:
     """Prints an error as `error:` and `hint:` lines (or one JSON object under `--json`) and exits with its code."""
     _json_error(error.message, error.hint, int(error.exit_code))
-    with suppress(OSError):  # The code is told even where nothing can be written.
+    with suppress(OSError):  # The exit code counts even where nothing can be written.
         click.echo(f"error: {printable(error.message)}", err=True)
         if error.hint:
             click.echo(f"hint:  {printable(error.hint)}", err=True)
@@ -96,8 +96,8 @@ def _run_group(group: click.Command, name: str) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _json_error("interrupted", "What was finished is kept, the same command goes on from there.", ExitCode.INTERRUPTED)
-        click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
+        _json_error("interrupted", "What was finished is kept; the same command goes on from there.", ExitCode.INTERRUPTED)
+        click.echo("interrupted; what was finished is kept, and the same command goes on from there", err=True)
         sys.exit(int(ExitCode.INTERRUPTED))
     except BrokenPipe as error:
         # The reader of our output went away (`| head`): no error of ours, and nothing left to say.
@@ -135,7 +135,7 @@ def _unexpected(error: Exception) -> EdgeError:
 def _os_error(error: OSError, where: str) -> EdgeError:
     wrapped = EdgeError(
         f"{error.strerror or error}{where}",
-        "Check that the path exists, is of the right kind, writable, and that the disk is not full.",
+        "Check the path, its permissions and the free space of its disk.",
     )
     wrapped.exit_code = ExitCode.ENVIRONMENT
     return wrapped

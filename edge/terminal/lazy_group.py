@@ -40,7 +40,7 @@ class LazyGroup(Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Names the nearest command for one that is not there; Click does so only for commands that it has loaded.
+        """Names the nearest command for one that does not exist; Click does so only for commands that it has loaded.
 
         Raises:
             click.UsageError: There is no such command.

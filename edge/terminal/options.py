@@ -71,7 +71,7 @@ def inventory_option(command: F) -> F:
 
 
 def complete_devices(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of devices for shell completion; none where the inventory cannot be read, since nobody would see why."""
+    """Names of devices for shell completion; none where the inventory cannot be read, since no error can be shown."""
     from edge.base.errors import EdgeError
     from edge.device.board import load_inventory
 
@@ -197,7 +197,7 @@ def force_option(text: str, **attributes: Any) -> Callable[[F], F]:
 
 
 def accept_failed_option(text: str, *, old: Sequence[str] = (), changed: str = "") -> Callable[[F], F]:
-    """`--accept-failed`, passed as `accept_failed: bool`: goes on in spite of a check that refused."""
+    """`--accept-failed`, passed as `accept_failed: bool`: goes on despite a failed check."""
     return renamed("--accept-failed", old=old, changed=changed, is_flag=True, help=text)
 
 

@@ -64,7 +64,7 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
         (["flash", "--precision", "fp12"], 2, "'fp12' is not one of 'fp32', 'int8'"),
         (["flash", "--det", ".", "--rec", ".", "--models", "plate-v1"], 2, "names the kit's models"),
         (["flash", "--det", f"{OWN}/det-fp32", "--rec", f"{OWN}/rec-fp32", "--precision", "int8"], 2, "are fp32"),
-        (["flash", "--bundle", __file__, "--models", "plate-v1"], 2, "has its models and settings inside"),
+        (["flash", "--bundle", __file__, "--models", "plate-v1"], 2, "already holds its models and settings"),
         (["flash", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["flash", "--models", "nonsense"], 2, "no model set 'nonsense'"),
         (["clean", "--keep", "0"], 2, "the current release always stays"),

@@ -127,7 +127,7 @@ def test_ctrl_c_in_a_step_leaves_it_time_to_keep_what_it_has(tmp_path: Path, mon
     code, screen = typed(["--on", "laptop", "--plan", "long.yml"], [("n=2", "\x03")])
     assert (code, "Traceback" in screen) == (130, False), screen[-2000:]
     assert "is kept in out/local/" in screen
-    assert "The way goes on with: edge quickstart --on laptop --plan long.yml" in screen
+    assert "Go on with: edge quickstart --on laptop --plan long.yml" in screen
 
 
 @pytest.mark.parametrize(
