@@ -38,6 +38,10 @@ AVOID = {
     "that are there, which is here": r"\b(that|which) (is|are) (there|here)\b",
     "will do as well": r"\b(will do|does) as well\b",
     "in case that, so long as that": r"\b(in case|so long as) that\b",
+    "X is there twice": r"\b(is|are|or) there twice\b",
+    "outside of the photo": r"\boutside of\b",
+    "It does not answer any more.": r"\b(not|nothing) .*\bany more\b",
+    "such as with `CMD`": r"\bsuch as (with|by)\b",
     "obviously, simply, just, of course": r"\b(obviously|simply|just|of course)\b",
     'a cause that was not checked ("the disk is full")': "",
 }
