@@ -209,7 +209,7 @@ def find_architecture(name: str, task: str) -> Architecture:
         task: `det` or `rec`, as the one who asks has it.
 
     Raises:
-        InputError: There is none of that name, or it is of the other task.
+        InputError: There is none of that name, its module cannot be loaded, or it is of the other task.
         HostError: Paddle is not installed.
     """
     name = name or DEFAULTS[task]
@@ -221,6 +221,12 @@ def find_architecture(name: str, task: str) -> Architecture:
         found = getattr(import_module(module), "ARCHITECTURE", None)
     except ModuleNotFoundError as error:
         raise unknown_architecture(name, why=str(error)) from error
+    except (Exception, SystemExit) as error:
+        if "." not in name:  # Of the kit itself.
+            raise
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        hint = f"Correct the module; `python -c 'import {module}'` shows where."
+        raise InputError(f"The architecture {name!r} cannot be loaded: {said}.", hint) from error
     if not isinstance(found, Architecture):
         raise unknown_architecture(name, why=f"{module} binds no ARCHITECTURE")
     if found.task != task:

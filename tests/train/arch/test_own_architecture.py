@@ -16,6 +16,7 @@ from edge.ocr.config import PipelineConfig
 from edge.ocr.crop import crop_plate
 from edge.plate.country import load_country
 from edge.plate.polygon import overlap
+from train.arch.architecture import find_architecture
 
 pytest.importorskip("paddleslim")
 pytest.importorskip("paddlelite")
@@ -95,6 +96,28 @@ def test_a_recipe_without_a_known_architecture_is_told_the_known_ones(
         run(*command, "-o", f"model.arch={arch}")
     assert said in caught.value.message
     assert "ppocrv3_det, ppocrv3_rec" in (caught.value.hint or "") or arch == "own.tiny_det"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def (", "SyntaxError"),
+        ("raise RuntimeError('no net')", "RuntimeError: no net"),
+        ("from train.arch.architecture import Nothing", "ImportError: cannot import name 'Nothing'"),
+        ("import sys; sys.exit(7)", "SystemExit: 7"),
+        ("from train.arch.architecture import Architecture as A\nARCHITECTURE = type('B', (A,), {})()", "abstract"),
+    ],
+)
+def test_a_module_that_cannot_be_loaded_is_its_authors_matter(
+    code: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    name = f"theirs{request.node.callspec.indices['code']}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "net_rec.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError, match=f"architecture '{name}.net_rec' cannot be loaded: .*{said}") as caught:
+        find_architecture(f"{name}.net_rec", "rec")
+    assert f"python -c 'import {name}.net_rec'" in (caught.value.hint or "")
 
 
 def test_what_an_architecture_lacks_is_named(run: Run, tmp_path: Path) -> None:
