@@ -73,7 +73,8 @@ def compare(
     if found.obstacles and not found.changes:
         raise InputError(
             f"{a} and {b} cannot be compared: {found.obstacles[0]}.",
-            "Measure both on the same board with the same photos and settings; --across-kinds compares them anyway.",
+            "Measure both on the same board with the same photos and settings"
+            + ("." if across_kinds else "; --across-kinds compares them anyway."),
         )
     if fail_if and found.regressions:
         raise NotValidError(sentence(found), "The table shows every stage.")

@@ -276,7 +276,7 @@ def _keep(out: Path, error: BaseException) -> None:
     why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", "") or error)
     try:
         result = collect(out, why=why)
-        if any(process.times for process in result.processes):
+        if not result.complete and any(process.times for process in result.processes):
             write_outputs(result, summarise_result(result), out, report=False)
             click.echo(f"what was measured is kept in {out}, marked incomplete", err=True)
     except (EdgeError, OSError):

@@ -217,7 +217,8 @@ class Session:
                 if key in asked and asked[key] != before:
                     raise UsageError(
                         f"{self.out} holds a session with another {_SAME[key]}.",
-                        "Give another folder with --out, or start again with --force.",
+                        "Give another folder with --out, or start again with --force"
+                        + ("; --installed goes on while the board runs that release." if key == "release" else "."),
                     )
             self._check_machine(session)
             passed = time.time() - datetime.fromisoformat(session["created"]).timestamp()

@@ -208,6 +208,21 @@ def test_broken_run_in_a_used_folder_leaves_no_report_of_the_run_before(
     assert (out / "mine.txt").read_text() == "kept"
 
 
+def test_a_session_of_another_release_is_left_alone(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was begun with the version before: its program was another."""
+    assert command().exit_code == 0
+    out = command.last()
+    before = (out / "result.json").read_bytes()
+    newer = replace(fake_target(tmp_path), release="a" * 20)
+    monkeypatch.setattr("bench.measure.opening.open_target", lambda *args, **options: newer)
+    answer = command("--out", str(out), "--resume")
+    assert isinstance(answer.exception, UsageError) and "session with another release" in answer.exception.message
+    assert "--installed goes on" in answer.exception.hint and "incomplete" not in answer.output
+    assert (out / "result.json").read_bytes() == before
+
+
 @pytest.mark.parametrize("words", [(), ("--resume",), ("--force",)])
 def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ...]) -> None:
     from edge.base.alone import alone_in

@@ -134,6 +134,16 @@ def test_every_other_condition_is_named(skeleton: Result, change: Any, said: str
         assert any(note.startswith("different models") for note in new) and any("detector sides" in note for note in new)
 
 
+def test_a_result_that_tells_no_kinds_is_of_the_same_plates(skeleton: Result) -> None:
+    def kinds(kind: dict[str, str]) -> Result:
+        truth: Any = tuple({"text": plate["text"], "box": plate["box"], **kind} for plate in skeleton.photos[0].truth or ())
+        assert truth
+        return replace(skeleton, photos=(replace(skeleton.photos[0], truth=truth), *skeleton.photos[1:]))
+
+    notes = compare_results(kinds({}), kinds({"kind": "blue"}), replicates=50).notes
+    assert not any("different plates" in note for note in notes), notes
+
+
 def test_a_few_kilobytes_of_memory_are_no_other_machine(skeleton: Result) -> None:
     def with_memory(size: int) -> Result:
         return replace(skeleton, facts={**skeleton.facts, "memory_kb": size})
@@ -297,6 +307,7 @@ def test_measuring_again_uses_the_same_release_and_plan(tmp_path: Path, monkeypa
     target = fake_target(tmp_path)
     result = Session(target, fake_plan(processes=1), tmp_path / "out", sample_seconds=0).run()
     monkeypatch.setattr("bench.compare.confirm.open_target", lambda *args, **options: target)
+    monkeypatch.setattr("bench.compare.confirm.find_device", lambda name: name)
     again = measure_again(result, tmp_path / "out")
     assert again.plan == result.plan and again.created != result.created
     assert (tmp_path / "out" / "confirm-1" / "result.json").is_file()
