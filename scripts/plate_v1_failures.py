@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edge.base.paths import write_atomic
+from edge.bundle.zoo import SHIPPED
 from edge.ocr.config import PipelineConfig
 from edge.plate.country import load_country
 from train.augment import weather as effects
@@ -23,7 +24,7 @@ from train.evaluate.sources import find_sources, source_settings
 from train.synth.glyphs import write_text
 from train.synth.scene import Conditions, Scene, render_scene
 
-ZOO = Path(__file__).resolve().parents[3] / "edge" / "zoo" / "plate-v1"
+ZOO = SHIPPED / "plate-v1"
 TILE, CAPTION, LABEL = (160, 80), 26, 120
 TEXTS = ("皖A7K392", "京N85C20", "粤BD18564")
 Image = np.ndarray

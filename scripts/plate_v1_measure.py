@@ -1,4 +1,4 @@
-"""Measures plate-v1 on the test photos and writes the figures here and into the cards of `edge/zoo/plate-v1`.
+"""Measures plate-v1 on the test photos; writes the figures to `train/results/plate-v1` and into the cards of the zoo.
 
     python scripts/plate_v1_measure.py DATA
 
@@ -14,10 +14,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from edge.bundle.zoo import SHIPPED
 from edge.model.card import load_model, save_model
 
-HERE = Path(__file__).resolve().parent
-ZOO = HERE.parents[2] / "edge" / "zoo" / "plate-v1"
+RESULTS = Path(__file__).resolve().parents[1] / "train" / "results" / "plate-v1"
+ZOO = SHIPPED / "plate-v1"
 SETS = {"det": "full/test", "rec": "crops/test.txt", "e2e": "full/test"}
 SAID = {"full/test": "full/test (50 photos)", "crops/test.txt": "crops/test (300 crops)"}
 
@@ -30,7 +31,7 @@ def main(data: Path) -> None:
             models = [
                 item for part in ("det", "rec") if task in (part, "e2e") for item in ("--model", ZOO / f"{part}-{precision}")
             ]
-            kinds = () if task == "rec" else ("--by-kind", "--kinds", HERE / "weather.tsv")
+            kinds = () if task == "rec" else ("--by-kind", "--kinds", RESULTS / "weather.tsv")
             command = [
                 "-m",
                 "edge",
@@ -60,7 +61,7 @@ def main(data: Path) -> None:
             kept = {name: entry for name, entry in model.card.metrics.items() if name not in card}
             save_model(model.folder, replace(model.card, metrics={**kept, **card}), [item.path for item in model.card.files])
             found[f"{task}-{precision}"]["bytes"] = model.card.bytes
-    (HERE / "metrics.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (RESULTS / "metrics.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

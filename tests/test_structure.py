@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import runpy
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -124,3 +125,11 @@ def test_hooks_run_what_lint_runs() -> None:
     assert set(entries) == {"ruff", "mypy", "docstrings", "import-directions", "clang-format"}
     lint = re.findall(r"\$\(VENV\)/(.+)", (REPO / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2])
     assert set(entries.values()) - {entries["clang-format"]} <= set(lint)
+
+
+@pytest.mark.parametrize("script", sorted((REPO / "scripts").glob("*.py")), ids=lambda script: script.name)
+def test_folders_that_a_script_names_are_there(script: Path) -> None:
+    """A script that was moved and still counts its parents works on nothing."""
+    for name, value in runpy.run_path(str(script), run_name="looked at").items():
+        if isinstance(value, Path) and value.is_relative_to(REPO.parent) and name.isupper():
+            assert value.exists() and value.is_relative_to(REPO), (name, value)
