@@ -25,6 +25,7 @@ COLOR_HSV2BGR: int
 CV_64F: int
 CV_8U: int
 DIST_L2: int
+FONT_HERSHEY_SIMPLEX: int
 IMREAD_COLOR: int
 IMREAD_GRAYSCALE: int
 IMREAD_REDUCED_COLOR_2: int
@@ -120,3 +121,14 @@ def rectangle(
 # The process.
 def getNumThreads() -> int: ...
 def setNumThreads(nthreads: int) -> None: ...
+def getRectSubPix(image: _Bytes, patchSize: _Point, center: Sequence[float]) -> _Bytes: ...
+def putText(
+    img: _Bytes,
+    text: str,
+    org: _Point,
+    fontFace: int,
+    fontScale: float,
+    color: _Colour,
+    thickness: int = ...,
+    lineType: int = ...,
+) -> _Bytes: ...

@@ -1,6 +1,6 @@
-"""Draws where plate-v1 stops reading: rendered plates made harder step by step, with what is read of them.
+"""Draws where a set of models stops reading: rendered plates made harder step by step, with what is read of them.
 
-    python scripts/plate_v1_failures.py docs/img/plate-v1-failures.jpg
+    python -m train.evaluate.failures edge/zoo/plate-v1 docs/img/plate-v1-failures.jpg
 
 Rendered, since no real photo is part of this project; real ones fail in the same directions, not at the same places.
 """
@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from edge.base.paths import write_atomic
-from edge.bundle.zoo import SHIPPED
 from edge.ocr.config import PipelineConfig
+from edge.ocr.image import Image
 from edge.plate.country import load_country
 from train.augment import weather as effects
 from train.evaluate.pipeline import open_reader
@@ -24,17 +24,16 @@ from train.evaluate.sources import find_sources, source_settings
 from train.synth.glyphs import write_text
 from train.synth.scene import Conditions, Scene, render_scene
 
-ZOO = SHIPPED / "plate-v1"
 TILE, CAPTION, LABEL = (160, 80), 26, 120
 TEXTS = ("皖A7K392", "京N85C20", "粤BD18564")
-Image = np.ndarray
 Spoil = Callable[[np.random.Generator, Image, float], Image]
 
 
 def scene(text: str, *, width: float = 200.0, yaw: float = 0.1, weather: str = "day") -> Scene:
     """Renders a photo without blur and noise of its own."""
     country = load_country()
-    conditions = Conditions(country.kind_of(text).name, text, weather, (yaw, 0.1, 0.02), width, 0.0)
+    kind = country.kind_of(text)
+    conditions = Conditions(kind.name if kind else None, text, weather, (yaw, 0.1, 0.02), width, 0.0)
     return render_scene(np.random.default_rng(4), country, conditions)
 
 
@@ -60,9 +59,14 @@ ROWS: tuple[tuple[str, tuple[float, ...], Callable[[str, float], tuple[Scene, Im
 )
 
 
-def main(out: Path) -> None:
-    """Renders, reads and draws every step."""
-    sources = find_sources([ZOO / "det-fp32", ZOO / "rec-fp32"], ("det", "rec"))
+def draw_failures(models: Path, out: Path) -> None:
+    """Renders, reads and draws every step; prints what was read.
+
+    Args:
+        models: A folder with `det-fp32` and `rec-fp32`.
+        out: The picture, JPEG.
+    """
+    sources = find_sources([models / "det-fp32", models / "rec-fp32"], ("det", "rec"))
     reader, config = open_reader(sources), source_settings(PipelineConfig(), sources)
     lines, drawn = [], []
     for number, (name, values, make) in enumerate(ROWS):
@@ -106,4 +110,4 @@ def _tile(image: Image, made: Scene, value: str, answer: str, right: bool) -> Im
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    draw_failures(Path(sys.argv[1]), Path(sys.argv[2]))
