@@ -86,7 +86,9 @@ bool Grammar::take_pair(const std::string& key, const std::string& name, const s
 
 bool Grammar::take_value(const std::string& key, const std::string& value) {
     if (key == "template") {
-        templates_.push_back(characters(value));
+        const Characters marks = characters(value);
+        if (std::find(templates_.begin(), templates_.end(), marks) != templates_.end()) return false;
+        templates_.push_back(marks);
         return true;
     }
     if (key == "country" && country_.empty()) {

@@ -102,6 +102,7 @@ TEST("grammar: what is malformed is named with its line") {
     CHECK_CONTAINS(refused("country cn", "county cn"), "line 2: `county cn` is not known there, or there twice");
     CHECK_CONTAINS(refused("class P", "class L"), "line 5: `class L ABC");
     CHECK_CONTAINS(refused("serial_letters 2", "serial_letters x"), "line 9: `serial_letters x` is not known there");
+    CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSSS\ntemplate PLSSSSS blue\n"), "`template PLSSSSS blue` is not known");
     CHECK_CONTAINS(refused("serial_letters 2\n", ""), "it needs country, symbols, serial_letters");
     CHECK_CONTAINS(refused("class D 0123456789", "class D 0123456789!"), "class D must stand for some of the symbols");
     CHECK_CONTAINS(refused("fold O 0", "fold A 0"), "fold A must lead from a character that is not a symbol");
