@@ -203,7 +203,9 @@ void parse_file(const std::string& path, Config& config) {
     visit_keys(config, [&](const char* name, auto& /*field*/) {
         if (seen.count(name) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
     });
-    if (!missing.empty()) throw Error(ExitCode::kConfig, path + ": missing keys: " + missing);
+    if (!missing.empty()) {
+        throw Error(ExitCode::kConfig, path + ": missing keys: " + missing + " (is the file of an older kit?)");
+    }
 }
 
 void write_value(Json& json, const std::string& value) {

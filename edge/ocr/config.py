@@ -120,6 +120,12 @@ class PipelineConfig:
                 raise InputError(f"{key} = {getattr(self, key)!r} is out of range.", "See docs/formats/config.md.")
 
 
+_MISSING = (
+    "Every key must be there; none has a silent default. A file of an older kit lacks keys that came since: "
+    "`edge bundle` and `edge flash` write a new one."
+)
+
+
 def dump_config(config: PipelineConfig) -> str:
     r"""Returns the text of a `plate.conf`.
 
@@ -169,7 +175,7 @@ def parse_config(text: str, where: str = "config") -> PipelineConfig:
     missing = sorted(known - set(values))
     if missing:
         names = ", ".join(missing)
-        raise InputError(f"{where}: missing keys: {names}.", "Every key must be there; none has a silent default.")
+        raise InputError(f"{where}: missing keys: {names}.", _MISSING)
     try:
         return PipelineConfig(**values)  # type: ignore[arg-type]
     except InputError as error:
