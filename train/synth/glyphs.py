@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from edge.base.errors import HostError
-from edge.plate.country import FONT_ROOT, Country
+from edge.plate.country import FILE_NAME, FONT_ROOT, Country
 from edge.plate.kind import Font
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ def text_mask(text: str, size: int, country: Country, face: int = 0) -> Mask:
     if not fonts:
         raise HostError(
             f"No font with the characters of {country.title} is installed under {FONT_ROOT}.",
-            f"On Debian: apt-get install {country.font_package}" if country.font_package else "",
+            f"On Debian: apt-get install {country.font_package}"
+            if country.font_package
+            else f"Name one that has them in `fonts` of {country.folder / FILE_NAME}.",
         )
     font = _font(fonts[face % len(fonts)], size)
     left, top, right, bottom = font.getbbox(text)  # type: ignore[attr-defined]

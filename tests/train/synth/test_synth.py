@@ -67,6 +67,11 @@ def test_a_host_without_chinese_fonts_is_told_what_to_install(monkeypatch, tmp_p
     with pytest.raises(EdgeError, match="No font with the characters of mainland China") as error:
         text_mask("皖", 20, load_country(tmp_path / "cn"))
     assert "apt-get install fonts-noto-cjk" in error.value.hint
+    yml = tmp_path / "cn" / "plate.yml"
+    yml.write_text(yml.read_text(encoding="utf-8").replace("font_package: fonts-noto-cjk", ""), encoding="utf-8")
+    with pytest.raises(EdgeError, match="No font") as error:
+        text_mask("皖", 20, load_country(tmp_path / "cn"))
+    assert f"`fonts` of {yml}" in error.value.hint
 
 
 @pytest.mark.parametrize("kind", KINDS)
