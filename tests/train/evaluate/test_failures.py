@@ -18,9 +18,9 @@ def test_an_easy_plate_is_read_and_a_dark_one_is_not_found(
     from train.evaluate import failures
 
     name, values, make = next(row for row in failures.ROWS if row[0].startswith("light"))
-    monkeypatch.setattr(failures, "ROWS", ((name, (values[0], 0.0), make),))
+    monkeypatch.setattr(failures, "ROWS", ((name, (values[0], 0.01), make),))
     failures.draw_failures(SHIPPED / "plate-v1", tmp_path / "failures.jpg")
     text = failures.TEXTS[0]
-    assert capsys.readouterr().out == f"{name}: {text} -> 1 {text}, 0 -\n"
+    assert capsys.readouterr().out == f"{name}: {text} -> 1 {text}, 0.01 -\n"
     height, width = failures.TILE[1] + failures.CAPTION, failures.LABEL + 2 * failures.TILE[0]
     assert load_image(tmp_path / "failures.jpg").shape == (height, width, 3)
