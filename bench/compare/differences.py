@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.plan.plan import PlanFacts
+from bench.record.parts import without_kinds
 from bench.record.result import Process, Result, ResultCell
 
 # More than this is another memory; less is what a kernel or a firmware keeps for itself.
@@ -71,10 +72,7 @@ def _software(a: Result, b: Result) -> list[str]:
 def _photos(a: Result, b: Result) -> list[str]:
     sets = [[photo.sha256 for photo in side.photos] for side in (a, b)]
     if sets[0] == sets[1]:
-        # Without `kind`, which follows from the text: results of 0.1 have none.
-        truths = [
-            [[(plate["text"], plate["box"]) for plate in photo.truth or ()] for photo in side.photos] for side in (a, b)
-        ]
+        truths = [[without_kinds(photo.truth) for photo in side.photos] for side in (a, b)]
         return ["the photos are labelled with different plates"] if truths[0] != truths[1] else []
     if sorted(sets[0]) == sorted(sets[1]):
         return ["the same photos in a different order"]

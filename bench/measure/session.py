@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -18,7 +19,7 @@ from bench.plan.plan import Plan, Slot
 from bench.plan.timebox import TimeBox
 from bench.record.collect import collect
 from bench.record.events import EventLog, printable
-from bench.record.parts import KitFacts, ProcessHeader, ProcessTrailer, SessionFile, SessionStart
+from bench.record.parts import KitFacts, ProcessHeader, ProcessTrailer, SessionFile, SessionStart, without_kinds
 from bench.record.raw import (
     RAW,
     SESSION_NAME,
@@ -212,8 +213,8 @@ class Session:
         mine = self._identity()
         if (self.out / SESSION_NAME).is_file():
             session = read_session(self.out)
-            asked: dict[str, Any] = json.loads(json.dumps(mine))
-            for key, before in session.items():
+            asked = _comparable(json.loads(json.dumps(mine)))
+            for key, before in _comparable(session).items():
                 if key in asked and asked[key] != before:
                     raise UsageError(
                         f"{self.out} holds a session with another {_SAME[key]}.",
@@ -352,6 +353,11 @@ class Session:
                 return start
             self.reporter.process(slot, f"cooling down: {hottest:.0f} °C, {start:.0f} °C at the start")
             time.sleep(_COOL_STEP)
+
+
+def _comparable(session: Mapping[str, Any]) -> dict[str, Any]:
+    photos = [{**photo, "truth": without_kinds(photo["truth"])} for photo in session["photos"]]
+    return {**session, "photos": photos}
 
 
 _SAME = {

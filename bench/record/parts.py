@@ -6,6 +6,7 @@ not named here is kept as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypedDict
 
 from bench.conditions.environment import Look, MachineFacts
@@ -28,6 +29,11 @@ class TruePlate(_TrueText, total=False):
     """A plate that is on a photo, and its kind where the country of the models that were measured tells it."""
 
     kind: str
+
+
+def without_kinds(plates: Iterable[TruePlate] | None) -> list[tuple[str, Box]] | None:
+    """Returns text and box of true plates: their kinds follow from the texts, and files of 0.1 have none."""
+    return None if plates is None else [(plate["text"], plate["box"]) for plate in plates]
 
 
 class _ReadText(TypedDict):

@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fake_board import fake_plan, fake_target, run
@@ -116,6 +116,22 @@ def test_session_goes_on_with_the_same_knobs_only(tmp_path: Path) -> None:
     assert Session(target, plan, other, sample_seconds=0, tuning=fast).run().complete
     with pytest.raises(UsageError, match="knobs"):
         Session(target, plan, other, sample_seconds=0).run()
+
+
+def test_a_session_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    """Its photos say what plates are on them, and not of which kind."""
+    plan, out, target = fake_plan(processes=2), tmp_path / "out", fake_target(tmp_path)
+    first = Session(target, plan, out, sample_seconds=0)
+    first.begin()
+    first.step(plan.slots[0])
+    first.close()
+    assert target.photos[0].truth
+    named = tuple({"text": plate["text"], "box": plate["box"], "kind": "blue"} for plate in target.photos[0].truth)
+    photos = (replace(target.photos[0], truth=cast(Any, named)), *target.photos[1:])
+    assert Session(replace(target, photos=photos), plan, out, sample_seconds=0).run().complete
+    other = (replace(target.photos[0], truth=cast(Any, ({**named[0], "text": "皖A00000"},))), *target.photos[1:])
+    with pytest.raises(UsageError, match="another list of photos"):
+        Session(replace(target, photos=other), plan, out, sample_seconds=0).run()
 
 
 class SetBack:
