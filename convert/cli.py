@@ -8,11 +8,11 @@ from edge.terminal.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "nb": ("convert.commands.nb:nb", "Convert an inference model to a Paddle Lite `.nb` file."),
-    "inspect": ("convert.commands.inspect:inspect", "Show what is inside a `.nb` file, or the difference of two."),
+    "inspect": ("convert.commands.inspect:inspect", "Show what is inside a `.nb` file, or how two differ."),
     "check": ("convert.commands.check:check", "Find what would stop or slow a conversion, before it starts."),
-    "verify": ("convert.commands.verify:verify", "Prove a `.nb` against the model it was made of, on photos."),
+    "verify": ("convert.commands.verify:verify", "Prove a `.nb` against the model it was made from, on photos."),
     "charset": ("convert.commands.charset:charset", "Keep only some characters of a recogniser."),
-    "size": ("convert.commands.size:size", "Where the bytes go, and how far it is from the floor."),
+    "size": ("convert.commands.size:size", "Show where the bytes go, and how far a file is from its floor."),
 }
 
 

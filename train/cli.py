@@ -14,7 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("train.commands.fit:fit", "Fine-tune a detector or a recogniser."),
     "prune": ("train.commands.prune:prune", "Take filters out of a recogniser's widest layers."),
     "quantize": ("train.commands.quantize:quantize", "Quantise to int8 by QAT or PTQ."),
-    "export": ("train.commands.export:export", "Write a run as an inference model, measured after it."),
+    "export": ("train.commands.export:export", "Write a run as an inference model, then measure it."),
     "eval": ("train.commands.evaluate:evaluate", "Measure a detector, a recogniser, or both end to end."),
     "ladder": ("train.commands.ladder:ladder", "Print the application note's ladder, ours beside the note's."),
 }

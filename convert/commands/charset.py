@@ -15,7 +15,7 @@ from edge.terminal.options import force_option, json_option
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--charset", required=True, help="`plate` (mainland China), a country's code or folder, or a dictionary file.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
-@force_option("Replace a model that is there.")
+@force_option("Replace an existing model.")
 @json_option
 def charset(model: Path, charset: str, out: Path, force: bool, as_json: bool) -> None:
     """Keep only some characters of a recogniser; the scores of the kept ones do not change."""

@@ -15,7 +15,7 @@ from edge.terminal.options import json_option
 
 @command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
+@click.option("--target", type=click.Choice(TARGETS), required=True, help="Check for this target.")
 @click.option("--opt-version", help="Converter: 2.10, 2.12 or 2.13rc0. [default: the installed one]")
 @json_option
 @click.pass_context

@@ -1,4 +1,4 @@
-"""`edge convert inspect`: what is inside a `.nb` file, or the difference of two."""
+"""`edge convert inspect`: what is inside a `.nb` file, or how two differ."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def open_nb(path: Path) -> tuple[Anatomy, bytes]:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.nb [OTHER.nb]")
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with a treemap to this file.")
-@click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="How many weights to list.")
+@click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="List this many weights.")
 @force_option("Replace the HTML file.")
 def inspect(files: tuple[Path, ...], as_json: bool, html: Path | None, top: int, force: bool) -> None:
-    """Show what is inside FILE.nb, or with two files what differs. Needs no Paddle."""
+    """Show what is inside FILE.nb, or how two files differ. Needs no Paddle."""
     if len(files) > 2:
         raise UsageError(f"{len(files)} files were named.", "Name one file, or two to compare.")
     if html is not None and len(files) > 1:

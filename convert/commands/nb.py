@@ -20,17 +20,17 @@ WEIGHTS = ("keep", "int16", "int8")
     "edge convert nb models/rec --target arm --board rk3399 --out models/rec-arm",
 ))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", type=click.Choice(TARGETS), required=True, help="What it will run on.")
+@click.option("--target", type=click.Choice(TARGETS), required=True, help="Convert for this target.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make. [default: MODEL-TARGET beside MODEL]")
 @click.option("--board", help="Board profile: takes the opt that fits its runtime, and refuses fp16 where it must.")
 @click.option("--opt-version", help="Converter: 2.10, 2.12 or 2.13rc0; fetched once. [default: the installed one]")
-@click.option("--fp16", is_flag=True, help="Half precision, for cores with asimdhp.")
+@click.option("--fp16", is_flag=True, help="Compute in half precision, for cores with asimdhp.")
 @click.option("--rewrite/--no-rewrite", default=True, help="Fuse decomposed operators and repair attributes first.")
 @click.option("--weights", type=click.Choice(WEIGHTS), help="How to store float weights. [default: int8 in int8 models]")
 @click.option("--pack/--no-pack", default=True, help="Store equal parts of the file only once.")
 @click.option("--task", type=click.Choice(TASKS), help="Task of a model that has no card.")
 @click.option("--dict", "dictionary", type=click.Path(path_type=Path), help="Dictionary of a recogniser that has no card.")
-@force_option("Replace a model that is there.")
+@force_option("Replace an existing model.")
 @json_option
 def nb(
     model: Path,
@@ -74,7 +74,7 @@ def nb(
 
 
 def _trial_notes(made: Model) -> list[str]:
-    """What the trial run has to say beyond that it went well."""
+    """What the trial run says beyond success."""
     usual = "the x86 form"
     return [
         str(check["note"]) for check in made.card.checks

@@ -24,7 +24,7 @@ from edge.terminal.options import force_option, json_option
 def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool) -> None:
     """Show where the bytes of FILE.nb go, and the floor: one byte a parameter.
 
-    Of a model folder also what each step of the conversion took off.
+    For a model folder, also show what each step of the conversion saved.
     """
     anatomies = [open_nb(path)[0] for path in files]
     if html is not None:
@@ -47,7 +47,7 @@ def size(files: tuple[Path, ...], as_json: bool, html: Path | None, force: bool)
 
 
 def _steps(path: Path) -> list[dict[str, Any]]:
-    """Returns bytes before and after each step of a conversion as its card tells; empty for a bare file."""
+    """Returns bytes before and after each step of a conversion, from its card; empty for a bare file."""
     if not (path / CARD_NAME).is_file():
         return []
     opt = load_model(path, verify=False).card.opt or {}

@@ -1,4 +1,4 @@
-"""`edge convert verify`: is a `.nb` what it was made of, and does it read plates?"""
+"""`edge convert verify`: does a `.nb` match the model it was made from, and does it read plates?"""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FOLDER = click.Path(path_type=Path)
 
 @command(epilog=examples("edge convert verify models/rec-x86 --source models/rec"))
 @click.argument("model", type=click.Path(path_type=Path), metavar="NB_MODEL")
-@click.option("--source", type=_FOLDER, help="The inference model that it was made of.")
-@click.option("--against", type=_FOLDER, help="The float inference model to compare an int8 one with.")
+@click.option("--source", type=_FOLDER, help="Inference model that it was made from.")
+@click.option("--against", type=_FOLDER, help="Float inference model to compare an int8 one with.")
 @photos_option("Photos with CCPD names, or folders with them or a labels.json. [default: the kit's samples]")
 @recursive_option
-@click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="How many photos at most.")
+@click.option("--first", default=16, show_default=True, type=click.IntRange(min=1), help="Use at most this many photos.")
 @several("--threads", type=click.IntRange(1, 64), default=(1, 2, 4), show_default=True, metavar="N",
-         help="Numbers of threads that must give the same answers.")  # fmt: skip
+         help="Check that these thread counts give the same answers.")  # fmt: skip
 @click.option("--record/--no-record", "recorded", default=True, help="Write the verdict into the model's card.")
 @json_option
 @click.pass_context
@@ -46,7 +46,7 @@ def verify(
     recorded: bool,
     as_json: bool,
 ) -> None:
-    """Prove a `.nb` against the model it was made of, on photos with known plates.
+    """Prove a `.nb` against the model it was made from, on photos with known plates.
 
     NB_MODEL is a model folder made by `edge convert nb`. The verdict goes into its card, and a bundle refuses a model
     that failed. Ends with code 9 when a check fails.
@@ -79,7 +79,7 @@ def verify(
 
 
 def _opened(path: Path, made: Model, stack: ExitStack) -> Model:
-    """Opens an inference model, where it has no card with the task and the dictionary of what was made of it."""
+    """Opens an inference model; one without a card gets the task and dictionary of the model made from it."""
     from convert.opt.source import open_convertible
 
     folder = path if path.is_dir() else path.parent
