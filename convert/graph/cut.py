@@ -1,4 +1,4 @@
-"""A model cut short behind one of its operators, to find the one at which it goes wrong."""
+"""A model cut short after one of its operators, to find the one at which it goes wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def result_of(operator: Any) -> str:
 
 
 def cut_behind(graph: Graph, last: int) -> None:
-    """Cuts a model, in place, behind one of its operators, whose result becomes its output."""
+    """Cuts a model, in place, after one of its operators, whose result becomes its output."""
     result = result_of(graph.block.ops[last])
     for index in reversed(range(last + 1, len(graph.block.ops))):
         if graph.block.ops[index].type != "fetch":
@@ -33,10 +33,10 @@ def cut_behind(graph: Graph, last: int) -> None:
 
 
 def first_failing(load: Callable[[], Graph], fails: Callable[[Graph], bool]) -> Any | None:
-    """Finds the operator with which a model goes wrong, by ever shorter beginnings of it.
+    """Finds the operator with which a model goes wrong, by trying ever shorter beginnings.
 
     Args:
-        load: Gives the whole model, anew each time.
+        load: Loads the whole model afresh on each call.
         fails: Tells whether a beginning goes wrong.
 
     Returns:

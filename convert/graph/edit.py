@@ -96,7 +96,7 @@ class Graph:
 
     @contextmanager
     def saved(self) -> Iterator[tuple[Path, Path]]:
-        """Lends both files, in a folder of their own that goes afterwards."""
+        """Yields both files, in a folder that is removed afterwards."""
         with tempfile.TemporaryDirectory(prefix="plate-graph-") as name:
             files = Path(name) / "inference.pdmodel", Path(name) / "inference.pdiparams"
             self.save(*files)

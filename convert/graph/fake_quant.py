@@ -125,5 +125,5 @@ def drop_linear(graph: Graph) -> int:
 
 
 def _along(scales: Array, axis: int, rank: int) -> Array:
-    """Shapes one scale a channel so that it multiplies a weight of so many dimensions."""
+    """Shapes one scale a channel so that it multiplies a weight of that many dimensions."""
     return scales.reshape([-1 if index == axis else 1 for index in range(rank)])

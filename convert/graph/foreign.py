@@ -1,4 +1,4 @@
-"""Files that are given as a Paddle model and are something else: recognised by their first bytes, with the way on."""
+"""Files given as a Paddle model that are something else: recognised by their first bytes, with the next step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.base.errors import InputError, ModelError
 
 ONNX_HINT = (
-    "Export the network from Paddle where it was trained there; else turn it into a Paddle program with x2paddle "
+    "Export the network from Paddle if it was trained there; else turn it into a Paddle program with x2paddle "
     "(`pip install x2paddle`, `x2paddle --framework=onnx --model=FILE --save_dir=DIR`) and name the folder with "
     "inference.pdmodel or model.pdmodel that it makes."
 )
@@ -21,8 +21,8 @@ CHECKPOINT_HINT = (
     "Export it first: `edge train export FILE --task det|rec --out DIR` for PP-OCRv3's networks, "
     "`tools/export_model.py` of the project that trained it for others."
 )
-_NEEDED = "It has `inference.pdmodel` and `inference.pdiparams`."
-# Suffix to what such a file is, and the way on.
+_NEEDED = "Name a folder with `inference.pdmodel` and `inference.pdiparams`."
+# Suffix to what such a file is, and the next step.
 _KINDS = {
     ".onnx": ("an ONNX model", ONNX_HINT),
     ".pdparams": ("a checkpoint, not an inference model", CHECKPOINT_HINT),
@@ -38,7 +38,7 @@ _KINDS = {
 
 
 def explain_folder(path: Path, folder: Path) -> InputError | ModelError:
-    """Says what there is where no `.pdmodel` is.
+    """Says what lies where a `.pdmodel` was expected.
 
     Args:
         path: What the user named: a file or folder that exists.
@@ -68,7 +68,7 @@ def explain_folder(path: Path, folder: Path) -> InputError | ModelError:
         return InputError(f"{folder} holds parameters (.pdiparams) without their program (.pdmodel).", _NEEDED)
     inside = sorted(file.parent for file in folder.glob("*/*.pdmodel")) if path.is_dir() else []
     if inside:
-        return InputError(f"{path} holds no inference model itself.", f"Name the folder inside it: {inside[0]}.")
+        return InputError(f"{path} itself holds no inference model.", f"Name the folder inside it: {inside[0]}.")
     return InputError(f"{path} holds no inference model.", _NEEDED)
 
 
@@ -84,7 +84,7 @@ def _is_pir(file: Path) -> bool:
 
 
 def what_it_is(raw: bytes) -> tuple[str, str] | None:
-    """Names content that is no Paddle file by its first bytes, with the way on; None where they tell nothing."""
+    """Names content that is not a Paddle file by its first bytes, with the next step; None if they say nothing."""
     head = raw[:512].lstrip().lower()
     if not raw:
         return "is empty", "Copy or download it again."
@@ -97,7 +97,7 @@ def what_it_is(raw: bytes) -> tuple[str, str] | None:
     for magic, name in ((b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip file"), (b"BZh", "a bzip2 file"),
                         (b"\xfd7zXZ", "an xz file"), (b"7z\xbc\xaf", "a 7-Zip archive")):  # fmt: skip
         if raw.startswith(magic):
-            return f"is {name}", "Unpack it first; where it is a checkpoint, export an inference model from it."
+            return f"is {name}", "Unpack it first; if it is a checkpoint, export an inference model from it."
     if raw[257:262] == b"ustar":
         return "is a tar archive", "Unpack it first."
     if raw[:1] == b"\x80" and raw[1:2] in b"\x02\x03\x04\x05":

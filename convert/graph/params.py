@@ -65,7 +65,7 @@ def load_params(path: Path, names: list[str]) -> dict[str, Array]:
         if known:
             raise ModelError(f"{path} {known[0]}.", known[1]) from error
         raise ModelError(
-            f"{path} ends or breaks at byte {offset}, in {name!r}, tensor {len(values) + 1} of {len(names)}.",
+            f"{path} is cut short or damaged at byte {offset}, in {name!r}, tensor {len(values) + 1} of {len(names)}.",
             "Is it complete, and does it belong to this program?",
         ) from error
     if offset != len(raw):

@@ -109,16 +109,16 @@ def load_program(path: Path) -> Any:
 
 
 def _fault(program: Any) -> str:
-    """Says what no whole program has: names that are no text, operators without what they compute with."""
+    """Says what is wrong with a damaged program: names that are not text, operators without inputs or outputs."""
     for block in program.blocks:
         names = [variable.name for variable in block.vars]
         for operator in block.ops:
             names += [operator.type, *(item.name for item in operator.attrs)]
             for item in (*operator.inputs, *operator.outputs):
                 names += [item.parameter, *item.arguments]
-        # Protobuf gives bytes where a text is no UTF-8.
+        # Protobuf gives bytes where a string is not UTF-8.
         if not all(isinstance(name, str) for name in names):
-            return "a name in it is no text"
+            return "a name in it is not text"
     for index, operator in enumerate(program.blocks[0].ops):
         there = {item.parameter for item in (*operator.inputs, *operator.outputs) if item.arguments}
         missing = [slot for slot in _slots(operator.type) if slot not in there]

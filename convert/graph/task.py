@@ -93,7 +93,7 @@ class Signature:
         elif not said and len(only.shape) == 3:
             said = "a matrix without a softmax at its end"
         elif not said and len(only.shape) == 4:
-            said = f"{only.shape[1]} maps" if only.shape[1] > 1 else "no map of probabilities"
+            said = f"{only.shape[1]} maps" if only.shape[1] > 1 else "not a map of probabilities"
         return f"its output is {only}" + (f" ({said})" if said else "")
 
 
@@ -140,7 +140,7 @@ def check_input(found: Signature, where: str) -> None:
         where: Its name, for the message.
 
     Raises:
-        ModelError: No input or several, one that is no picture of three channels, or not float32.
+        ModelError: No input or several, one that is not a picture of three channels, or not float32.
     """
     if not found.inputs:
         raise ModelError(f"{where} has no input.", "Is it an inference model, and not a part of one?")
@@ -214,12 +214,12 @@ def check_card(found: Signature, card: Card, where: str) -> None:
         if (own > 0 and said not in (own, 0)) or (side == "height" and own > 0 and said == 0):
             raise ModelError(
                 f"{where} takes the input {found.name} {list(found.shape)}, but its card says {side} {said}.",
-                "Make the card anew: export the model again, or convert its two files from a folder without a card.",
+                "Make a new card: export the model again, or convert its two files from a folder without a card.",
             )
 
 
 def check_finite(graph: Graph, where: str) -> None:
-    """Looks for weights that are no numbers.
+    """Looks for weights that are not finite.
 
     Raises:
         ModelError: Names the first.

@@ -39,7 +39,7 @@ def _error(call: Callable[[], object]) -> EdgeError:
         ({"__model__": b"x", "w0": b"x"}, "Paddle 1", "save_inference_model"),
         ({"inference.pdiparams": b"x"}, "without their program", "inference.pdmodel"),
         ({"det.nb": b"x"}, "converted already", "inspect"),
-        ({"inner/inference.pdmodel": b"x"}, "holds no inference model itself", "inner"),
+        ({"inner/inference.pdmodel": b"x"}, "itself holds no inference model", "inner"),
         ({"readme.txt": b"x"}, "holds no inference model", "inference.pdmodel"),
     ],
 )
