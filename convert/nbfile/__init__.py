@@ -1,1 +1,1 @@
-"""An own reader of Paddle Lite's `.nb` files (the naive buffer), for which no Paddle is needed."""
+"""The kit's own reader of Paddle Lite's `.nb` files (the naive buffer); it needs no Paddle."""

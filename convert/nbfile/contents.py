@@ -121,7 +121,7 @@ class NbFile:
         opt_version: Of the opt that wrote it; a commit hash for some source builds.
         regions: Cover the file to the last byte.
         operators: Of the main block.
-        variables: Names of the main block's variables that are no weights.
+        variables: Names of the main block's variables that are not weights.
         tensors: The weights, in file order.
         inputs: Names of the network's inputs, in order of their column.
         outputs: Likewise.
@@ -142,7 +142,7 @@ class NbFile:
 
     @property
     def target(self) -> str:
-        """The target for which most operators' kernels were picked, `host` ones left aside."""
+        """The target for which most operators' kernels were picked, not counting `host`."""
         names = (operator.kernel[0] for operator in self.operators)
         counts = Counter(name for name in names if name not in ("host", "any", "unknown"))
         return next((name for name, _ in counts.most_common(1)), "unknown")

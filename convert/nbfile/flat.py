@@ -1,6 +1,6 @@
 """FlatBuffers, read with every step checked against the end of the buffer.
 
-The library `flatbuffers` trusts its input; a `.nb` from a broken download must end in a sentence and an offset
+The library `flatbuffers` trusts its input; a `.nb` from a broken download must end in an error with an offset
 instead. A budget bounds the work, too: in FlatBuffers many references may name the same table, so a small hostile
 file can describe an exponentially large tree. A file that opt wrote never visits more elements than it has bytes.
 Format: https://flatbuffers.dev/internals/ (tables, vtables, vectors, strings; little endian).
@@ -68,7 +68,7 @@ class Buffer:
         if known is None:
             start, length = self.vector(position, 1)
             if start + length >= len(self.data):
-                raise self.fail("a text is cut before its end mark", position)
+                raise self.fail("a string is cut off before its end mark", position)
             self.spend(length, position)
             known = bytes(self.data[start : start + length]).decode("utf-8", "replace")
             self._strings[position] = known

@@ -12,7 +12,7 @@ from typing import Any
 
 from convert.nbfile.schema import SCHEMA, Node
 
-# Bytes it takes in its table, number, the bytes of a scalar, the place of anything else.
+# Its bytes in the table, its number, and the bytes of a scalar or the place of anything else.
 _Field = tuple[int, int, bytes, int]
 
 
@@ -69,7 +69,7 @@ class _Packer:
         return self._place(struct.pack("<I", len(value)) + value, 4)
 
     def references(self, places: list[int], past: int | None = None) -> int:
-        """A list of offsets; with `past` one offset more behind it, to so many bytes behind the first place."""
+        """A list of offsets; with `past`, one more offset follows, to that many bytes after the first place."""
         key = ("references", past, *places)
         if key not in self._known:
             self._place(b"", 4)
@@ -82,7 +82,7 @@ class _Packer:
         return self._known[key]
 
     def names(self, values: list[str]) -> int:
-        """A list of texts, and behind it one offset more, to where the first text ends.
+        """A list of texts, followed by one more offset, to where the first text ends.
 
         Paddle Lite's light library takes a parameter's first argument from the start of the list's first element to
         where its `end()` points, as if that were a text too (`flatbuffers/op_desc.h`, input_vars). In the files of

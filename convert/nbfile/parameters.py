@@ -99,7 +99,7 @@ def _check_tensor(name: str, dtype: str | None, shape: tuple[int, ...], length: 
         NbError: They do not.
     """
     if len(shape) > MOST_SIDES:
-        raise NbError(f"weight {name[:80]!r} has {len(shape)} sides, {MOST_SIDES} are the most", offset)
+        raise NbError(f"weight {name[:80]!r} has {len(shape)} dimensions; at most {MOST_SIDES} are allowed", offset)
     if dtype is None:
         raise NbError(f"weight {name!r} has an unknown type", offset)
     if any(side < 0 for side in shape) or math.prod(shape) * WIDTHS[dtype] != length:

@@ -55,7 +55,7 @@ def _read(path: Path, data: memoryview) -> NbFile:
         raise NbError(f"{path} is not a .nb file, or of an unknown meta version {meta}", 0, "Known versions: 1, 2.")
     topology = int.from_bytes(data[LENGTH:HEADER], "little")
     if topology > len(data) - HEADER:
-        raise NbError(f"{path} is cut: its topology alone takes {topology} bytes of {len(data)}", LENGTH)
+        raise NbError(f"{path} is cut short: its topology alone takes {topology} bytes, the file has {len(data)}", LENGTH)
     start = HEADER + topology
     operators, variables, blocks = read_program(Buffer(data[HEADER:start], HEADER))
     tensors, parameters = (read_stream if meta == 2 else read_combined)(data, start)

@@ -2,7 +2,7 @@
 
 Tables and the order of their fields follow Paddle Lite's `lite/model_parser/flatbuffers/framework.fbs` and `param.fbs`
 (2.13-rc; 2.10 and 2.12 have the same fields without the last two kinds of attribute). A table becomes a dictionary that
-holds only the fields that are there, so that what is written again has the same absences.
+holds only the fields that are set, so that writing it again leaves out the same ones.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SCHEMA: dict[str, tuple[tuple[str, str], ...]] = {
     "ParamVersion": (("version", "i"), ("model_version", "i")),
     "Values": (("lod_level", "i"), ("lod", "[q]"), ("dim", "[q]"), ("data_type", "i"), ("data", "y")),
 }  # fmt: skip
-# Fields without which Paddle Lite does not read a table.
+# Fields without which Paddle Lite cannot read a table.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "Op": ("type",),
     "Slot": ("parameter",),

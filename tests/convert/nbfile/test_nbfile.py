@@ -192,7 +192,7 @@ def test_numbers_without_end_are_refused_at_once() -> None:
     sharing = head + bytes(builder.Output())
     tracemalloc.start()
     # Their product would take minutes: they are counted before.
-    with pytest.raises(NbError, match="60000 sides"):
+    with pytest.raises(NbError, match="60000 dimensions"):
         parse_nb(long, Path("m.nb"))
     file = parse_nb(kernel, Path("m.nb"))
     assert file.operators[0].kernel == ("unknown", "float", "NCHW")
