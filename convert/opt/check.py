@@ -19,7 +19,7 @@ from edge.base.errors import ModelError
 from edge.base.finding import Finding, gravest_first
 from edge.model.card import CARD_NAME, load_model
 
-# What stops the conversion is an error, what costs speed or care a warning; a note is only said.
+# An error stops the conversion, a warning costs speed or care, a note is for information.
 LEVELS = ("note", "warning", "error")
 # Operators whose missing attribute makes opt abort, and whether the kit knows the value.
 NEEDED: tuple[tuple[str, str, str], ...] = (("swish", "beta", "1.0"), ("dropout", "fix_seed", "False"))
@@ -44,7 +44,7 @@ def check_convertible(path: Path, target: str, version: str = DEFAULT_VERSION) -
     Raises:
         InputError: There is no inference model.
         ModelError: It cannot be read, or is Paddle 3's.
-        HostError: That opt cannot be had.
+        HostError: That opt cannot be installed.
     """
     program, parameters = find_files(path)
     graph = Graph.load(program, parameters)
@@ -76,7 +76,7 @@ def _network(graph: Graph, path: Path) -> list[Finding]:
         findings.append(Finding("warning", "unknown-task", message, fix))
     else:
         message = f"it is {NAMES[found.task]}: {found.described()}"
-        findings.append(Finding("note", "task", message, "`edge convert nb` takes it so."))
+        findings.append(Finding("note", "task", message, "`edge convert nb` converts it as that."))
     return list({finding.message: finding for finding in findings}.values())
 
 
@@ -105,7 +105,7 @@ def _attributes(graph: Graph) -> list[Finding]:
         bare = [operator for operator in graph.of_type(kind) if attribute(operator, name) is None]
         if bare:
             message = f"{len(bare)} {kind} without the attribute {name}, on which opt aborts"
-            fix = f"`edge convert nb` takes {value} for it; opt by itself: export with an older Paddle."
+            fix = f"`edge convert nb` sets it to {value}; for opt alone, export with an older Paddle."
             if kind == "dropout":
                 fix = "`edge convert nb` removes dropout, which does nothing outside training."
             findings.append(Finding("warning", "missing-attribute", message, fix))
@@ -127,12 +127,12 @@ def _shapes(graph: Graph) -> list[Finding]:
             shape = graph.shape(name) or []
             if -1 in shape[1:]:
                 message = f"input {name} has the dynamic shape {shape}"
-                fix = "Paddle Lite takes the shape of each input; every size that is used should be verified (A-B-A)."
+                fix = "Paddle Lite takes the shape of each input; verify every size that you use (A-B-A)."
                 findings.append(Finding("note", "dynamic-shape", message, fix))
     shapes = graph.of_type("shape")
     if shapes:
         message = f"{len(shapes)} shape operators compute sizes while the model runs"
-        fix = "Export with fixed sizes, or with -1 in reshapes, where the kernels shall be chosen for them."
+        fix = "Export with fixed sizes, or with -1 in reshapes, if opt is to choose kernels for them."
         findings.append(Finding("note", "computed-shape", message, fix))
     return findings
 
@@ -166,7 +166,7 @@ def _pieces(graph: Graph) -> list[Finding]:
 
 
 def _kernels(graph: Graph, target: str, version: str) -> list[Finding]:
-    """Asks opt about what is left after the rewrites that `edge convert nb` makes."""
+    """Asks opt about what is left after the rewrites of `edge convert nb`."""
     rewrite(graph, target, version)
     with graph.saved() as files:
         supported = model_operators(*files, target, version)

@@ -102,7 +102,7 @@ def speed_note(precision: str, board: str | None) -> str:
 
 
 def _runtime_version(profile: Board) -> str:
-    """The release of the library that a board uses: of the one that is here, else of the one that would be fetched."""
+    """The release of the library that a board uses: the one on this host, else the one that would be fetched."""
     try:
         return runtime_for(profile).version or RELEASE
     except EdgeError:
@@ -123,7 +123,7 @@ def convert_model(
         model: With format `inference`.
         out: Folder to make.
         options: See `Options`.
-        force: Replace a model that is there.
+        force: Replace an existing model.
         trial: Called with the model, the new `.nb` and the options before the folder takes its place; gives a check for
             the card, or raises (`convert.proof.trial.try_model`).
 
@@ -131,14 +131,14 @@ def convert_model(
         The new model. The same input and options give the same bytes.
 
     Raises:
-        InputError: `model` is no inference model, or `out` is taken.
+        InputError: `model` is not an inference model, or `out` is taken.
         ModelError: Opt cannot convert it, or an int8 model is to become fp16.
     """
     card = model.card
     if card.format != "inference":
         raise InputError(f"{model.folder} is a model in format {card.format}, not an inference model.")
     if options.fp16 and card.precision == "int8":
-        raise ModelError("An int8 model is not converted to fp16 as well.", "Leave --fp16 out, or give the fp32 model.")
+        raise ModelError("An int8 model cannot be converted to fp16.", "Leave --fp16 out, or give the fp32 model.")
     with new_folder(out, force) as folder:
         nb = folder / f"{card.task}.nb"
         calls, changes = _optimise(model, nb, options)
@@ -171,7 +171,7 @@ def _optimise(model: Model, nb: Path, options: Options) -> tuple[str, dict[str, 
             found = first_refused(*files, options.target, options.version)
             if found is None:
                 raise
-            message = f"{error.message.rstrip('.')}; the first operator with which it ends so is {found}."
+            message = f"{error.message.rstrip('.')}; the first operator that makes it end is {found}."
             raise ModelError(message, "Replace that operator before the export, or try another --opt-version.") from error
     return calls, changes
 

@@ -42,7 +42,7 @@ def opt_environment(version: str = DEFAULT_VERSION, report: Say = lambda text: N
 
     Raises:
         UsageError: Unknown version.
-        HostError: No Python for it on this machine, or the package cannot be had.
+        HostError: No Python for it on this machine, or the package cannot be installed.
     """
     if version not in VERSIONS:
         raise UsageError(f"There is no opt {version}.", f"Versions: {', '.join(VERSIONS)}.")
@@ -102,7 +102,7 @@ def _make(folder: Path, version: str) -> None:
     if python is None and uv is None:
         raise HostError(
             f"opt {version} needs CPython {' or '.join(VERSIONS[version])}, which is not on this machine.",
-            f"Install it: `pyenv install {wanted}`, or install uv, which fetches it by itself.",
+            f"Install it: `pyenv install {wanted}`, or install uv, which fetches it.",
         )
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -12,13 +12,13 @@ from edge.host.ending import ended_by, ended_here, signal_number
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No attributes called (\S+) found for (\S+)",
-        "opt {version} aborts: operator {1} comes without the attribute {0}, which it insists on.",
+        "opt {version} aborts: operator {1} lacks the attribute {0}, which opt requires.",
         "The model was exported by a newer Paddle than this opt knows. `edge convert nb` adds the attribute where its "
         "value is known (swish: beta); for others use a newer --opt-version, or export with paddlepaddle 2.6.",
     ),
     (
         r"No attributes called (\S+) found",
-        "opt {version} aborts: an operator comes without the attribute {0}, which it insists on.",
+        "opt {version} aborts: an operator lacks the attribute {0}, which opt requires.",
         "The model was exported by a newer Paddle than this opt knows: use a newer --opt-version.",
     ),
     (
@@ -36,7 +36,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"Error: This model is not supported, because \d+ ops are not supported on "
         r".*?These unsupported ops are: '([^']*)'",
         "opt {version} has no {target} kernel for: {0}.",
-        "`edge convert check` says what to do about each; the operators may also not belong to an exported model.",
+        "`edge convert check` says what to do about each; some may be for training only, which an export leaves out.",
     ),
     (
         r"(?:[Nn]o|not find|any) (?:valid )?kernel(?:s)? (?:picked )?(?:found )?for (?:op )?'?(\w+)",
@@ -46,12 +46,12 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"(?:params? |param )file .*(?:open|exist|find)|[Cc]an(?:not|'t) open file|Unable to open file",
         "opt {version} could not open the model's files.",
-        "Are both `inference.pdmodel` and `inference.pdiparams` there?",
+        "Check that `inference.pdmodel` and `inference.pdiparams` both exist.",
     ),
     (
         r"[Pp]arse|protobuf|Failed to load",
         "opt {version} could not read the model.",
-        "Is it complete, and do program and parameters belong together?",
+        "Check that it is complete, and that program and parameters belong together.",
     ),
 )
 

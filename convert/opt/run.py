@@ -53,7 +53,7 @@ def run_opt(
         target: `arm`, `x86` or `opencl`.
         fp16: Compute in half precision (Arm v8.2 with `asimdhp` only).
         int8_weights: Store the weights of float operators as int8; the runtime turns them to float when it loads.
-        version: Which opt; another than the installed one gets an environment of its own.
+        version: Which opt; one other than the installed gets an environment of its own.
 
     Returns:
         The calls that were made, as JSON; no path of this machine is in them.
@@ -82,7 +82,7 @@ def run_opt(
 
 @contextmanager
 def _copied(program: Path, parameters: Path) -> Iterator[tuple[Path, Calls]]:
-    """Lends a folder with copies of a model under names that say nothing, and the calls that open them."""
+    """Lends a folder with copies of a model under neutral names, and the calls that open them."""
     with tempfile.TemporaryDirectory(prefix="plate-opt-") as name:
         folder = Path(name)
         shutil.copyfile(program, folder / "inference.pdmodel")
@@ -121,7 +121,7 @@ def model_operators(program: Path, parameters: Path, target: str, version: str =
     `print_model_ops` ends with exit code 1 on success too, so its text is read instead.
 
     Returns:
-        Operator type to supported.
+        Operator type to whether it is supported.
 
     Raises:
         ModelError: It printed something else.

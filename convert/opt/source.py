@@ -37,7 +37,7 @@ def find_files(path: Path) -> tuple[Path, Path]:
     folders = [file for file in programs if file.is_dir()]
     programs = [file for file in programs if file.is_file()]
     if not programs and folders:
-        raise InputError(f"{folders[0]} is a folder, where a Paddle program should be.", "Export the model again.")
+        raise InputError(f"{folders[0]} is a folder, not a Paddle program.", "Export the model again.")
     if not programs:
         raise explain_folder(path, folder)
     if len(programs) > 1:
@@ -106,21 +106,21 @@ def _task(found: Signature, path: Path, task: str | None, dictionary: Path | Non
     if kind is None:
         raise InputError(
             f"{path} has no {CARD_NAME}, and its task cannot be told: {found.described()}.",
-            "Where it is one of the two, say so: --task det, or --task rec --dict FILE.",
+            "If it is one of the two, say which: --task det, or --task rec --dict FILE.",
         )
     check_task(found, kind, str(path), by="--task" if task else "--dict" if dictionary else "its output")
     if kind == "rec" and dictionary is None:
         raise InputError(
             f"{path} has no {CARD_NAME} and is {NAMES[kind]} ({found.described()}), so its dictionary must be given.",
-            "--task rec --dict FILE: one character a line, as it was trained with.",
+            "Give it: --task rec --dict FILE, one character a line, as in training.",
         )
     if kind == "det" and dictionary is not None:
-        raise InputError(f"{path} is to be {NAMES[kind]}, which has no dictionary.", "Leave --dict out.")
+        raise InputError(f"{path} is taken as {NAMES[kind]}, which has no dictionary.", "Leave --dict out.")
     return kind
 
 
 def _input(found: Signature, task: str) -> Input:
-    """A bare model's input: a recogniser's sides as the network fixes them, 48 pixels high where it leaves them open."""
+    """A bare model's input: a recogniser's sides as the network fixes them, else 48 pixels high, the width left open."""
     height, width = (max(0, side) for side in found.shape[2:]) if len(found.shape) == 4 else (0, 0)
     usual = replace(PPOCR_INPUTS[task], name=found.name)
     return usual if task == "det" else replace(usual, height=height or usual.height, width=width)

@@ -94,7 +94,7 @@ def test_x86_answers_right_after_a_change_of_shape(
 
 
 def test_pain_2_missing_attribute_is_repaired_or_explained(inference: dict[str, Model], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="swish comes without the attribute beta") as caught:
+    with pytest.raises(ModelError, match="swish lacks the attribute beta") as caught:
         convert_model(inference["rec"], tmp_path / "a", Options("arm", rewrite=False))
     assert "edge convert nb" in caught.value.hint
     assert not (tmp_path / "a").exists()
@@ -135,7 +135,7 @@ def test_pain_4_paddle_3_models_are_named(tmp_path: Path) -> None:
 
 def test_pain_7_int8_is_not_made_fp16(inference: dict[str, Model], tmp_path: Path) -> None:
     int8 = replace(inference["rec"], card=replace(inference["rec"].card, precision="int8"))
-    with pytest.raises(ModelError, match="int8 model is not converted to fp16"):
+    with pytest.raises(ModelError, match="int8 model cannot be converted to fp16"):
         convert_model(int8, tmp_path / "a", Options("arm", fp16=True))
 
 
@@ -217,7 +217,7 @@ def test_a_head_without_a_class_for_the_space_takes_its_dictionary_as_it_is(
 
 def test_cut_or_foreign_parameters_are_explained(inference: dict[str, Model], tmp_path: Path) -> None:
     raw = inference["det"].file(".pdiparams").read_bytes()
-    for content, expected in ((raw[:-100], "ends or breaks at byte"), (raw + b"xx", "2 bytes more")):
+    for content, expected in ((raw[:-100], "is cut short or damaged at byte"), (raw + b"xx", "2 bytes more")):
         path = tmp_path / "p.pdiparams"
         path.write_bytes(content)
         with pytest.raises(ModelError, match=expected):
