@@ -1,7 +1,7 @@
 """Running networks in child processes, one library each.
 
-Paddle Inference and Paddle Lite bring an MKL of their own each; in one process they can end it. A broken model can end
-it too, and so can a kernel. Here each run is a process, which gets its inputs and gives its outputs as files.
+Paddle Inference and Paddle Lite each bring their own MKL, and the two can end a process that loads both. So can a
+broken model, or a kernel. Here each run is a process of its own; its inputs and outputs are files.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run_outputs(job: Job, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
         (folder / "job.json").write_text(json.dumps({**spec, "fresh": job.fresh, "every": job.every}))
         child = subprocess.run(
             [sys.executable, "-m", "convert.proof.children", str(folder)],
-            cwd=folder,  # Python looks there first: a `convert.py` or `edge.py` of the user's is not for it.
+            cwd=folder,  # Python looks there first: it must not find a `convert.py` or `edge.py` of the user's.
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -139,7 +139,7 @@ def main(folder: Path) -> None:
     counts = np.asarray([len(item) for item in outputs])
     np.savez(folder / "outputs.npz", *[array for item in outputs for array in item], counts=counts)
     sys.stdout.flush()
-    os._exit(0)  # without the libraries' own, fragile, end
+    os._exit(0)  # skips the libraries' fragile cleanup
 
 
 def _open(job: dict[str, Any]) -> Any:

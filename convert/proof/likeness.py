@@ -91,7 +91,7 @@ def plate_likeness(
 
 
 def weight_likeness(file: NbFile, content: bytes, params: Mapping[str, Array]) -> tuple[dict[str, float], list[str]]:
-    """Compares an `.nb` file's weights with those of the program that it was made of.
+    """Compares a `.nb` file's weights with those of the program that it was made from.
 
     Batch norms are folded into the weights and int8 weights have a scale, so each channel is compared up to a factor.
 

@@ -56,7 +56,7 @@ def load_photos(
         say: Called with a line about what was left out.
 
     Raises:
-        InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` of another form.
+        InputError: No photo with a known plate, a photo that cannot be read, or a `labels.json` in another form.
     """
     found: _Found = []
     for path in paths:

@@ -60,7 +60,7 @@ def first_bad(model: Model, x: Tensor, *, rewritten: bool = True) -> Any | None:
             try:
                 run_opt(*files, nb, "x86", int8_weights=int8_weights)
             except ModelError:
-                # A beginning that ends in the middle of a fused pattern may not convert; it says nothing of the values.
+                # A beginning that ends in the middle of a fused pattern may not convert; it says nothing about the values.
                 return False
             try:
                 return not (np.abs(run_network(Job("lite", (nb,)), [x])[0]) < _SANE).all()
@@ -75,7 +75,7 @@ def first_not_finite_inside(model: Model, x: Tensor) -> Any | None:
     """Finds the first operator whose float result is not finite, on Paddle Inference, in one run.
 
     Returns:
-        The operator; None when all results are finite, or the model does not run so.
+        The operator; None when all results are finite, or the model does not run there.
     """
     graph = Graph.of(model)
     made = [
@@ -169,7 +169,7 @@ def _quantised_activations(graph: Graph) -> list[tuple[Any, str, float]]:
 
 
 def _fetch_also(graph: Graph, variables: list[str]) -> None:
-    """Makes variables outputs of the model, behind those that it has."""
+    """Makes variables outputs of the model, after those that it has."""
     pattern = graph.of_type("fetch")[0]
     first = len(graph.of_type("fetch"))
     for index, variable in enumerate(variables):

@@ -1,4 +1,4 @@
-"""One run of a new `.nb` before it is called converted: opt takes models that abort, or answer nonsense, on the board.
+"""One run of a new `.nb` before it counts as converted: opt takes models that abort, or answer nonsense, on the board.
 
 What runs on this host is the x86 form; for another target it is made for the trial alone. The run is a child process,
 since Paddle Lite ends its process where an operator cannot compute. A trial that was passed is remembered under the
@@ -45,18 +45,18 @@ _SOURCES = (
 )  # fmt: skip
 _REMEDIES = {
     "fill_constant": "Export the constant with one dimension: paddle.full([1], value) in place of paddle.full([], value).",
-    "reshape2": "Export with open sizes: a reshape to fixed ones takes no other picture.",
+    "reshape2": "Export with open sizes: a reshape to fixed ones fits no other picture.",
 }
 _REMEDY = "Replace the operator in the network and export it again, with open sizes where the program feeds other pictures."
 
-_NAN_REMEDY = "Look for a division by zero, a logarithm or root of what may be negative there, or a broken training."
+_NAN_REMEDY = "Look there for a division by zero or a logarithm or root of a negative number, or for failed training."
 
 
 def try_model(model: Model, nb: Path, options: Options) -> Check:
     """Runs a new `.nb`, or its x86 form, on two made-up pictures.
 
     Args:
-        model: The inference model that it was made of.
+        model: The inference model that it was made from.
         nb: The new file.
         options: How it was made.
 
@@ -65,7 +65,7 @@ def try_model(model: Model, nb: Path, options: Options) -> Check:
 
     Raises:
         ModelError: It ends the runtime (names the operator, its attributes and the runtime's reason), or its output is
-            not finite, of another form, or no probability.
+            not finite, of another form, or not a probability.
     """
     if importlib.util.find_spec("paddlelite") is None:
         return {**_check({}), "note": "not tried: Paddle Lite cannot run here"}
@@ -98,7 +98,7 @@ def _check(figures: dict[str, Any]) -> Check:
 
 
 def _key(model: Model, options: Options) -> str:
-    """What decides about a trial: the model's files, its card's input, the options, and the kit's own code."""
+    """What decides a trial: the model's files, its card's input, the options, and the kit's own code."""
     here = Path(__file__).parents[1]
     code = [hashlib.sha256((here / name).read_bytes()).hexdigest() for name in _SOURCES]
     files = {item.path: item.sha256 for item in model.card.files}
@@ -133,14 +133,14 @@ def trial_inputs(card: Card) -> list[Tensor]:
 
 
 def _look_inside(model: Model, x: Tensor) -> None:
-    """Looks for NaN that a relu turned to 0: x86's does, ARM's gives NaN. Paddle Inference gives all that is between."""
+    """Looks for NaN that a relu turned to 0: x86's does, ARM's gives NaN. Paddle Inference gives every value in between."""
     if not paddle_is_here():
         return
     bad = first_not_finite_inside(model, x)
     if bad is not None:
         raise ModelError(
             f"{model.card.name} computes NaN or infinity for a picture, first in {_described(bad)}; its output looks finite "
-            "here because a later operator hides it, as not every processor does.",
+            "here because a later operator hides it, which not every processor does.",
             _NAN_REMEDY,
         )
 
@@ -192,7 +192,7 @@ def _judge_values(card: Card, output: Tensor) -> None:
 def _fixed_hint(model: Model) -> str:
     shape = signature(Graph.of(model)).shape
     if len(shape) == 4 and max(shape[2:]) > 0:
-        return f"It was exported for {shape[2]}x{shape[3]} alone; export it with open sizes, [-1, 3, -1, -1]."
+        return f"It was exported for {shape[2]}x{shape[3]} only; export it with open sizes, [-1, 3, -1, -1]."
     return ""
 
 

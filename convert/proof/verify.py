@@ -1,6 +1,6 @@
-"""Proving a `.nb`: against the model it was made of, against the float model, against plates that are known.
+"""Proving a `.nb`: against the model it was made from, against the float model, against known plates.
 
-What runs on this host is the x86 form. For an `.nb` of another target the x86 form of the same model is made and run,
+What runs on this host is the x86 form. For a `.nb` of another target the x86 form of the same model is made and run,
 and the checks say so; the file's own weights are compared one by one with the source's, which needs no run. On a board,
 `edge run` and `bench run` compare with the host.
 """
@@ -45,7 +45,7 @@ LIMITS: dict[str, dict[str, float]] = {
     "against-det": {"mask_iou": 0.80, "box_iou": 0.80},
     "against-rec": {"same_steps": 0.85, "same_texts": 0.75},
 }
-# Tensors with fewer values say little of how many saturate: those behind a global pooling.
+# Tensors with fewer values, as after a global pooling, say little about how many saturate.
 _MANY = 1000
 _SATURATION_PHOTOS = 2
 
@@ -56,7 +56,7 @@ class _Case:
 
     Attributes:
         nb: The `.nb` model.
-        source: The inference model that it was made of; None when unknown.
+        source: The inference model that it was made from; None when unknown.
         runnable: The `.nb` that this host can run: `nb` itself or its x86 form.
         photos: With known plates.
         inputs: For `nb`, one a photo.
@@ -97,7 +97,7 @@ def verify(
 
     Args:
         nb: The `.nb` model.
-        source: The inference model that it was made of. Without it only what the file itself tells is checked, and only
+        source: The inference model that it was made from. Without it only the file itself is checked, and only
             for x86.
         photos: With known plates.
         against: The float inference model that it is compared with; each reads with its own card and dictionary.
@@ -141,7 +141,7 @@ def _belong(nb: Model, source: Model) -> None:
     made_of = {key: value for key, value in parent.items() if key.startswith("inference.")}
     there = {item.path: item.sha256 for item in source.card.files if item.path.startswith("inference.")}
     if made_of and made_of != there:
-        raise InputError(f"{nb.folder} was not made of {source.folder}.", "Give the model that it was converted from.")
+        raise InputError(f"{nb.folder} was not made from {source.folder}.", "Give the model that it was converted from.")
 
 
 def _runnable(nb: Model, source: Model | None, folder: Path) -> tuple[Path, str]:
@@ -150,7 +150,7 @@ def _runnable(nb: Model, source: Model | None, folder: Path) -> tuple[Path, str]
     if source is None:
         raise InputError(
             f"{nb.card.name} is for {nb.card.target}, which this host cannot run.",
-            "Give --source, the inference model that it was made of: its x86 form is run instead.",
+            "Give --source, the inference model that it was made from: its x86 form is run instead.",
         )
     options = (nb.card.opt or {}).get("options", [])
     weights = next((option.split()[1] for option in options if option.startswith("--weights ")), "")
@@ -159,7 +159,7 @@ def _runnable(nb: Model, source: Model | None, folder: Path) -> tuple[Path, str]
 
 
 def _check(kind: str, ok: bool, figures: dict[str, Any], limits: dict[str, float] | None = None) -> Check:
-    # JSON has no infinity: what is no number is null, in the card too.
+    # JSON has no infinity: what is not finite is null, in the card too.
     plain = {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in figures.items()}
     return {"name": VERIFY_PREFIX + kind, "ok": bool(ok), "figures": plain, "thresholds": limits or {}}
 
@@ -194,7 +194,7 @@ def static_checks(nb: Model, source: Model | None) -> list[Check]:
 
 
 def _card_differences(nb: Model, source: Model) -> list[str]:
-    """What `nb`'s card and dictionary say otherwise than the source's, although a conversion changes neither."""
+    """Where `nb`'s card and dictionary differ from the source's, although a conversion changes neither."""
     found = [
         f"input.{key}: {value} here, {getattr(source.card.input, key)} in the source"
         for key, value in vars(nb.card.input).items()
@@ -293,7 +293,7 @@ def _shape_change(case: _Case) -> Check:
     try:
         kept, fresh = (run_network(Job("lite", (case.runnable,), fresh=fresh), inputs) for fresh in (False, True))
     except ModelError as error:
-        # Kernels that keep the first input's sizes may write behind their buffers, too.
+        # Kernels that keep the first input's sizes may also write past their buffers.
         return _check("shape-change", False, {"shapes": shapes, "reason": error.message}, LIMITS["shape-change"])
     return _judged("shape-change", {"shapes": shapes, "difference": largest_difference(kept, fresh)}, "shape-change")
 

@@ -227,7 +227,7 @@ def test_pain_8_answers_that_depend_on_the_shape_before(photos: list[LabelledPho
 
 
 def test_models_that_do_not_belong_together(converted: Callable[[str, str], Model], photos: list[LabelledPhoto]) -> None:
-    with pytest.raises(InputError, match="was not made of"):
+    with pytest.raises(InputError, match="was not made from"):
         verify(converted("rec-fp32", "x86"), _zoo("rec-int8"), photos)
     with pytest.raises(InputError, match="not an inference model of a rec network"):
         verify(converted("rec-fp32", "x86"), _zoo("det-fp32"), photos)
