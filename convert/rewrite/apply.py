@@ -174,7 +174,7 @@ _WITH_XSHAPE = ("transpose2", "squeeze2", "unsqueeze2", "reshape2", "flatten2", 
 
 
 def add_xshape(graph: Graph, *, every: bool = False) -> int:
-    """Gives reshapes the second output that opt insists on and newer Paddle leaves out.
+    """Gives reshapes the second output that opt requires and newer Paddle leaves out.
 
     Args:
         graph: The model.

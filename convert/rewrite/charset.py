@@ -50,11 +50,11 @@ def prune_charset(
         characters: Those to keep; ones that the model does not know are left out, and named in the card.
         out: Folder to make.
         country: Whose plates it then reads; None as before.
-        force: Replace a model that is there.
+        force: Replace an existing model.
 
     Raises:
-        InputError: It is no recogniser's inference model, it knows none of the characters, or `out` is taken.
-        ModelError: Its head is of a form that is not known.
+        InputError: It is not a recogniser's inference model, it knows none of the characters, or `out` is taken.
+        ModelError: Its head has an unknown form.
     """
     card = model.card
     if card.format != "inference" or card.charset is None or model.dictionary is None:
@@ -99,7 +99,7 @@ def _name(name: str) -> str:
 
 
 def cut_classes(graph: Graph, classes: int, kept: np.ndarray[Any, Any]) -> None:
-    """Keeps some columns of the last layer: its weight, bias and scales, and the declared shapes behind it.
+    """Keeps some columns of the last layer: its weight, bias and scales, and the declared shapes after it.
 
     Args:
         graph: Edited in place.
@@ -107,7 +107,7 @@ def cut_classes(graph: Graph, classes: int, kept: np.ndarray[Any, Any]) -> None:
         kept: Columns to keep, in order.
 
     Raises:
-        ModelError: There is no last layer with so many columns between the network and its first output.
+        ModelError: There is no last layer with that many columns between the network and its first output.
     """
     drop_identities(graph)  # PaddleSlim adds a scale that writes what it reads, where the way back would end
     producers = graph.producers()

@@ -127,7 +127,7 @@ def fuse_pieces(graph: Graph) -> dict[str, int]:
     """Makes every activation and layer norm that is in pieces one operator again.
 
     Args:
-        graph: Edited in place; operators that are not needed any more are removed.
+        graph: Edited in place; operators that are no longer needed are removed.
 
     Returns:
         Operator type to how often it was made.

@@ -1,4 +1,4 @@
-"""Reading a graph as expressions: what a variable is of the one furthest back, and which values are known numbers."""
+"""Reading a graph as expressions: a variable as a function of the one furthest back, and values known as numbers."""
 
 from __future__ import annotations
 

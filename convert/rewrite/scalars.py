@@ -77,7 +77,7 @@ def _is_bare(operator: Any) -> bool:
 
 
 def _flat(graph: Graph) -> set[str]:
-    """Variables without dimensions: the constants, and what is computed of nothing else."""
+    """Variables without dimensions: the constants, and what is computed from nothing else."""
     flat = {arguments(operator.outputs, "Out")[0] for operator in graph.of_type("fill_constant") if _is_bare(operator)}
     for operator in graph.block.ops:
         names = arguments(operator.inputs, "X") + arguments(operator.inputs, "Y")

@@ -62,7 +62,7 @@ class Anatomy:
 
     @property
     def framing(self) -> int:
-        """Bytes of parameter records that are no data: names, shapes, FlatBuffers framing."""
+        """Bytes of parameter records that are not data: names, shapes, FlatBuffers framing."""
         parameters = sum(region.bytes for region in self.file.regions if region.name.startswith("parameter"))
         return parameters - sum(use.tensor.bytes for use in self.uses)
 
@@ -99,7 +99,7 @@ class Anatomy:
 
 
 def _plain(scales: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: what is no number is null."""
+    """JSON has no NaN and no infinity: what is not finite is null."""
     known = {key: list(value) if isinstance(value, tuple) else [value] for key, value in scales.items()}
     finite = {key: [None if _is_endless(item) else item for item in items] for key, items in known.items()}
     return {key: items if isinstance(scales[key], tuple) else items[0] for key, items in finite.items()}

@@ -31,7 +31,7 @@ def write_page(anatomy: Anatomy, out: Path, *, force: bool) -> None:
         InputError: The file exists, and `force` is not set.
     """
     if out.exists() and not force:
-        raise InputError(f"{out} exists.", "Choose another name or add --force.")
+        raise InputError(f"{out} exists.", "Give another file, or --force to replace it.")
     write_atomic(out, render(anatomy))
 
 

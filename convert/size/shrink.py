@@ -67,12 +67,12 @@ class _Contents:
 
 
 def shrink(content: bytes, weights: str = "keep", *, packed: bool = True) -> tuple[bytes, list[ShrinkStep]]:
-    """Makes an `.nb` smaller.
+    """Makes a `.nb` smaller.
 
     Args:
         content: A file of meta version 2 (opt 2.10 and newer); others are returned as they are.
         weights: `keep`, or the integers in which float weights are stored.
-        packed: Store equal things once. Without it and with `weights` left, nothing is done.
+        packed: Store equal things once. Without it and with `weights` at `keep`, nothing is done.
 
     Returns:
         The new file, and its size after each step, `opt` first.
@@ -183,7 +183,7 @@ def quantise(values: NDArray[np.float32], axis: int, bits: int) -> tuple[NDArray
     top = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(values.ndim) if index != axis)
     largest = np.abs(values).max(others, keepdims=True)
-    # A channel of (nearly) nothing: its scale would be no normal float32.
+    # A channel of (nearly) zeros: its scale would not be a normal float32.
     scales = np.where(largest > _NOTHING, largest / top, 1.0).astype(np.float32)
     integers = np.clip(np.rint(values / scales), -top, top).astype("<i1" if bits == 8 else "<i2")
     return integers, scales.reshape(-1)
