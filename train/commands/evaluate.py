@@ -44,10 +44,10 @@ TASKS = {"det": ("det",), "rec": ("rec",), "e2e": ("det", "rec")}
     help="PP-OCR label file, or a folder of CCPD photos.",
 )
 @settings_option()
-@click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos or crops.")
+@click.option("--first", type=click.IntRange(1), metavar="N", help="Read only the first N photos or crops.")
 @jobs_option
 @country_option("the recogniser's")
-@click.option("--by-kind", is_flag=True, help="Also small, tilted, blurred, dark plates, and those that are neither.")
+@click.option("--by-kind", is_flag=True, help="Also show small, tilted, blurred and dark plates, and plain ones.")
 @click.option(
     "--kinds", "kinds_file", type=click.Path(exists=True, path_type=Path), help="More kinds: `file name<TAB>kind` a line."
 )
@@ -129,17 +129,17 @@ def evaluate(
 
 
 def chosen_models(paths: Sequence[Path], models: str | None, precision: str, tasks: Sequence[str]) -> Sequence[Path]:
-    """Returns the models of `--model`, or those of a set of the kit, made ready where they are not.
+    """Returns the models of `--model`, or those of a set of the kit, made first if needed.
 
     Raises:
         UsageError: Neither or both, or no such set.
         EdgeError: What making them says.
     """
     if bool(paths) == (models is not None):
-        raise UsageError("Which model?", "Give --model FOLDER, or --models SET, such as plate-v1; not both.")
+        raise UsageError("give either --model or --models, not both.", "--model FOLDER, or --models SET, such as plate-v1.")
     if models is None:
         if given("precision"):
-            raise UsageError("--precision belongs to --models.", "A folder holds a model of one precision: leave it out.")
+            raise UsageError("--precision needs --models.", "Leave it out: a folder holds a model of one precision.")
         return paths
     from edge.bundle.zoo import ensure_models
 
@@ -230,7 +230,7 @@ _PLAIN = {
 
 
 def _nothing(value: Figures, key: str) -> bool:
-    """Whether a ratio is of nothing: there is no truth, and for the precision nothing was found either."""
+    """Whether a ratio has nothing to count: no truth, and for the precision no finds either."""
     return not isinstance(value, RecFigures) and not value.truth and not (key == "precision" and value.found)
 
 

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the inference model.")
 @click.option("--name", help="Name for its card. [default: the folder's]")
-@click.option("--last", is_flag=True, help="Of a run take the last checkpoint's average, not the best weights.")
+@click.option("--last", is_flag=True, help="Take the average of a run's last checkpoint, not its best weights.")
 @click.option("--recipe", "recipe_name", help="Take data and export settings from this recipe, not the run's own.")
 @override_option()
 @settings_option("Settings of plate.conf for the card.")
 @click.option("--labels", type=click.Path(exists=True, path_type=Path), help="Also measure on this set, as `eval` does.")
-@click.option("--task", type=click.Choice(TASKS), help="Task of a checkpoint that does not say it.")
+@click.option("--task", type=click.Choice(TASKS), help="Task of a checkpoint that does not name it.")
 @click.option(
     "--dict",
     "dictionary",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Dictionary of a checkpoint without dict.txt beside it. [default: the published one]",
 )
-@force_option("Replace a model that is there.")
+@force_option("Replace an existing model.")
 @json_option
 def export(
     sources: tuple[Path, ...],
@@ -72,9 +72,9 @@ def export(
     recipe = given or trained.recipe
     if overrides:
         if recipe is None:
-            raise UsageError("-o changes a recipe, and there is none.", "Give --recipe too, or a run's folder.")
+            raise UsageError("-o changes a recipe, but none is given.", "Give --recipe too, or a run's folder.")
         recipe = changed(recipe, overrides)
-    # Read before the work: a fault in them would leave a model that is in the way of the next try.
+    # Read before the work: a fault in them would leave a model in the way of the next try.
     samples = load_samples(trained.task, labels) if labels is not None else []
     if labels is not None:
         check_measurable(trained.task, samples, labels, tell)
@@ -128,4 +128,4 @@ def show_delivered(model: Model, as_json: bool) -> None:
         figures = ", ".join(f"{key} {value:.4g}" for key, value in entry["figures"]["all"].items())
         click.echo(f"    {name}, {entry['data']}: {figures}")
     if not card.metrics:
-        click.echo("    not measured: the recipe's data is not there; give --labels, or -o data.root=DIR")
+        click.echo("    not measured: the recipe's data was not found; give --labels, or -o data.root=DIR")

@@ -19,7 +19,7 @@ from edge.terminal.options import json_option, override_option
 @click.argument("task", type=click.Choice(["det", "rec"]))
 @click.option("--recipe", "recipe_name", required=True, help="Name of a recipe of the kit, or a .yml file.")
 @override_option()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; a run in it goes on.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; a run in it is resumed.")
 @click.option("--stop", type=click.IntRange(1), help="Stop after this step with a checkpoint, as if interrupted.")
 @click.option("--visualdl", type=click.Path(path_type=Path), help="Also log for VisualDL into this folder.")
 @json_option

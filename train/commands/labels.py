@@ -24,13 +24,13 @@ from train.labels.make import BACKENDS, LabelOptions, make_labels
     show_default=True,
     help="What runs the jobs: joblib's own, or a dask or ray cluster.",
 )
-@click.option("--strict", is_flag=True, help="End at the first bad photo instead of skipping it.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad photo instead of skipping it.")
 @force_option("Replace labels that were made from other photos.")
 @json_option
 def labels(root: Path, out: Path, jobs: int, backend: str, strict: bool, force: bool, as_json: bool) -> None:
     """Make det.txt, rec.txt, crops and a table from CCPD2019 or CCPD2020 photos.
 
-    An interrupted run goes on where it was; a finished one is left alone.
+    An interrupted run continues where it stopped; a finished one is left alone.
     """
     with bars() as progress:
         summaries = make_labels(root, out, LabelOptions(jobs, backend, strict, force), progress)

@@ -34,7 +34,7 @@ MODELS = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--published", type=MODELS, help="Folder with det/ and rec/. [default: PP-OCRv3 as x86 .nb]")
 @click.option("--fine-tuned", type=MODELS, help="Likewise. [default: the kit's own set, when it ships one]")
 @click.option("--quantised", type=MODELS, help="Likewise.")
-@click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N photos.")
+@click.option("--first", type=click.IntRange(1), metavar="N", help="Read only the first N photos.")
 @jobs_option
 @json_option
 def ladder(
@@ -82,7 +82,7 @@ def ladder(
     show_rows(title, rows)
     missing = [name for name in folders if name not in models]
     if missing:
-        click.echo(f"not shown, for want of models: {', '.join(missing)} (give --{missing[0]} DIR)")
+        click.echo(f"not shown, since models are missing: {', '.join(missing)} (give --{missing[0]} DIR)")
 
 
 def parse_side(text: str) -> tuple[str, int]:

@@ -15,12 +15,12 @@ from edge.terminal.options import force_option, json_option
 
 @command()
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for det/ and rec/.")
-@force_option("Replace models that are there.")
+@force_option("Replace existing models.")
 @json_option
 def pretrained(out: Path, force: bool, as_json: bool) -> None:
     """Write the published PP-OCRv3 detector and recogniser as inference models.
 
-    The weights come out of the ONNX files in rapidocr-onnxruntime 1.2.3. Models that are there and unchanged are kept.
+    The weights come from the ONNX files in rapidocr-onnxruntime 1.2.3. Existing models that are unchanged are kept.
     """
     models = [_existing(task, out / task, force) or _write(task, out / task, force) for task in TASKS]
     if as_json:

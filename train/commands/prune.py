@@ -18,14 +18,15 @@ from edge.terminal.options import force_option, json_option
     "--model", "source", required=True, type=click.Path(exists=True, path_type=Path), help="A fit's run or .pdparams."
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for best.pdparams and dict.txt.")
-@click.option("--ratio", default=0.25, show_default=True, help="Share of the filters to take out.")
-@click.option("--least", default=256, show_default=True, help="Only layers of at least so many channels.")
-@force_option("Replace what is there.")
+@click.option("--ratio", default=0.25, show_default=True, help="Remove this share of the filters.")
+@click.option("--least", default=256, show_default=True, help="Prune only layers with at least this many channels.")
+@force_option("Replace existing files.")
 @json_option
 def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: bool, as_json: bool) -> None:
     """Take filters out of a recogniser's widest layers (PaddleSlim, least L1 norm first).
 
-    Then fit it again, it has forgotten: `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
+    Then fit it again to win its accuracy back:
+    `edge train fit rec --recipe rec-plate-160-pruned -o model.init=OUT/best.pdparams`.
     """
     from edge.base.paths import write_atomic
     from edge.model.folder import check_free, new_folder
@@ -44,7 +45,7 @@ def prune(task: str, source: Path, out: Path, ratio: float, least: int, force: b
     assert trained.characters is not None
     kept = prune_filters(trained, ratio, least)
     before, after = (sum(value.size for value in values.values()) for values in (trained.values, kept))
-    with new_folder(out, force) as folder:  # Whole or not at all: a fit takes what lies there for a network.
+    with new_folder(out, force) as folder:  # Whole or not at all: a fit takes whatever lies there as a network.
         save_best(folder, kept, {"step": 0, "pruned": ratio})
         write_atomic(folder / "dict.txt", "".join(f"{mark}\n" for mark in trained.characters))
         if trained.recipe:

@@ -31,11 +31,11 @@ from edge.terminal.options import force_option, json_option, override_option, se
 @click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops. [default: rendered ones]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Seed that chooses or renders the photos.")  # fmt: skip
-@click.option("--limit", type=float, help="Layers below this signal to noise ratio in dB stay float.")
+@click.option("--limit", type=float, help="Keep layers below this signal to noise ratio (dB) float.")
 @click.option("--recipe", help="For qat: name of a recipe of the kit, or a .yml file.")
 @override_option("For qat: settings of the recipe to change.")
 @click.option("--sensitivity", is_flag=True, help="Only print what rounding costs each layer.")
-@force_option("Replace a model that is there.")
+@force_option("Replace an existing model.")
 @json_option
 def quantize(
     task: str,
@@ -63,7 +63,7 @@ def quantize(
             raise UsageError("--sensitivity looks at an inference model.", "Leave --method qat out; export a run first.")
         void = [f"--{name}" for name in ("calibrate", "limit", "seed") if given(name)]
         if void:
-            raise UsageError(f"{' and '.join(void)} belong to --method ptq.", "Training takes its settings by -o.")
+            raise UsageError(f"only --method ptq takes {' and '.join(void)}.", "Set the training with -o.")
         assert out is not None
         from train.commands.quantize_qat import quantize_by_training
 
@@ -71,9 +71,9 @@ def quantize(
         quantize_by_training(task, sources, out, name, overrides, force=force, as_json=as_json)
         return
     if recipe or overrides:
-        raise UsageError("--recipe and -o are for --method qat.")
+        raise UsageError("only --method qat takes --recipe and -o.")
     if len(sources) > 1:
-        raise UsageError("Several --model are for --method qat.")
+        raise UsageError("only --method qat takes several --model.")
     model = load_model(sources[0])
     if model.card.task != task:
         raise UsageError(f"{sources[0]} is a {model.card.task} model, not {task}.")
@@ -105,7 +105,7 @@ def quantize(
 
 
 def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: float | None, as_json: bool) -> None:
-    """Prints how much rounding each layer bears, the weakest first."""
+    """Prints how much rounding each layer can bear, the weakest first."""
     from train.quantize.calibration import make_samples
     from train.quantize.ptq import LIMIT_DB, measure_noise
 

@@ -1,4 +1,4 @@
-"""The QAT half of `edge train quantize`: train with int8 rounding from a float run, export, tell the figures."""
+"""The QAT half of `edge train quantize`: train with int8 rounding from a float run, export, print the figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def quantize_by_training(
         out: Folder of the int8 model.
         recipe_name: As for `edge train fit`.
         overrides: Likewise.
-        force: Replace a model that is there.
+        force: Replace an existing model.
         as_json: Print one JSON document.
 
     Raises:

@@ -16,10 +16,10 @@ from edge.terminal.options import country_option, force_option, json_option
 
 @command()
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option("--labels", type=click.Path(path_type=Path), metavar="SOURCE", help="SOURCE, as `eval` takes it.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="SOURCE", help="SOURCE, named as in `eval`.")
 @country_option()
 @json_option
-@click.option("--png", type=click.Path(path_type=Path), help="Draw them into this file.")
+@click.option("--png", type=click.Path(path_type=Path), help="Draw the figures and some plates into this file.")
 @force_option("Replace the file of --png.")
 def stats(
     source: Path | None, labels: Path | None, country: str | None, as_json: bool, png: Path | None, force: bool
@@ -37,7 +37,7 @@ def stats(
         raise UsageError("SOURCE and --labels name the same thing.", "Give one of them.")
     source = source or labels
     if source is None:
-        raise UsageError("Which data set?", "Name a folder or a label file: edge train stats SOURCE")
+        raise UsageError("no data set is named.", "Name a folder or a label file: edge train stats SOURCE")
     if png is not None and png.exists() and not force:
         raise UsageError(f"{png} exists.", "Use --force to replace it.")
     plates = load_country(country or DEFAULT)

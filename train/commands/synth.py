@@ -16,12 +16,12 @@ from train.synth.scene import WEATHERS
 
 @command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the rendered set.")
-@click.option("--count", required=True, type=click.IntRange(1), help="How many photos (or crops).")
+@click.option("--count", required=True, type=click.IntRange(1), help="Render this many photos (or crops).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same files.")
-@click.option("--crops", is_flag=True, help="Crops and rec.txt for the recogniser, in place of photos.")
+@click.option("--crops", is_flag=True, help="Render crops and rec.txt for the recogniser, not photos.")
 @country_option()
-@several("--kind", "kinds", metavar="KIND", help="Only these kinds of the country's plates.")
-@several("--weather", "weathers", type=click.Choice(WEATHERS), help="Only these kinds of weather.")
+@several("--kind", "kinds", metavar="KIND", help="Render only these kinds of the country's plates.")
+@several("--weather", "weathers", type=click.Choice(WEATHERS), help="Render only these kinds of weather.")
 @jobs_option
 @force_option("Replace a set that was rendered with other options.")
 @json_option
@@ -37,9 +37,9 @@ def synth(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Render plates in street scenes of 720 x 1160, annotated in CCPD file names or, where these cannot, in det.txt.
+    """Render plates in street scenes of 720 x 1160, annotated in CCPD file names or, where those cannot, in det.txt.
 
-    An interrupted run goes on where it was; a finished one is left alone.
+    An interrupted run continues where it stopped; a finished one is left alone.
     """
     options = SynthOptions(count, seed, crops, kinds, weathers, jobs, country or DEFAULT)
     with bars() as progress:

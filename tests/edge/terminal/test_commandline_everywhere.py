@@ -157,7 +157,7 @@ def test_flash_does_not_take_force_for_leave_to_overwrite(capsys: pytest.Capture
     ("line", "says"),
     [
         ("edge train quantize rec --model . --out x --sensitivity", "--sensitivity writes no model"),
-        ("edge train quantize rec --model . --out x --method qat --limit 20", "--limit belong to --method ptq"),
+        ("edge train quantize rec --model . --out x --method qat --limit 20", "only --method ptq takes --limit"),
         ("edge build --device rk3399 --abi arm64", "--device and --abi cannot be given together"),
         ("bench run --resume --force", "--resume continues a session, --force replaces it"),
         ("bench run --dry-run --precision fp16", "the kit's models are fp32 or int8, not fp16"),

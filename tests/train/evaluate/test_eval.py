@@ -91,9 +91,9 @@ def test_a_set_of_the_kit_is_taken_by_name(ocr_models: ModelPair, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "Which model?"),
+        ((), "give either --model or --models"),
         (("--model", ".", "--models", "plate-v1"), "not both"),
-        (("--model", ".", "--precision", "int8"), "--precision belongs to --models"),
+        (("--model", ".", "--precision", "int8"), "--precision needs --models"),
         (("--models", "plate_v1"), "Did you mean 'plate-v1'?"),
     ],
 )
