@@ -86,11 +86,11 @@ def read_image(path: Path) -> Image:
     """
     try:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except (cv2.error, UnicodeError, SystemError):  # A billion pixels by its header; a name that is no UTF-8.
+    except (cv2.error, UnicodeError, SystemError):  # A billion pixels by its header; a name that is not UTF-8.
         image = None
     if image is None:
-        what = "is not an image that can be read" if path.is_file() else "is missing"
-        raise InputError(f"{path} {what}.", "Every file of a label list must be there; make the labels again.")
+        what = "cannot be read as an image" if path.is_file() else "is missing"
+        raise InputError(f"{path} {what}.", "Every file of a label list must exist; make the labels again.")
     return np.asarray(image)
 
 
@@ -110,7 +110,7 @@ def read_crops(labels: Path, note: Say = tell) -> list[Sample]:
 def read_photos(source: Path, note: Say = tell) -> list[Sample]:
     """Reads a folder of CCPD photos, or a detection label file: `path<TAB>[{"points": ..., "transcription": ...}]`.
 
-    Hidden files (such as the `._photo.jpg` that macOS writes beside each photo on foreign disks) are passed over.
+    Hidden files (such as the `._photo.jpg` that macOS writes beside each photo on foreign disks) are skipped.
 
     Args:
         source: Folder or file.
@@ -155,7 +155,7 @@ def _from_names(source: Path) -> list[Sample]:
         samples.append(Sample(path, (LabelledPlate(quad, name.text),), where=path.name))
     if foreign:
         path, first = foreign[0]
-        also = f" Nor are {len(foreign) - 1} more names there." if len(foreign) > 1 else ""
+        also = f" Neither are {len(foreign) - 1} more names in that folder." if len(foreign) > 1 else ""
         hint = "Remove it, or train on the det.txt of `edge train labels`, which skips and lists such photos."
         if (labels := source / "det.txt").is_file():
             hint = f"This is a folder of labels: give {labels}."

@@ -17,7 +17,7 @@ from edge.ocr.geometry import Points
 Map = npt.NDArray[np.float32]
 
 LEAST_SIDE = 8
-"""Plates less high or wide than this many pixels are not learned, only masked out."""
+"""Plates lower or narrower than this many pixels are not learned, only masked out."""
 LOW, HIGH = 0.3, 0.7
 """Of the threshold map, far from and on the border."""
 
@@ -93,7 +93,7 @@ def shrunk(quad: Points, ratio: float) -> Points | None:
 
 
 def _offset(quad: Points, distance: float) -> list[Points]:
-    # libpaddle's zlib breaks Python's when pyclipper loads it later: see facts on import order.
+    # libpaddle's zlib breaks Python's when pyclipper loads it later (`train.arch`).
     import zlib  # noqa: F401
 
     import pyclipper

@@ -28,7 +28,7 @@ from train.data.swap import swap_plate
 from train.recipes.recipe import Recipe, recipe_architecture
 
 RENDERED = 160
-"""Different rendered scenes; each is kept after it was drawn once."""
+"""Number of different rendered scenes; each is kept once it is drawn."""
 PLATE = 40
 """Height of a plate in pixels by which the blur and the specks of a whole photo are measured."""
 CHANCES: tuple[tuple[Callable[[Image, Random], Image], float], ...] = (
@@ -79,7 +79,7 @@ class DetData:
             message = f"None of the {len(self.photos)} photos to train on has a plate that counts"
             if not self.share:
                 raise InputError(f"{message}.", "Label plates, or give data.synth_share.")
-            note(f"{message}; only rendered scenes have.")
+            note(f"{message}; only rendered scenes have one.")
         note_held_out(len(self.validation), len(photos), data.holdout, note)
         arch = recipe_architecture(recipe)
         self.config = override(fit_inputs(PipelineConfig(), det=arch.input), arch.pipeline)

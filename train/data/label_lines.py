@@ -1,4 +1,4 @@
-"""The lines of a label file and the pictures that they name; every command says the same about a file that is wrong."""
+"""The lines of a label file and the pictures that they name; every command says the same about a wrong file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _parse(where: str, line: str, roots: list[Path]) -> LabelLine:
         )
     found = LabelLine(where, name, image, label)
     if "\t" in label and not found.is_photo:
-        raise InputError(f"{where}: not `path<TAB>label`: there is more than one tab.", FORM)
+        raise InputError(f"{where}: not `path<TAB>label`: it has more than one tab.", FORM)
     return found
 
 
@@ -93,16 +93,16 @@ def _missing(lines: list[LabelLine], roots: list[Path]) -> InputError:
     windows = _WINDOWS.match(first.name) is not None
     if not windows and not first.name.startswith("/"):
         return InputError(f"{first.where}: {first.image} is missing{also}.", looked)
-    kind = "an absolute Windows path, of another computer" if windows else "an absolute path, perhaps of another computer"
+    kind = "an absolute Windows path" if windows else "an absolute path, perhaps from another computer"
     return InputError(f"{first.where}: {first.name} is missing{also}; this is {kind}.", _shorter(first.name, roots))
 
 
 def _shorter(name: str, roots: list[Path]) -> str:
-    """Returns the advice that makes an absolute path a relative one; what to cut off where its last parts are there."""
+    """Returns the advice that makes an absolute path relative: what to cut off, where its last parts exist."""
     parts = [part for part in re.split(r"[\\/]", name) if part]
     for start in range(1, len(parts)):
         rest = parts[start:]
         if any(root.joinpath(*rest).is_file() for root in roots):
             cut = name[: len(name) - len("/".join(rest))]
-            return f"{'/'.join(rest)} is here: take {cut} off the front of every line."
+            return f"{'/'.join(rest)} exists: remove {cut} from the start of every line."
     return f"Make the paths relative to {roots[0]}."

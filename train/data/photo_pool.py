@@ -16,7 +16,7 @@ class PhotoPool:
     Args:
         photos: All of them.
         shares: Chance to ask for a photo with a plate of a kind, by the kind's name; otherwise all photos are drawn
-            alike. What is asked for and not there is not missed.
+            alike. A kind that no photo shows is ignored.
         country: Of the plates.
     """
 

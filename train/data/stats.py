@@ -29,7 +29,7 @@ from train.synth.geometry import edge_lengths
 SCHEMA = "plate-edge/stats/1"
 MEASURES = ("width", "height", "tilt_horizontal", "tilt_vertical", "brightness", "blur", "grey", "sharpness")
 NAMED = 5
-"""Files or lines that are named for each reason to leave them out; more are only counted."""
+"""Files or lines named for each reason to leave them out; the others are only counted."""
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 

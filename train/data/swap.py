@@ -1,6 +1,6 @@
 """Puts a rendered plate in the place of a photographed one: real scenes, real light, any kind and any text.
 
-Photos at hand show some kinds and some provinces seldom; the scenes around them are worth more than rendered ones.
+Photos rarely show some kinds and some provinces; the scenes around them are worth more than rendered ones.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def test_another_encoding_is_named(folder: Path, encoding: str, photos: bool) ->
     [
         ("img/b.jpg 皖A12345", "line 2: not `path<TAB>label`: a tab is missing"),
         ("img/b.jpg\t ", "line 2: not `path<TAB>label`: nothing follows the tab"),
-        ("img/b.jpg\t皖A12345\t0.98", "line 2: not `path<TAB>label`: there is more than one tab"),
+        ("img/b.jpg\t皖A12345\t0.98", "line 2: not `path<TAB>label`: it has more than one tab"),
         ('["img/b.jpg", "img/c.jpg"]\t皖A12345', "line 2: a list of several pictures"),
         ("img/b.jpg\t[]", "line 2: this is a list of plates on a photo"),
     ],
@@ -159,8 +159,8 @@ def test_points_of_another_form_are_named_by_all(folder: Path, line: str, said: 
     ("name", "said"),
     [
         ("img/gone.jpg", "gone.jpg is missing. Paths may be relative to"),
-        ("D:\\data\\img\\b.jpg", "Windows path, of another computer. img/b.jpg is here: take D:\\data\\ off"),
-        ("\\\\nas\\x\\gone.jpg", "Windows path, of another computer. Make the paths relative"),
+        ("D:\\data\\img\\b.jpg", "Windows path. img/b.jpg exists: remove D:\\data\\ from"),
+        ("\\\\nas\\x\\gone.jpg", "Windows path. Make the paths relative"),
         ("/home/li/img/b.jpg", "/home/li/img/b.jpg is missing; this is an absolute path"),
     ],
 )
@@ -298,6 +298,6 @@ def test_foreign_names_among_ccpd_photos_are_named(folder: Path, edge_here: Call
     (photos / "a.jpg").rename(photos / "025-95_113-60&50_160&95-158&95_58&85_60&50_160&60-0_0_22_27_27_33_1-37-15.jpg")
     shown = edge_here("train", "stats", photos)
     assert "1 plate," in shown and "skipped: 3 x not a CCPD name (b.jpg, c.jpg, d.jpg)" in shown
-    with pytest.raises(InputError, match=r"'b' is not a CCPD name.* Nor are 2 more names there") as caught:
+    with pytest.raises(InputError, match=r"'b' is not a CCPD name.* Neither are 2 more names") as caught:
         read_photos(photos)
     assert "edge train labels" in caught.value.hint
