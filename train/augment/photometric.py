@@ -1,7 +1,7 @@
 """Photometric augmentation: what weather, optics, sensors and compression do to a plate.
 
 Every function takes a uint8 BGR image [height, width, 3] and a `numpy.random.Generator` and returns a uint8 image of
-the same shape; nothing else decides about the result, so a sample can be made again from its seed.
+the same shape; nothing else decides the result, so a sample can be made again from its seed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def motion(image: Image, rng: Random, plate: int = 0) -> Image:
 
 
 def low_resolution(image: Image, rng: Random) -> Image:
-    """Down to 30 to 80 % of the height, and up again."""
+    """Shrinks to 30 to 80 % of the height, and enlarges again."""
     height, width = image.shape[:2]
     ratio = rng.uniform(0.3, 0.8)
     small = (max(4, round(width * ratio)), max(4, round(height * ratio)))

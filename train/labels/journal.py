@@ -1,6 +1,6 @@
 """Progress of a label run on disk: what an interrupted run has finished, and the final files made from it.
 
-One JSON line a photo, in the order of the photos, appended chunk by chunk. A run that was killed goes on after the
+One JSON line a photo, in the order of the photos, appended chunk by chunk. A run that was killed resumes after the
 last whole line whose crop is there. The label files are written from the journal when it is complete, so they
 appear at once or not at all, and nothing grows in memory.
 """
@@ -199,7 +199,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or "fingerprint" not in state:
         return None
     if state.get("schema") != SCHEMA:
-        raise InputError(f"{folder / STATE} has schema {state.get('schema')!r}, expected {SCHEMA}.", "Use --force.")
+        raise InputError(f"{folder / STATE} has schema {state.get('schema')!r}, not {SCHEMA}.", "Use --force.")
     return state
 
 

@@ -1,7 +1,8 @@
 """PP-OCR label files and straightened crops from CCPD photos: the application note's `make_label`, in parallel.
 
-`det.txt` and `rec.txt` have the note's format. What differs: photos come in sorted order, vertices in a wrong order are
-sorted, bad photos are reported instead of ending the run, and a run that was interrupted goes on where it was.
+`det.txt` and `rec.txt` have the note's format (docs/glossary.md). What differs: photos come in sorted order, vertices in
+a wrong order are sorted, bad photos are reported instead of ending the run, and an interrupted run continues where it
+stopped.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def make_labels(
         The summary of each phase.
 
     Raises:
-        InputError: No photos, no good photo at all, a bad photo under `strict`, or other labels in the way.
+        InputError: No photos, no good photo, a bad photo under `strict`, or other labels in `out`.
         UsageError: Unknown backend; another process makes labels there.
         HostError: The backend's package is not installed, its cluster does not answer, or a machine of it lacks a folder.
         OSError: The output cannot be written.

@@ -89,7 +89,7 @@ TABLE_COLUMNS = tuple(item.name for item in fields(PhotoRow))
 
 
 def crop_name(index: int, name: CcpdName) -> str:
-    """Returns a crop's file name as the note writes it: running number and plate indices."""
+    """Returns a crop's file name as the application note (docs/glossary.md) writes it: running number and plate indices."""
     return f"{index}_{encode_plate(name.text)}.jpg"
 
 
@@ -97,7 +97,7 @@ def read_name(photo: str) -> CcpdName:
     """Reads the name of a photo and checks that a label file can hold its path.
 
     Raises:
-        BadPhoto: It is no CCPD name, or holds a tab or a line break, or is not UTF-8.
+        BadPhoto: It is not a CCPD name, or holds a tab or a line break, or is not UTF-8.
     """
     if any(mark in photo for mark in "\t\r\n") or os.fsencode(photo).decode("utf-8", "replace") != photo:
         raise BadPhoto(
@@ -123,7 +123,7 @@ def label_photo(root: Path, photo: str, out: Path, crop: str) -> tuple[PhotoRow,
         The photo's row, and its name.
 
     Raises:
-        BadPhoto: Bad name, missing or unreadable photo, vertices outside of it.
+        BadPhoto: Bad name, missing or unreadable photo, vertices outside it.
         OSError: The crop cannot be written.
     """
     import cv2
@@ -178,11 +178,11 @@ def read_photo(path: Path, window: tuple[NDArray[np.float64], NDArray[np.float64
         uint8 array [height, width, 3], RGB.
 
     Raises:
-        BadPhoto: Missing, empty, damaged, cut off, or no image.
+        BadPhoto: Missing, empty, damaged, cut off, or not an image.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # A pipe would be waited for without end.
-            raise BadPhoto("unreadable", f"{path} is a folder, a pipe or the like, and no photo.")
+            raise BadPhoto("unreadable", f"{path} is not a photo but a folder, a pipe or the like.")
         data = path.read_bytes()
     except FileNotFoundError:
         raise BadPhoto("missing", f"{path} is missing.") from None

@@ -22,7 +22,7 @@ class Phase:
         name: Folder of the photos relative to the data set (`train`), or name of a CCPD2019 split; `""` is the
             data set's folder itself.
         photos: Paths relative to the data set, sorted.
-        fingerprint: SHA-256 over paths and sizes: says whether a run that goes on has the same photos before it.
+        fingerprint: SHA-256 over paths and sizes: tells whether a resumed run has the same photos.
     """
 
     name: str
@@ -43,7 +43,7 @@ def find_phases(root: Path, out: Path) -> list[Phase]:
 
     Args:
         root: Folder of the data set.
-        out: Output folder, passed over should it lie within `root`.
+        out: Output folder, skipped if it lies within `root`.
 
     Returns:
         The phases, by name.
@@ -56,7 +56,7 @@ def find_phases(root: Path, out: Path) -> list[Phase]:
     groups = _from_splits(root) if any((root / SPLITS).glob("*.txt")) else _from_folders(root, out)
     if not groups:
         raise InputError(
-            f"No photos in {root}.", f"Photos are {', '.join(PHOTO_SUFFIXES)} files, in the folder or in folders below."
+            f"No photos in {root}.", f"Photos are {', '.join(PHOTO_SUFFIXES)} files, in the folder or its subfolders."
         )
     return [Phase(name, tuple(photos), _fingerprint(root, photos)) for name, photos in sorted(groups.items())]
 

@@ -21,7 +21,7 @@ HEIGHT = 1560
 
 Colour = tuple[int, int, int]
 
-# Invented names in the manner of badges: text near a plate that is no plate.
+# Invented names in the manner of badges: text near a plate that is not a plate.
 BADGES = (
     "2.0T",
     "GT",

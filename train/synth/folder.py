@@ -57,7 +57,7 @@ def make_synth(
 
     Crops are listed in `rec.txt`. Photos get CCPD names where CCPD's tables can write the country's plates, and are
     listed in `det.txt` where they cannot. First characters take turns, so that a set of a hundred Chinese plates holds
-    every province three times. A run that was interrupted goes on, a finished one is left alone.
+    every province three times. An interrupted run is resumed, a finished one is left alone.
 
     Args:
         out: Folder of the data set.
@@ -73,7 +73,7 @@ def make_synth(
         InputError: The folder holds something else.
     """
     if options.count < 1:
-        raise UsageError(f"--count {options.count}: at least 1.")
+        raise UsageError(f"--count {options.count} is below 1.")
     country = load_country(options.country)
     for kind in options.kinds:
         country.kind(kind)

@@ -74,7 +74,7 @@ def render_scene(rng: np.random.Generator, country: Country, conditions: Conditi
     Args:
         rng: Source of chance; the same state gives the same photo.
         country: Of the plate.
-        conditions: What is asked for; all to chance when None.
+        conditions: What is asked for; None leaves all to chance.
 
     Raises:
         UsageError: An unknown kind, or a text that does not fit it.
