@@ -145,7 +145,7 @@ class Fit:
         broken = [name for name, value in weights.items() if not np.isfinite(value).all()]
         if broken:
             raise ModelError(
-                f"After step {self.step}, {len(broken)} parameters are not finite, such as {broken[0]}; they are not kept.",
+                f"After step {self.step}, {len(broken)} parameters are not finite, such as {broken[0]}; they are not saved.",
                 "Lower optim.rate or optim.clip; the same command goes on from the last checkpoint.",
             )
         return weights
@@ -196,7 +196,7 @@ class Fit:
             save_arrays(path, {**self.task.arrays(batch), **weights})
             kept = f"the batch and the weights are saved in {path}"
         except HostError as error:
-            kept = f"the batch could not be kept, for {error.message}"
+            kept = f"the batch could not be saved: {error.message}"
         raise ModelError(
             f"The loss of step {self.step + 1} is not finite; {kept.rstrip('.')}.",
             "Lower optim.rate, or look at that batch's labels.",

@@ -1,8 +1,8 @@
 """Losses, as PaddleOCR defines them for PP-OCRv3: CTC for the recogniser, DB's three maps for the detector.
 
-PaddleOCR trains the recogniser with a second head besides (GTC: attention by SAR, arXiv 1811.00751, guides the shared
+PaddleOCR trains the recogniser with a second head too (GTC: attention by SAR, arXiv 1811.00751, guides the shared
 backbone). It is not exported, and its published weights are not in an inference model to start from; so the kit
-fine-tunes by CTC alone, and passes over the `sar_head` and `gtc_head` of a training checkpoint (`train.weights.assign`).
+fine-tunes by CTC alone, and skips the `sar_head` and `gtc_head` of a training checkpoint (`train.weights.assign`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def start_fit(recipe: Recipe, out: Path, report: Report = lambda row: None, note
         note: Told what is odd about the data.
 
     Raises:
-        UsageError: Mixed precision where there is none.
+        UsageError: Mixed precision that this machine lacks.
         InputError: A run of other settings lies in `out`.
         EdgeError: Of data, recipe or weights; see `train.data.dataset` and `train.fit.start_network`.
     """

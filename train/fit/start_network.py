@@ -86,7 +86,7 @@ def regroup_head(arch: Architecture, values: Arrays, old: list[str], new: list[s
     if not any(character in places for character in new):
         raise InputError("The checkpoint's dictionary shares no character with the wanted one.")
     if arch.head is None:
-        raise UsageError(f"{arch.name} names no head to be made anew for other characters.", "Keep the checkpoint's.")
+        raise UsageError(f"{arch.name} names no head to rebuild for other characters.", "Keep the checkpoint's.")
     weight, bias = (values[name] for name in arch.head)
     axis = 1 if weight.ndim == 2 else 0
     # For each new class the old one; blank stays blank, and a class past the end is taken where there was none.

@@ -64,7 +64,7 @@ def open_task(
     try:
         made = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise InputError(f"{arch.name} is to be fitted by {module}:{name}, which is not there: {error}.") from error
+        raise InputError(f"{arch.name} names {module}:{name} to fit it, which cannot be loaded: {error}.") from error
     task: Task = made(recipe, characters, ranks, note)
     return task
 
@@ -97,7 +97,7 @@ class RecTask:
         return {"loss": ctc_loss(logits, paddle.to_tensor(batch.labels), paddle.to_tensor(batch.lengths))}
 
     def validate(self, net: Layer) -> dict[str, float]:
-        """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can rule that).
+        """Accuracy, which is the score, and the mean CTC loss (a single mislabelled crop can dominate that).
 
         The loss of a text that the steps cannot hold is infinite; the mean is of the others. Without a held-out sample
         there is neither.

@@ -96,7 +96,7 @@ class OptimPart:
     """How it is trained.
 
     Attributes:
-        kind: `adam` (L2 in the gradient, the note's) or `adamw` (decoupled).
+        kind: `adam` (L2 in the gradient, as in the application note, docs/glossary.md) or `adamw` (decoupled).
         rate: Highest learning rate.
         final: Last learning rate as part of `rate`, for `cosine`.
         schedule: `constant` or `cosine`.
@@ -211,7 +211,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
 
 
 def _find_country(document: dict[str, Any], folder: Path) -> None:
-    """Makes the path of a country that is relative to a folder absolute, so that a run can go on anywhere; in place."""
+    """Makes the path of a country that is relative to a folder absolute, in place, so that a run can be resumed anywhere."""
     data = document.get("data")
     if isinstance(data, dict) and (folder / str(data.get("country")) / FILE_NAME).is_file():
         data["country"] = str((folder / str(data["country"])).resolve())
@@ -221,14 +221,14 @@ def read_document(path: Path) -> dict[str, Any]:
     """Reads a recipe's file as it is, unchecked.
 
     Raises:
-        InputError: Not YAML, or no mapping.
+        InputError: Not YAML, or not a mapping.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not YAML: {error}.") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path} holds no settings.", "A recipe is a YAML mapping; see docs.")
+        raise InputError(f"{path} holds no settings.", "A recipe is a YAML mapping; see docs/formats/recipe.md.")
     return document
 
 
@@ -252,7 +252,7 @@ def parse_recipe(document: dict[str, Any], where: str) -> Recipe:
     rules = {
         "task": recipe.task in ("det", "rec"),
         "steps": recipe.steps >= 1,
-        "seed": 0 <= recipe.seed < 2**32,  # What NumPy takes, and Paddle after a million times.
+        "seed": 0 <= recipe.seed < 2**32,  # NumPy's range; Paddle gets a million times it.
         "batch": 1 <= recipe.batch <= 65536,
         "eval_every": recipe.eval_every >= 1,
         "save_every": recipe.save_every >= 1,
