@@ -47,7 +47,7 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
         seed: Chooses among the photos, or renders them.
         count: Inputs for calibration, at most.
         check: Inputs for judging, at most. Those of a folder are joined by the kit's sample photos and, where they are
-            few, by rendered ones, so that the proof does not rest on the folder alone.
+            few, by rendered ones, so that the proof does not rest only on the folder.
 
     Raises:
         InputError: The folder holds fewer than two readable photos that show anything.
@@ -127,11 +127,11 @@ def _from_folder(
     if len(images) < 2 and plain:
         raise InputError(
             f"{folder} holds {len(images) + len(plain)} readable photos, and {len(plain)} of them are of one colour "
-            f"({', '.join(plain[:5])}{' ...' if len(plain) > 5 else ''}); two that show plates are the least.",
+            f"({', '.join(plain[:5])}{' ...' if len(plain) > 5 else ''}); at least two that show plates are needed.",
             "Calibrate with photos of plates, or without --calibrate.",
         )
     if len(images) < 2:
-        raise InputError(f"{folder} holds {len(images)} readable photos; two are the least.", f"{READ}.")
+        raise InputError(f"{folder} holds {len(images)} readable photos; at least two are needed.", f"{READ}.")
     return images, names, plain
 
 

@@ -32,7 +32,7 @@ MASK = 0.3
 SCORE = 0.5
 """A map above `MASK`, or a text whose steps are `SCORE` likely on average: then the model sees a plate."""
 FEW = {"det": 4, "rec": 8}
-"""Fewer calibration inputs are warned of: their ranges are those of chance."""
+"""Fewer calibration inputs give a warning: their ranges depend on chance."""
 NARROW = 0.5
 MOST_NARROW = 0.05
 MOST_JUDGED = 16
@@ -123,20 +123,20 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
     told = "finds a plate in" if task == "det" else "reads a text in"
     if not seen:
         raise InputError(
-            f"{where}: the float model {told} none of {len(taken)} pictures, so they give no scale that fits a plate "
+            f"{where}: the float model {told} none of {len(taken)} pictures, so their scales would fit no plate "
             f"({narrow:.0%} of its layers stay below half of their range on the kit's sample photos).",
             "Calibrate with photos of plates (for rec: crops, or photos with CCPD names), or without --calibrate.",
         )
     warnings = []
     if len(calibration) < FEW[task]:
         number = len(calibration)
-        warnings.append(f"calibrated with {counted(number, 'picture')}; fewer than {FEW[task]} are chance")
+        warnings.append(f"calibrated with {counted(number, 'picture')}; fewer than {FEW[task]} leave it to chance")
     if seen * 2 < len(taken):
         warnings.append(f"the float model {told} only {seen} of {len(taken)} calibration pictures; the rest show no plate")
     if narrow > MOST_NARROW:
         warnings.append(
-            f"{narrow:.0%} of the layers stay below half of their range on the kit's sample photos (most: "
-            f"{MOST_NARROW:.0%}): pictures of plates may be cut off there"
+            f"{narrow:.0%} of the layers stay below half of their range on the kit's sample photos (at most "
+            f"{MOST_NARROW:.0%} should): values of plates may be clipped there"
         )
     figures = {"judged": len(taken), "with_plates": seen, "narrow_layers": round(narrow, 4)}
     return CalibrationReview(figures, tuple(warnings))

@@ -54,7 +54,7 @@ class PtqOptions:
         calibrate: Folder of photos, or None to render them.
         seed: Chooses or renders photos.
         limit: Operators below this SQNR in decibels stay float; None for the task's default.
-        force: Replace a model that is there.
+        force: Replace an existing model.
     """
 
     calibrate: Path | None = None
@@ -83,7 +83,7 @@ def quantize_ptq(
         The int8 inference model.
 
     Raises:
-        InputError: It is no float inference model, `out` is taken, or the folder of photos is of no use.
+        InputError: It is not a float inference model, `out` is taken, or the folder holds no usable photos.
         VerifyError: The int8 model stays too far from the float one, however many layers are left float; or the float
             model sees a plate in too few inputs for any proof.
         HostError: paddle or paddleslim is not installed.
@@ -92,7 +92,7 @@ def quantize_ptq(
     if card.format != "inference" or card.precision != "fp32":
         raise InputError(
             f"{model.folder} is an {card.precision} model in format {card.format}; quantisation starts from fp32.",
-            "Give the inference model that `edge train pretrained` wrote.",
+            "Give an fp32 inference model, such as `edge train pretrained` writes.",
         )
     check_free(out, options.force)
     report("making calibration inputs")
@@ -198,8 +198,8 @@ def _check_telling(model: Model, figures: dict[str, Any]) -> None:
     if figures["telling"] < LEAST_TELLING[task]:
         verb = "finds a plate in" if task == "det" else "reads a text in"
         raise VerifyError(
-            f"The proof of int8 against fp32 would mean nothing: the float model {verb} {figures['telling']} of "
-            f"{figures['inputs']} pictures, and {LEAST_TELLING[task]} are needed.",
+            f"int8 cannot be proven against fp32: the float model {verb} only {figures['telling']} of "
+            f"{figures['inputs']} pictures; {LEAST_TELLING[task]} are needed.",
             "Train the float model until it reads the kit's sample photos, then quantise it.",
         )
 
@@ -281,7 +281,7 @@ def _converts(model: Model, target: str) -> dict[str, Any]:
     folder = model.folder.with_name(f"{model.folder.name}-{target}")
     options = ["--target", target, "--out", str(folder)]
     command = [sys.executable, "-m", "edge", "convert", "nb", str(model.folder), *options]
-    # In a folder of ours: Python looks there first, and a `train.py` or `convert.py` of the user's is not for it.
+    # In a folder of ours: Python looks there first, and it must not find a `train.py` or `convert.py` of the user's.
     done = subprocess.run(
         command, cwd=folder.parent, capture_output=True, text=True, errors="replace", check=False
     )

@@ -168,7 +168,7 @@ def export_quantised(
         characters: Of a recogniser.
         out: Folder to make.
         card: As `Architecture.card` begins it; `precision` and `quantization` are filled in.
-        force: Replace a model that is there.
+        force: Replace an existing model.
 
     Raises:
         ModelError: The weights do not fit the recipe's quantised network, or are not finite.
