@@ -9,7 +9,7 @@ from edge import __version__
 from edge.bundle.zoo import PUBLISHED, SHIPPED
 from edge.model.card import CARD_NAME
 
-# The wheel that the published weights travel in.
+# The wheel that the published weights are in.
 PACKAGE = "rapidocr-onnxruntime"
 
 

@@ -33,7 +33,7 @@ def assign(arch: Architecture, net: nn.Layer, values: Mapping[str, Any], where: 
     Args:
         arch: Of the network. Of its `training_only` parameters those of a prefix may be missing from `values`, all of them.
         net: The network.
-        values: Parameter name to array; those that `arch` calls `foreign` are passed over.
+        values: Parameter name to array; those that `arch` calls `foreign` are skipped.
         where: What the values come from, for messages.
 
     Raises:
@@ -77,7 +77,7 @@ def _advice(arch: Architecture, kept: Mapping[str, Any], shapes: list[str], stat
     if arch.head and shapes and all(text.startswith(arch.head) for text in shapes):
         return "The number of classes differs: give the dictionary that the checkpoint was trained with."
     if not set(kept) & set(state):
-        return f"It is a checkpoint of another architecture than {arch.name}; model.arch of a recipe names it."
+        return f"It is not a checkpoint of {arch.name}: give a recipe whose model.arch names its network."
     return f"Check that it is a checkpoint of {arch.name}: {arch.about}."
 
 

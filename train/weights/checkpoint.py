@@ -4,7 +4,7 @@ A run's folder:
 
     recipe.yml      the settings as run
     dict.txt        a recogniser's characters
-    last.ckpt       everything to go on from: weights, moving average, optimiser, step, best so far
+    last.ckpt       everything needed to resume: weights, moving average, optimiser, step, best so far
     best.pdparams   the best weights by validation (the moving average's, when there is one)
     best.json       the step and figures of `best.pdparams`
     log.csv         one line a logged step
@@ -38,7 +38,7 @@ _META = "meta"
 
 @dataclass
 class Checkpoint:
-    """Everything that a run goes on from.
+    """Everything needed to resume a run.
 
     Attributes:
         recipe: The settings as plain data; a run is only resumed under the same ones.
@@ -61,7 +61,7 @@ def save_state(path: Path, state: Checkpoint) -> None:
     """Writes a checkpoint; the old one stays until the new one is whole.
 
     Raises:
-        HostError: The disk is full or not writable; the old checkpoint is untouched.
+        HostError: It cannot be written; the old checkpoint is untouched.
     """
     meta = {"schema": SCHEMA, "recipe": state.recipe, "step": state.step, "best": state.best}
     arrays = {
@@ -76,7 +76,7 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
     """Writes an `.npz` file, whole or not at all.
 
     Raises:
-        HostError: The disk is full or not writable; what was there is untouched.
+        HostError: It cannot be written; the old file is untouched.
     """
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -107,14 +107,14 @@ def _read(path: Path, *, settings_only: bool = False) -> tuple[dict[str, Any], A
             values = {} if settings_only else {name: archive[name] for name in names}
             meta = json.loads(archive[_META].tobytes())
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, AttributeError) as error:
-        raise InputError(f"{path} is damaged or no checkpoint: {error}.", "Delete it to start again.") from error
+        raise InputError(f"{path} is damaged or not a checkpoint: {error}.", "Delete it to start again.") from error
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
         raise InputError(f"{path} is a checkpoint of another version of the kit.", "Delete it to start again.")
     kinds = {"recipe": dict, "step": int, "best": dict}
     strange = [key for key, kind in kinds.items() if not isinstance(meta.get(key), kind)]
     strange += [name for name in names if name.partition("/")[0] not in ("weights", "average", "optimiser")]
     if strange:
-        raise InputError(f"{path} is damaged or no checkpoint: {strange[0]!r}.", "Delete it to start again.")
+        raise InputError(f"{path} is damaged or not a checkpoint: {strange[0]!r}.", "Delete it to start again.")
     return meta, values
 
 
@@ -150,7 +150,7 @@ def save_best(folder: Path, weights: Arrays, facts: dict[str, Any]) -> None:
     """Writes `best.pdparams` (a Paddle file, as PaddleOCR's are) and `best.json`.
 
     Raises:
-        HostError: The disk is full or not writable; the old ones are untouched.
+        HostError: One cannot be written; the old ones are untouched.
     """
     import paddle
 
@@ -166,7 +166,7 @@ def check_fits(state: Checkpoint, weights: Arrays, recipe: dict[str, Any], where
     Args:
         state: The checkpoint.
         weights: The network's own parameters and buffers.
-        recipe: The settings of the run that wants to go on.
+        recipe: The settings of the run to resume.
         where: For messages.
 
     Raises:
@@ -185,12 +185,12 @@ def check_fits(state: Checkpoint, weights: Arrays, recipe: dict[str, Any], where
 
 
 def check_settings(old: dict[str, Any], new: dict[str, Any], where: Path) -> None:
-    """Checks that a run goes on under the settings that it began with; where data lies and the like may change.
+    """Checks that a run is resumed with the settings that it began with; where data lies and the like may change.
 
     Raises:
         InputError: They differ; names the first few.
     """
-    # Read as recipes: what an older kit's does not say has its default.
+    # Read as recipes: a key that an older kit did not write has its default.
     before, after = (recipe_document(parse_recipe(document, str(where))) for document in (old, new))
     changed = _changes(before, after)
     if changed:
@@ -215,6 +215,6 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         raise HostError(
-            f"{path} cannot be written: {error.strerror or error} ({len(data) >> 20} MiB wanted, {free >> 20} free).",
+            f"{path} cannot be written: {error.strerror or error} ({len(data) >> 20} MiB wanted, {free >> 20} MiB free).",
             "Free some space and run the same command again; it goes on from the last whole checkpoint.",
         ) from error

@@ -48,7 +48,7 @@ def prune_filters(trained: Trained, ratio: float, least: int = 256) -> Arrays:
     names = {parameter.name: name for name, parameter in state.items()}
     chosen = arch.prunable(net)
     if not chosen:
-        raise UsageError(f"{arch.name} names no layers that pruning may make narrower.", "Give a run of another model.arch.")
+        raise UsageError(f"{arch.name} names no layers that pruning may narrow.", "Give a run of another model.arch.")
     ratios = {state[name].name: ratio for name in chosen if state[name].shape[0] >= least}
     if not ratios:
         raise UsageError(f"No layer has {least} channels.", "Give a smaller --least.")

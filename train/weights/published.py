@@ -66,7 +66,7 @@ def onnx_file(wanted: PublishedFile) -> Path:
     try:
         found = metadata.version(package)
     except metadata.PackageNotFoundError as error:
-        raise HostError(f"The published weights travel in {package}, which is not installed.", hint) from error
+        raise HostError(f"The published weights are in {package}, which is not installed.", hint) from error
     if found != version:
         raise HostError(f"{package} {found} does not carry PP-OCRv3's weights; {version} does.", hint)
     spec = find_spec(package.replace("-", "_"))
@@ -135,7 +135,7 @@ def load_published(arch: Architecture) -> Published:
 
 
 def usual_characters() -> list[str]:
-    """Returns the published recogniser's characters, which PaddleOCR's checkpoints have that come without a dictionary."""
+    """Returns the published recogniser's characters; PaddleOCR's checkpoints without a dictionary have these."""
     path = onnx_file(published_file(find_architecture("", "rec")))
     return published_characters(read_onnx(path)[1], path)
 

@@ -83,7 +83,7 @@ def read_trained(
 
     Args:
         paths: Folders of runs, `.pdparams` or `.ckpt` files, all of the same network.
-        last: Of a run take the last checkpoint's moving average, not the best weights.
+        last: Take the moving average of a run's last checkpoint, not its best weights.
         task: When it cannot be told from the checkpoint.
         recipe: Names the architecture when the checkpoint comes without a recipe.
         dictionary: Of a recogniser without `dict.txt` beside it (default: the published characters).
@@ -112,7 +112,7 @@ def read_trained(
     if wanted not in (None, arch.task):
         raise UsageError(f"{paths[0]} is a {arch.task} checkpoint, not {wanted}.")
     if recipe and recipe.model.arch != arch.name:
-        raise UsageError(f"{paths[0]} is a checkpoint of {arch.name}, and the recipe is for {recipe.model.arch}.")
+        raise UsageError(f"{paths[0]} is a checkpoint of {arch.name}, but the recipe is for {recipe.model.arch}.")
     characters = None
     if arch.task == "rec":
         characters = read_dictionary(dictionary) if dictionary else characters_beside(paths[0])
@@ -156,7 +156,7 @@ def _known_by_marks(values: Arrays, asked: str | None, path: Path) -> Architectu
         return find_architecture("", asked)
     raise InputError(
         f"{path} is neither a detector's nor a recogniser's checkpoint.",
-        f"Is it of {', '.join(names)}? Of another architecture, keep its recipe.yml beside it.",
+        f"Known: {', '.join(names)}. For another architecture, keep its recipe.yml beside the checkpoint.",
     )
 
 
