@@ -18,9 +18,9 @@ SOURCE = Path(__file__).with_name("depthwise.cc")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp")
 
 def prepare_fit(threads: int = 0) -> None:
-    """Makes the settings of `edge.host.process`, and Paddle's own.
+    """Applies the settings of `edge.host.process`, and Paddle's own.
 
-    * `import zlib` first, or Python's zlib binds to Paddle's own and breaks.
+    `import zlib` comes first, or Python's zlib binds to Paddle's own and breaks.
 
     Args:
         threads: OpenMP threads, 0 for the environment's choice.

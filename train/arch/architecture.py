@@ -1,4 +1,4 @@
-"""What the kit must know about a network that it trains: one `Architecture` in one module, and everybody asks that.
+"""What the kit must know about a network that it trains: one `Architecture` in one module.
 
 A module of the kit is `train/arch/NAME.py`, and its NAME ends with `_det` or `_rec`. Any other module that Python can
 import also works, named with its dots (`mine.tiny_det`): a recipe never names a file to be run, only what was installed
@@ -35,7 +35,7 @@ class PublishedFile:
         package: From PyPI; it carries the file in its folder `models`.
         version: Of the package.
         file: Its name.
-        first: Where the counting of each kind of layer begins (`train.weights.published`), 0 where it is not said.
+        first: Where the counting of each kind of layer begins (`train.weights.published`), 0 if not given.
         created: Gives name, layer and kind of a network's layers in PaddleOCR's order of creation.
     """
 
@@ -57,7 +57,7 @@ class Architecture(ABC):
         settings: Of `plate.conf`, `key=value` each, for its card: what it is used with, such as `det_limit_side=512`. A
             recipe's go before them.
         fits: `module:class` of its data, loss and validation (`train.fit.tasks.Task`); empty for its task's own.
-        marks: Parts of parameters' names by which a bare checkpoint of it is known; all must be there.
+        marks: Parts of parameters' names by which a bare checkpoint of it is known; all must occur.
         training_only: Prefixes of parameters that only training uses, and that weights may lack.
         foreign: Prefixes of parameters of other people's checkpoints that it has no place for.
         head: Names of weight and bias of a recogniser's last layer, which is made anew for another charset.
@@ -96,7 +96,7 @@ class Architecture(ABC):
         return None
 
     def prunable(self, net: nn.Layer) -> list[str]:
-        """Names the weights whose filters pruning may take away, such that `network` follows by `like`."""
+        """Names the weights whose filters pruning may remove; `network` then follows them by `like`."""
         return []
 
     def build(self, classes: int | None = None, like: Mapping[str, Any] | None = None) -> nn.Layer:
@@ -186,7 +186,7 @@ def may_be_architecture(name: str) -> bool:
 
 
 def unknown_architecture(name: str, where: str = "", why: str = "") -> InputError:
-    """Returns the error for an architecture that there is not.
+    """Returns the error for an unknown architecture.
 
     Args:
         name: As it was asked for.
@@ -206,7 +206,7 @@ def find_architecture(name: str, task: str) -> Architecture:
 
     Args:
         name: Of the kit, or of a module; empty for PP-OCRv3's of the task.
-        task: `det` or `rec`, as the one who asks has it.
+        task: `det` or `rec`, as the caller has it.
 
     Raises:
         InputError: There is none of that name, its module cannot be loaded, or it is of the other task.

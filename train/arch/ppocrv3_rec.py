@@ -10,7 +10,7 @@ The deployed form is the same function but for rounding (a test holds it to 1e-5
   kernel computes the same; 590,000 weights go, a fifth of the published recogniser.
 - Attention scales its queries by `head_dim ** -0.5`; the factor goes into the query columns of the `qkv` layer.
 
-Batch norms stay: Paddle Lite's optimiser folds them, and quantisation wants to see them.
+Batch norms stay: Paddle Lite's optimiser folds them, and quantisation needs them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class DepthwiseSeparable(nn.Layer):
 
 
 class MobileNetV1Enhance(nn.Layer):
-    """MobileNetV1 x0.5 with 5x5 kernels and gates at its end; strides mostly halve the height alone.
+    """MobileNetV1 x0.5 with 5x5 kernels and gates at its end; strides mostly halve only the height.
 
     Args:
         widths: Output channels of each block where filters were pruned; None for PP-OCRv3's own.

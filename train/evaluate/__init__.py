@@ -1,1 +1,1 @@
-"""The pipeline over a set, by kind, and the note's ladder."""
+"""The pipeline over a set, by kind, and the ladder of the application note (docs/glossary.md)."""

@@ -44,7 +44,7 @@ def deliver(
         name: Of the model (default: the folder's).
         recipe: Replaces the run's own where data, input width and `export` are concerned.
         settings: Of `plate.conf`, beside the recipe's `export.settings`.
-        force: Replace a model that is there.
+        force: Replace an existing model.
 
     Returns:
         The model. Its card holds `metrics.validation` and a check `export`, when the recipe's data can be read.
@@ -133,7 +133,7 @@ def _source(trained: Trained) -> dict[str, Any]:
         source["averaged"] = len(trained.names)
     if trained.recipe:
         document = recipe_document(trained.recipe)
-        # Where data and weights lay on the machine that trained says nothing elsewhere.
+        # Where data and weights lay on the machine that trained means nothing elsewhere.
         document["data"].pop("root")
         document["data"]["country"] = Path(trained.recipe.data.country).name
         document["model"]["init"] = "/".join(Path(trained.recipe.model.init).parts[-2:])

@@ -29,7 +29,7 @@ DARK = 60
 
 
 def text_kinds(text: str, grammar: Grammar | None = None) -> list[str]:
-    """Returns the name of the kind of plates that a text is of; nothing when its length is no kind's.
+    """Returns the name of the kind of plate that a text is of; nothing when its length fits none.
 
     Args:
         text: In normal form.

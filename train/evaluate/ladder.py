@@ -1,4 +1,4 @@
-"""The application note's ladder: what each improvement brings end to end, ours beside the note's.
+"""The ladder of the application note (docs/glossary.md): what each improvement brings end to end, ours beside the note's.
 
 The note's figures are those of its section 4.3, F in percent on its 5,006 green plates of CCPD2020's test part, at min
 side 736. They were measured on a host and name no device.
@@ -30,7 +30,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "C": {**_PLAIN, **_C},
     "A+B+C": {**_PLAIN, **_A, **_B, **_C},
 }
-"""A keeps texts of 7 or 8 characters (the note, with green plates alone: 8), B dilates, C flips and grows boxes."""
+"""A keeps texts of 7 or 8 characters (the note, with only green plates: 8), B dilates, C flips and grows boxes."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ DECODINGS: dict[str, dict[str, Any]] = {
     "separators": {"decode": "greedy", "text_strip": "·.- "},
     "plate": {"decode": "plate", "text_strip": "·.- "},
 }
-"""How a recogniser's output is read: as it is, '·' removed (the note), all separators removed, by the grammar."""
+"""How a recogniser's output is read: raw, '·' removed (the application note), all separators removed, by the grammar."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _spread(
             yield from _counted(answers, len(items), progress)
         except BrokenProcessPool as error:
             names = ", ".join(source.name for source in sources.values())
-            # The pool ends the other processes by SIGTERM, and keeps no word of how the first one ended.
+            # The pool ends the other processes by SIGTERM, and does not record how the first one ended.
             pool.shutdown(wait=True)
             codes = [code for child in children if (code := child.exitcode) not in (0, None, -signal.SIGTERM)]
             what = f"A process that read photos with {names}"
@@ -274,7 +274,7 @@ def _start(sources: dict[str, Source], configs: tuple[PipelineConfig, ...]) -> N
     try:
         _state.update(reader=open_reader(sources), configs=configs)
     except EdgeError as error:
-        _state.update(error=error)  # Raised here it would break the pool, and its words would be lost.
+        _state.update(error=error)  # Raised here it would break the pool, and its message would be lost.
 
 
 def _work_here(item: tuple[Path, Array | None]) -> Any:

@@ -1,4 +1,4 @@
-"""Truths that say nothing, or that a model can never read: told before anything is measured."""
+"""Truths that say nothing, or that a model can never read: reported before anything is measured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_measurable(task: str, samples: Sequence[Sample], labels: Path, note: S
     if task == "rec" or all(sample.plates for sample in samples):
         raise InputError(
             f"{labels}: none of the {len(samples)} pictures has a {what}, so there is nothing to measure.",
-            "Plates marked ### or difficult, and without a text, are neither right nor wrong.",
+            "Plates marked ### or difficult, and those without a text, are neither right nor wrong.",
         )
     note(f"{labels}: no photo has a {what}: there is nothing to find, and what is found counts as wrong.")
 
@@ -65,7 +65,7 @@ def note_unreadable(
             reason, place = f"with {absent}, which the dictionary of {name} lacks", where
         elif config.decode == "plate" and not grammar.is_plate(text):
             shown = text if len(text) <= 12 else f"{text[:12]}..., {len(text)} characters"
-            reason, place = "of no plate that the grammar knows (decode=plate)", f"{where}: {shown}"
+            reason, place = "that the grammar does not allow (decode=plate)", f"{where}: {shown}"
         else:
             continue
         count, first = reasons.get(reason, (0, place))

@@ -34,7 +34,7 @@ def export_layer(
         out: Folder to make.
         card: As `arch.card` begins it.
         characters: Of a recogniser: the characters of classes 1, 2, ...
-        force: Replace a model that is there.
+        force: Replace an existing model.
 
     Returns:
         The model as written.
@@ -70,7 +70,7 @@ def write_model(
         out: Folder to make.
         card: Its `files` and `charset` are filled in.
         characters: Of a recogniser.
-        force: Replace a model that is there.
+        force: Replace an existing model.
 
     Returns:
         The model as written.
