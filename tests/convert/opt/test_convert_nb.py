@@ -320,7 +320,7 @@ def test_pruned_recogniser_keeps_the_scores_of_its_characters(inference: dict[st
 @pytest.mark.parametrize(
     ("log", "code", "expected"),
     [
-        ("[F x] Check failed: No attributes called fix_seed found for dropout", -6, "dropout comes .* fix_seed"),
+        ("[F x] Check failed: No attributes called fix_seed found for dropout", -6, "dropout lacks .* fix_seed"),
         ("no Op found for fancy_op", -6, "has no operator fancy_op"),
         ("something odd\n[F 1/1 file.cc:1 F] Check failed: x != y: boom", -6, "SIGABRT.*model: Check failed: x != y: boom"),
         ("", -11, "ended by SIGSEGV"),
