@@ -151,7 +151,7 @@ def test_loss_that_is_no_number_stops_with_the_batch_saved(data: Path, tmp_path:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # As on a full disk.
     try:
-        with pytest.raises(ModelError, match="loss of step 2 is not finite; the batch could not be kept"):
+        with pytest.raises(ModelError, match="loss of step 2 is not finite; the batch could not be saved"):
             run.run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
