@@ -198,7 +198,7 @@ def _check_telling(model: Model, figures: dict[str, Any]) -> None:
     if figures["telling"] < LEAST_TELLING[task]:
         verb = "finds a plate in" if task == "det" else "reads a text in"
         raise VerifyError(
-            f"int8 cannot be proven against fp32: the float model {verb} only {figures['telling']} of "
+            f"int8 cannot be proven against fp32: the float model {verb} {figures['telling']} of "
             f"{figures['inputs']} pictures; {LEAST_TELLING[task]} are needed.",
             "Train the float model until it reads the kit's sample photos, then quantise it.",
         )

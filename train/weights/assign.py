@@ -77,7 +77,7 @@ def _advice(arch: Architecture, kept: Mapping[str, Any], shapes: list[str], stat
     if arch.head and shapes and all(text.startswith(arch.head) for text in shapes):
         return "The number of classes differs: give the dictionary that the checkpoint was trained with."
     if not set(kept) & set(state):
-        return f"It is not a checkpoint of {arch.name}: give a recipe whose model.arch names its network."
+        return f"It is a checkpoint of another architecture than {arch.name}: give a recipe whose model.arch names it."
     return f"Check that it is a checkpoint of {arch.name}: {arch.about}."
 
 
