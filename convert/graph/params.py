@@ -71,7 +71,7 @@ def load_params(path: Path, names: list[str]) -> dict[str, Array]:
     if offset != len(raw):
         raise ModelError(
             f"{path} has {len(raw) - offset} bytes more than the program's {len(names)} parameters.",
-            "It belongs to another program.",
+            "Does it belong to this program?",
         )
     return values
 

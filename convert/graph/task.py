@@ -229,5 +229,5 @@ def check_finite(graph: Graph, where: str) -> None:
             bad = int((~np.isfinite(value)).sum())
             raise ModelError(
                 f"{where}: the weight {name} {list(value.shape)} holds {bad} values that are NaN or infinite.",
-                "Its training went wrong; export an earlier checkpoint.",
+                "Export an earlier checkpoint.",
             )

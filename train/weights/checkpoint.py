@@ -216,5 +216,5 @@ def _write(path: Path, data: bytes) -> None:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         raise HostError(
             f"{path} cannot be written: {error.strerror or error} ({len(data) >> 20} MiB wanted, {free >> 20} MiB free).",
-            "Free some space and run the same command again; it goes on from the last whole checkpoint.",
+            "Free space or allow writing, then run the same command again; it goes on from the last whole checkpoint.",
         ) from error
