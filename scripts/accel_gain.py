@@ -2,7 +2,7 @@
 
     python scripts/accel_gain.py [--rounds 7] [--threads 1] > train/results/accel-gain.json
 
-Both networks train on the same rendered batch in one process, step by step in turn, so that other load meets both. A
+Both networks train on the same rendered batch in one process, step by step in turn, so that other load affects both. A
 ratio is the time without the kernel over the time with it; the median of the rounds, with the least and the greatest.
 """
 

@@ -62,7 +62,7 @@ def bench_self(
 ) -> None:  # fmt: skip
     """Measure the measuring: overhead, equal builds that must look equal, and slower ones that must not.
 
-    Takes about a minute a pair. Run it where nothing else runs; what was measured in the folder is not measured again.
+    Takes about a minute for each pair. Run it where nothing else runs; what the folder already holds is not measured again.
     """
     sets = (models or model_sets()[0],)
     plan = replace(load_plan(plan_name), models=sets, precisions=(precision,), det_sides=(side,), box_s=0)
@@ -79,7 +79,7 @@ def bench_self(
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else str(folder / "self.json"))
     bad = [check["name"] for check in found["checks"] if not check["good"]]
     if bad:
-        raise NotValidError(f"not as it must be: {', '.join(bad)}.", "Run it again where nothing else runs.")
+        raise NotValidError(f"not as it should be: {', '.join(bad)}.", "Run it again where nothing else runs.")
 
 
 def measure(device: Device, plan: Plan, folder: Path, pairs: int) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def measure(device: Device, plan: Plan, folder: Path, pairs: int) -> dict[str, A
 
 @contextmanager
 def _loop() -> Iterator[None]:
-    """This host as the board `loop`, in an inventory of its own, for the time of a `with` block."""
+    """This host as the board `loop`, in an inventory of its own, for the duration of a `with` block."""
     from sshd_server import SshServer
 
     with tempfile.TemporaryDirectory(prefix="plate-self-") as name:

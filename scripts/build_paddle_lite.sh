@@ -3,7 +3,7 @@
 #
 #   sh scripts/build_paddle_lite.sh SOURCE OUT [arm64|armhf]
 #
-# SOURCE: a git clone of Paddle Lite (a bare one will do), or its address, with the tag v2.13-rc; it is not changed.
+# SOURCE: a git clone of Paddle Lite (a bare one works), or its address, with the tag v2.13-rc; it is not changed.
 # OUT:    a folder to make, laid out as the official archives; give it to `edge runtime add OUT`.
 #
 # Needs:  git, cmake, make, python3, 1.5 GB of disk, 2 GB of memory for each job, and a cross compiler (Debian:
@@ -12,7 +12,7 @@
 #         a time.
 # Flags:  Paddle Lite's own for a tiny publish (-Os -ffast-math -flto, OpenMP), with_extra (the operators of the
 #         recogniser), with its log and exceptions (so that it says what is wrong), without its cv functions.
-#         Another compiler than the official build's gives other instruction counts, by a per cent or two.
+#         Another compiler changes instruction counts by a per cent or two.
 # The library needs the glibc and libstdc++ of the cross compiler's system (Debian 12: GLIBC 2.34, GLIBCXX 3.4.29).
 set -eu
 
@@ -40,7 +40,7 @@ if [ ! -d "$work/source" ]; then
     git clone -q -c advice.detachedHead=false --depth 1 --branch "$RELEASE" \
         "$([ -d "$source" ] && echo "file://$(cd "$source" && pwd)" || echo "$source")" "$work/source.part" ||
         fail "$source has no tag $RELEASE, or cannot be cloned." 3
-    # -flto stands in the flags of all files already (cmake/os/common.cmake); here it makes a static library, which the
+    # -flto is already in the flags of all files (cmake/os/common.cmake); here it makes a static library, which the
     # kit does not use, compile every file a second time.
     sed -i 's/-fdata-sections -flto/-fdata-sections/' "$work/source.part/lite/api/CMakeLists.txt"
     mv "$work/source.part" "$work/source"

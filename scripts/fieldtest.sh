@@ -4,11 +4,11 @@
 #
 #     scripts/fieldtest.sh FOLDER
 #
-# FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log a step and the reports. A root that was kept is gone
-# on with by FIELDTEST_RESUME=1. From the environment:
+# FOLDER gets root/ (removed at the end unless FIELDTEST_KEEP=1), times.tsv, a log of each step and the reports.
+# FIELDTEST_RESUME=1 continues in a root that was kept. From the environment:
 #   FIELDTEST_MIRROR    Debian mirror
 #   FIELDTEST_SUITE     Debian's release (bookworm, which is 12; trixie is 13)
-#   FIELDTEST_PACKAGES  further Debian packages of the root, comma separated; beside required ones there are git, make, ca-certificates
+#   FIELDTEST_PACKAGES  further Debian packages of the root, comma separated; besides the required ones, git, make and ca-certificates
 #   FIELDTEST_COPY      files of this machine that the root gets at the same place (how its network is reached)
 #   FIELDTEST_BIND      folders of this machine that the root sees, read-only (a local CPython 3.10, local wheels)
 #   FIELDTEST_PASS      names of variables that the steps keep (proxies)
@@ -20,7 +20,7 @@ if [ "${1:-}" = --inside ]; then
     # In a mount namespace of its own: what is mounted here ends with it.
     work=$2 root=$2/root repo=$3
     bind() { mkdir -p "$root$2"; mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; }
-    # A root that is no mount point cannot make namespaces of its own, which a virtual board does.
+    # A root that is not a mount point cannot make namespaces of its own, which a virtual board does.
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
@@ -85,7 +85,7 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
 if [ -e "$work/root" ] && [ -z "${FIELDTEST_RESUME:-}" ]; then
-    echo "error: $work/root exists; FIELDTEST_RESUME=1 goes on with the steps that have not succeeded in it" >&2
+    echo "error: $work/root exists; FIELDTEST_RESUME=1 runs the steps that have not succeeded in it" >&2
     exit 2
 fi
 packages="git,make,ca-certificates${FIELDTEST_PACKAGES:+,$FIELDTEST_PACKAGES}"

@@ -14,7 +14,7 @@ stamp=$(cat cpp/CMakeLists.txt .clang-tidy .clang-format scripts/lint_cpp.sh \
     $(find cpp \( -name '*.cc' -o -name '*.h' -o -name '*.cmake' \) | LC_ALL=C sort) | cksum | tr ' ' '-')
 [ ! -e "$build/clean-$version-$stamp" ] || exit 0
 
-# What version 14 formats, others format a little differently.
+# Other versions than 14 format a little differently.
 if [ "$(clang-format --version | sed -n 's/.*version \([0-9]*\).*/\1/p')" = 14 ]; then
     find cpp \( -name '*.cc' -o -name '*.h' \) -exec clang-format --dry-run --Werror {} +
 fi
@@ -22,8 +22,8 @@ mkdir -p "$build"
 jpeg=$(ls /usr/lib/*/libjpeg.a 2>/dev/null | head -n 1)
 cmake -S cpp -B "$build" -G Ninja -DPLATE_JPEG_LIBRARY="$jpeg" >"$build/cmake.log" || { cat "$build/cmake.log" >&2; exit 1; }
 
-# All files of a folder are looked at as one: nine tenths of the time would go into the standard library's headers, again
-# for each of them. What holds for a file by itself (its includes) the compiler sees.
+# All files of a folder are checked as one; otherwise nine tenths of the time would go into the standard library's headers,
+# again for each file. What concerns a file by itself (its includes), the compiler checks.
 rm -rf "$build/one"
 for folder in src apps tests; do
     mkdir -p "$build/one/$folder"
@@ -46,6 +46,6 @@ if wait "$tests" && [ "$apps$src" = 00 ]; then
 else
     cat "$build"/one/*/tidy.log >"$build/tidy.log"
     grep -E '(warning|error):' "$build/tidy.log" | sort -u >&2 || tail -n 5 "$build/tidy.log" >&2
-    # Newer versions have rules that nobody has tried here: they are shown.
+    # Newer versions have rules that nobody has tried here: only show what they find.
     [ "$version" -gt 19 ] || exit 1
 fi

@@ -3,7 +3,7 @@
     python scripts/plate_v1_measure.py DATA
 
 DATA holds `full/test` (CCPD photos) and `crops/test.txt`. Weather is not in CCPD's labels: `weather.tsv` names the photos
-on which a person sees snow or rain.
+on which a person saw snow or rain.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def known_texts(data: Path) -> dict[str, set[str]]:
 
 
 def alike(text: str) -> str:
-    """A text without separator, O and 0 as one: they are one on a plate of the police."""
+    """A text without separators, with 0 for O: police plates do not tell them apart."""
     return text.replace("·", "").replace("O", "0")
 
 

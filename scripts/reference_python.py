@@ -16,7 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-# What programs of one's own may rely on: files in and out, boards, the reference pipeline, statistics.
+# What your own programs may rely on: files in and out, boards, the reference pipeline, statistics.
 MODULES = (
     "edge.base.errors", "edge.model.card", "edge.ocr.config", "edge.ocr.reader", "edge.runtime.engines",
     "edge.runtime.paddle_inference", "edge.runtime.paddle_lite",
@@ -39,8 +39,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def page() -> str:
     """Returns the reference of all modules as Markdown."""
     head = (
-        "# Python\n\nWhat the commands are made of, for programs of one's own. Functions and classes whose name begins"
-        " with `_`, and modules that are not here, may change with any release.\n"
+        "# Python\n\nWhat the commands are made of, for your own programs. Functions and classes whose name begins"
+        " with `_`, and modules not listed, may change with any release.\n"
     )
     return head + "".join(_module(name) for name in MODULES)
 

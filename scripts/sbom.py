@@ -1,9 +1,9 @@
-"""Prints a bill of materials (CycloneDX 1.5, JSON) of an installed kit: its packages, and what is no package.
+"""Prints a bill of materials (CycloneDX 1.5, JSON) of an installed kit: its packages, and what is not a package.
 
     python scripts/sbom.py [EXTRA ...] > sbom.json
 
-The same environment gives the same bytes: there is no time and no random serial number in it. What is no package of pip's
-has the SHA-256 of the file that is really there: libraries inside Paddle Lite's wheel, weights, models,
+The same environment gives the same bytes: no time and no random serial number is in it. What is not one of pip's
+packages has the SHA-256 of the installed file: libraries inside Paddle Lite's wheel, weights, models,
 libjpeg-turbo, stb_image.
 """
 

@@ -62,7 +62,7 @@ def measure(name: str, models: dict[str, Path], index: int, data: Path, work: Pa
     """Converts one variant for arm and x86, verifies and evaluates it."""
     label, precision, options = VARIANTS[index]
     note = work / name / f"{index}.json"
-    # Of other models than these a finished part says nothing.
+    # A finished part says nothing about other models.
     cards = {key: sha256_file(folder / "card.json") for key, folder in models.items()}
     if note.is_file() and (kept := json.loads(note.read_text(encoding="utf-8"))).get("cards") == cards:
         finished: dict[str, Any] = kept["row"]
