@@ -27,7 +27,7 @@ HEAD = """# Messages
 What the kit says when something goes wrong, room by room, as the sources have it: `{name}` stands for what is filled
 in, ` / ` is between alternatives. The number is the exit code; [Troubleshooting](troubleshooting.md) explains each.
 """
-# What docs/writing.md ("Words") tells to avoid, and how to find it in a message; only a reader finds those without a pattern.
+# What docs/writing.md ("Words") tells to avoid, and how to find it in a message; only a reader finds what has no pattern.
 AVOID = {
     "Leave it away.": r"\bleave (\S+ ){1,2}away\b",
     "X is no model.": r"(?<!there )\b(is|are) no (?!longer\b|more\b|other\b)",
