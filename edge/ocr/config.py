@@ -1,7 +1,7 @@
 """Settings of the pipeline, and `plate.conf`, the file in which the C++ program and the reference share them.
 
 The format is one `key = value` a line, `#` starts a comment, order does not matter. Every key of `PipelineConfig`
-must be there and no other may be: a missing key that silently becomes 0 has cost users of other demos their days.
+is required, and no other is allowed: a missing key that silently becomes 0 has cost users of other demos days.
 Relative paths are relative to the file's folder.
 """
 
@@ -20,7 +20,7 @@ DET_POSTS = ("db",)
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """All settings of one detector-recogniser pipeline. Defaults are the application note's best (A+B+C).
+    """All settings of one detector-recogniser pipeline. Defaults: the application note's best (A+B+C, docs/glossary.md).
 
     Attributes:
         det_model: Detector, `.nb`.

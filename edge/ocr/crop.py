@@ -23,7 +23,7 @@ def crop_size(box: Points) -> tuple[int, int]:
 
 
 def crop_plate(bgr: npt.NDArray[np.uint8], box: Points) -> npt.NDArray[np.uint8]:
-    """Warps the quadrangle `box` to a rectangle, bicubic, the photo's border repeated outside of it.
+    """Warps the quadrangle `box` to a rectangle, bicubic, the photo's border repeated outside it.
 
     Args:
         bgr: uint8 [height, width, 3].

@@ -52,8 +52,8 @@ def hints(answers: Sequence[Answer], set_name: str, least_width: int = 0, not_co
     dropped = sum((answer.boxes or 0) > 0 for answer in empty)
     if dropped:
         notes.append(
-            f"in {counted(dropped, 'photo')} without a plate something was found that reads as none, "
-            "or with a score under score_thresh"
+            f"in {counted(dropped, 'photo')} without a plate the detector found something whose text is not a plate's, "
+            "or whose score is below score_thresh"
         )
     if empty and not_covered:
         notes.append(f"{set_name} does not read {not_covered}; it answers '-' for most of them")

@@ -1,4 +1,4 @@
-"""Reading photos as 8-bit BGR, with every way in which a file can be wrong told apart."""
+"""Reading photos as 8-bit BGR, telling apart every way in which a file can be wrong."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load_image(path: Path) -> Image:
         uint8 [height, width, 3], BGR.
 
     Raises:
-        InputError: Missing, empty, no photo, damaged, of a kind that is not read, larger than `MAX_PIXELS`, or with more
+        InputError: Missing, empty, not a photo, damaged, of a kind that is not read, larger than `MAX_PIXELS`, or with more
             scans than `MAX_SCANS`.
     """
     return load_photo(path).bgr
@@ -143,7 +143,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yields each segment's marker code and the offset of its length, up to the end-of-image marker, which is the last.
 
     As in cpp/src/jpeg_scans.cc: what lies between two segments is looked through for the next marker, behind the head
-    of a scan it is pixel data, and an EXIF thumbnail inside of a segment is passed over with it.
+    of a scan it is pixel data, and an EXIF thumbnail inside a segment is passed over with it.
     """
     at = 2
     while (at := data.find(b"\xff", at)) >= 0:
@@ -200,7 +200,7 @@ def _missing(image: Image) -> float:
 
 
 def _breaks_off(data: bytes) -> bool:
-    """Whether a JPEG has no end, or between its scans what no JPEG has there."""
+    """Whether a JPEG lacks its end, or has between its scans what does not belong there."""
     codes = [code for code, _ in _jpeg_segments(data)]
     scans = codes[codes.index(0xDA) :] if 0xDA in codes else []
     return not scans or scans[-1] != 0xD9 or not _BETWEEN_SCANS.issuperset(scans)

@@ -119,7 +119,7 @@ class Reader:
     def cut(self, bgr: npt.NDArray[np.uint8], box: Points) -> npt.NDArray[np.uint8]:
         """Cuts a plate out of a photo.
 
-        What somebody wants to try between `crop` and `rec_pre` overrides this; docs/howto/extend.md shows how.
+        Override this to try something between `crop` and `rec_pre`; docs/howto/extend.md shows how.
 
         Args:
             bgr: uint8 [height, width, 3], as it was decoded.

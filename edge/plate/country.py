@@ -25,7 +25,7 @@ from edge.plate.kind import SHAPES, Colour, Font, Form, Head, Layout, Ornament, 
 COUNTRIES = Path(__file__).resolve().parent / "countries"
 _CODE = "[A-Za-z0-9_-]+"
 DEFAULT = "cn"
-"""The country of models whose cards name none (the kit's before 0.2) and of everything for which none is asked."""
+"""The country of models whose cards name none (the kit's before 0.2) and wherever none is named."""
 FILE_NAME = "plate.yml"
 SAMPLES_NAME = "samples"
 FONT_ROOT = Path("/usr/share/fonts")
@@ -53,7 +53,7 @@ class Country:
         kinds: In the order in which a text is looked up, and drawn at random.
         swap: Name of a kind to its share among the plates that are put in the place of photographed ones.
         words: What stands in rendered streets, by place (`WORDS`).
-        serial_letters: At most so many characters of class `S` are no digits.
+        serial_letters: At most this many characters of class `S` are not digits.
         fold: Character to the symbol for which it counts, after `a..z` counted as `A..Z`.
         strip: Separators, which are removed from every text.
         fonts: Wanted, the first that is installed first.
@@ -98,7 +98,7 @@ class Country:
         return {"text_strip": self.strip, "text_lengths": ",".join(map(str, self.lengths))}
 
     def form_of(self, text: str) -> tuple[PlateKind, Form] | None:
-        """Returns the first kind and its form that a text follows, None when it is no plate of the country."""
+        """Returns the first kind and its form that a text follows, None when it is not a plate of the country."""
         for kind in self.kinds:
             for form in kind.forms:
                 if self.grammar.follows(text, form.template):
@@ -113,7 +113,7 @@ class Country:
         """Returns the kind of that name.
 
         Raises:
-            UsageError: There is none; names those that there are.
+            UsageError: There is none; names the kinds.
         """
         for kind in self.kinds:
             if kind.name == name:
@@ -184,7 +184,7 @@ def card_grammar(lines: tuple[str, ...], where: str = "the card") -> Grammar:
         where: Named in errors.
 
     Raises:
-        InputError: They are no grammar.
+        InputError: They are not a grammar.
     """
     return parse_grammar("\n".join(lines), where) if lines else load_country().grammar
 

@@ -53,7 +53,7 @@ def test_the_document_says_at_which_scale_the_detector_looked() -> None:
 
 def test_texts_that_were_dropped_are_counted() -> None:
     found = [replace(answer((512, 288), (512, 288)), boxes=boxes) for boxes in (0, 1, 2)]
-    assert hints(found, "mine")[0].startswith("in 2 photos without a plate something was found")
+    assert hints(found, "mine")[0].startswith("in 2 photos without a plate the detector found something")
 
 
 def test_kinds_that_a_set_does_not_read_are_named_where_nothing_was_found() -> None:
