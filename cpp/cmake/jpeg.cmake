@@ -2,7 +2,7 @@
 # not perfect and decodes at full scale only. edge/bundle/jpeg_library.py finds the library for Debian's architectures; for
 # others (Android, say) one built from its sources can be given by hand.
 set(PLATE_JPEG_LIBRARY "" CACHE FILEPATH "libjpeg.a of libjpeg-turbo; empty for stb_image")
-set(PLATE_JPEG_INCLUDE "" CACHE STRING "Folders of jpeglib.h and jconfig.h, where the compiler does not look by itself")
+set(PLATE_JPEG_INCLUDE "" CACHE STRING "Folders of jpeglib.h and jconfig.h, where the compiler does not look for them")
 
 add_library(plate_jpeg INTERFACE)
 if(PLATE_JPEG_LIBRARY)

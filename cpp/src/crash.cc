@@ -18,7 +18,7 @@ struct Fatal {
 };
 
 constexpr Fatal kFatal[] = {{SIGSEGV, "signal 11, segmentation fault"},
-                            {SIGILL, "signal 4, illegal instruction: the library needs a CPU feature that is not here"},
+                            {SIGILL, "signal 4, illegal instruction: the library needs a feature that this CPU lacks"},
                             {SIGABRT, "signal 6, aborted"},
                             {SIGBUS, "signal 7, bus error"},
                             {SIGFPE, "signal 8, arithmetic error"}};

@@ -74,7 +74,7 @@ void Grammar::take_line(const std::string& line, const std::string& where) {
     const bool known = words.size() == 3   ? take_pair(words[0], words[1], words[2])
                        : words.size() == 2 ? take_value(words[0], words[1])
                                            : false;
-    if (!known) throw malformed(where, "`" + line.substr(0, 40) + "` is not known there, or there twice");
+    if (!known) throw malformed(where, "`" + line.substr(0, 40) + "` is unknown, or given twice");
 }
 
 bool Grammar::take_pair(const std::string& key, const std::string& name, const std::string& value) {
@@ -178,7 +178,7 @@ void Grammar::build_automaton(const std::string& path) {
             if (after.alive.empty()) continue;
             const auto known = static_cast<std::size_t>(std::find(keys.begin(), keys.end(), after) - keys.begin());
             if (known == keys.size()) keys.push_back(after);
-            if (keys.size() > kMostStates) throw malformed(path, "its templates are too many, or too unlike");
+            if (keys.size() > kMostStates) throw malformed(path, "it has too many templates, or they differ too much");
             state.following[symbol] = static_cast<std::int16_t>(known);
         }
         automaton_.push_back(std::move(state));

@@ -12,7 +12,7 @@ namespace plate {
 // 10 scans; Skia, with which Android and Chrome decode, gives up at 100, libjpeg-turbo's own fuzzers at 500.
 inline constexpr int kMaxScans = 100;
 
-// Counts the scans of a JPEG file up to its end-of-image marker, as a decoder would meet them: pictures inside of
+// Counts the scans of a JPEG file up to its end-of-image marker, as a decoder would meet them: pictures inside
 // segments, such as the thumbnail that EXIF data holds, do not count. Damaged files have at least as many scans for
 // this function as for a decoder. Stops counting when there are more than `most`.
 int count_scans(const std::uint8_t* data, std::size_t size, int most);

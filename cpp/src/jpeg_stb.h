@@ -1,4 +1,4 @@
-// Decoding a JPEG with stb_image, where libjpeg-turbo cannot be had: baseline and progressive files without a fault.
+// Decoding a JPEG with stb_image, where libjpeg-turbo is not available: baseline and progressive files without a fault.
 #pragma once
 
 #include <cstddef>

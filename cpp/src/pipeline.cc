@@ -43,7 +43,7 @@ DbOptions db_options(const Config& c) {
 
 Error not_finite(const std::string& model, const std::string& photo) {
     return {ExitCode::kModel, "the output of " + model + " for " + photo +
-                                  " holds values that are no numbers (NaN): the model is broken on this target"};
+                                  " holds values that are not numbers (NaN): the model is broken on this target"};
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -156,7 +156,7 @@ void Pipeline::detect(const std::string& path, Clock& clock) {
     clock.add(kDetInfer);
 
     if (map.shape != std::vector<std::int64_t>{1, 1, size.height, size.width}) {
-        throw Error(ExitCode::kModel, detector_->path() + " is no detector: it answers " + shape_text(map.shape) +
+        throw Error(ExitCode::kModel, detector_->path() + " is not a detector: it answers " + shape_text(map.shape) +
                                           " to an input of 1x3x" + std::to_string(size.height) + "x" +
                                           std::to_string(size.width));
     }
@@ -188,7 +188,8 @@ void Pipeline::recognise(const std::string& path, const Quad& box, Clock& clock,
     clock.add(kRecInfer);
 
     if (out.shape.size() != 3 || out.shape[0] != 1 || out.shape[1] < 1) {
-        throw Error(ExitCode::kModel, recogniser_->path() + " is no recogniser: it answers " + shape_text(out.shape));
+        throw Error(ExitCode::kModel,
+                    recogniser_->path() + " is not a recogniser: it answers " + shape_text(out.shape));
     }
     const auto classes = static_cast<std::size_t>(out.shape[2]);
     if (classes != dictionary_.size() + 1) {

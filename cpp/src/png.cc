@@ -83,7 +83,7 @@ std::string reason() {
     std::string text = told == nullptr ? "out of memory" : told;
     for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
     // A name that begins with a zero ends there.
-    return text.empty() ? "a PNG chunk not known" : text;
+    return text.empty() ? "an unknown PNG chunk" : text;
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ std::string read_text(const std::string& path, const char* what) {
     if (!file) {
         throw Error(ExitCode::kConfig, std::string("cannot open ") + what + " " + path + ": " + std::strerror(errno));
     }
-    // A list of a million photos, and an end of what is no file of text but a device that never ends.
+    // Enough for a list of a million photos, and an end for a device that never ends.
     constexpr std::size_t kMaxText = 64U << 20U;
     std::string text;
     char block[1U << 14U];

@@ -10,7 +10,7 @@ namespace plate::test {
 // warnings, or why it cannot be read.
 int decode_files(const std::string& folder, const std::vector<std::string>& files, int scale);
 
-// The same for JPEGs by what a program decodes with where libjpeg-turbo cannot be had.
+// The same for JPEGs by what a program decodes with where libjpeg-turbo is not available.
 int decode_by_stb(const std::string& folder, const std::vector<std::string>& files);
 
 // Reads each file as a `kind` (config, dictionary, grammar, list or nb); prints `ok`, or the exit code and what is

@@ -99,10 +99,10 @@ TEST("grammar: what is malformed is named with its line") {
     CHECK_CONTAINS(test::message_of<Error>([] { Grammar::read("/none/grammar.txt"); }), "cannot open grammar /none");
     CHECK_CONTAINS(refused("grammar/1", "grammar/2"),
                    "its first line is `plate-edge/grammar/2`, not `plate-edge/grammar/1`");
-    CHECK_CONTAINS(refused("country cn", "county cn"), "line 2: `county cn` is not known there, or there twice");
+    CHECK_CONTAINS(refused("country cn", "county cn"), "line 2: `county cn` is unknown, or given twice");
     CHECK_CONTAINS(refused("class P", "class L"), "line 5: `class L ABC");
-    CHECK_CONTAINS(refused("serial_letters 2", "serial_letters x"), "line 9: `serial_letters x` is not known there");
-    CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSSS\ntemplate PLSSSSS blue\n"), "`template PLSSSSS blue` is not known");
+    CHECK_CONTAINS(refused("serial_letters 2", "serial_letters x"), "line 9: `serial_letters x` is unknown");
+    CHECK_CONTAINS(refused("PLSSSSS\n", "PLSSSSS\ntemplate PLSSSSS blue\n"), "`template PLSSSSS blue` is unknown");
     CHECK_CONTAINS(refused("serial_letters 2\n", ""), "it needs country, symbols, serial_letters");
     CHECK_CONTAINS(refused("class D 0123456789", "class D 0123456789!"), "class D must stand for some of the symbols");
     CHECK_CONTAINS(refused("fold O 0", "fold A 0"), "fold A must lead from a character that is not a symbol");

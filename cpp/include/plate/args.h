@@ -17,7 +17,8 @@ class Args {
     Args(const std::vector<std::string>& words, const std::vector<std::string>& names, bool config_keys);
 
     bool has(const std::string& name) const { return values_.count(name) != 0; }
-    // Throws Error(kUsage) when a required option is not there, or a number is none, or not between `least` and `most`.
+    // Throws Error(kUsage) when a required option is missing, or a number is not one, or not between `least` and
+    // `most`.
     const std::string& required(const std::string& name) const;
     std::string value(const std::string& name, const std::string& otherwise) const;
     int number(const std::string& name, int otherwise, int least, int most = 1'000'000'000) const;

@@ -28,7 +28,7 @@ class Components {
     const Run* begin(std::size_t component) const { return sorted_.data() + starts_[component]; }
     const Run* end(std::size_t component) const { return sorted_.data() + starts_[component + 1]; }
 
-    // True when the map of the last call held a value that is no finite number.
+    // True when the map of the last call held a value that is not a finite number.
     bool not_finite() const { return not_finite_; }
 
   private:

@@ -24,7 +24,7 @@ class DbPost {
     // Finds boxes in `map` (`map_height` rows of `map_width` probabilities) and writes them to `boxes` in pixels of the
     // photo, from top to bottom. A box is a minimum-area rectangle, so that unclipping it is growing it by
     // area * ratio / perimeter on every side: no polygon clipper is needed.
-    // Returns false when the map holds values that are no finite numbers; `boxes` is then empty.
+    // Returns false when the map holds values that are not finite numbers; `boxes` is then empty.
     bool run(const float* map, int map_width, int map_height, int image_width, int image_height,
              const DbOptions& options, std::vector<Quad>& boxes);
 

@@ -12,7 +12,7 @@ enum class ExitCode : int {
     kConfig = 3,  // config, dictionary or list file
     kModel = 4,   // model file, or Paddle Lite itself
     kImages = 5,  // some images could not be read; the others were processed
-    kOutput = 6,  // nobody takes what we print, or the disk is full
+    kOutput = 6,  // nobody reads what is printed, or the disk is full
 };
 
 class Error : public std::runtime_error {

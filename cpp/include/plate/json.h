@@ -7,8 +7,8 @@
 
 namespace plate {
 
-// Commas and quotes look after themselves; brackets are the caller's to close. Text that is no UTF-8 (file names may be
-// any bytes) gets replacement characters, since JSON must be UTF-8.
+// Commas and quotes look after themselves; brackets are the caller's to close. Text that is not UTF-8 (file names may
+// be any bytes) gets replacement characters, since JSON must be UTF-8.
 class Json {
   public:
     Json& open_object() { return open('{'); }

@@ -72,7 +72,7 @@ class ConfigBase {
     explicit ConfigBase(PowerMode mode = LITE_POWER_NO_BIND, int threads = 1);
     void set_threads(int threads);
     void set_power_mode(PowerMode mode);
-    // What the library made of the request: it lowers threads to the cores of a mode, and changes modes it cannot have.
+    // What the library made of the request: it lowers threads to the cores of a mode, and changes modes that it lacks.
     int threads() const { return threads_; }
     PowerMode power_mode() const { return mode_; }
 #if defined(__x86_64__)

@@ -6,7 +6,7 @@
 
 namespace plate {
 
-// Throws Error(kOutput) when nobody takes the line or the disk is full.
+// Throws Error(kOutput) when nobody reads the line or the disk is full.
 void print_line(const Json& json);
 
 // Members `"ms": {...}` of the object that is open.

@@ -1,4 +1,4 @@
-// Which photos a command shall read.
+// Which photos a command reads.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace plate {
 
-// The words that are no options, and the lines of `--list`. Throws Error(kUsage) when there is none.
+// The words that are not options, and the lines of `--list`. Throws Error(kUsage) when there is none.
 std::vector<std::string> photos(const Args& args);
 
 }  // namespace plate

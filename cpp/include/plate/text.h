@@ -20,7 +20,7 @@ std::string strip_characters(const std::string& text, const std::vector<std::str
 
 std::string_view trim(std::string_view text);
 
-// `text` for a terminal: control characters, which file names may hold, as question marks, and bytes that are no UTF-8
+// `text` for a terminal: control characters, which file names may hold, as question marks, and bytes that are not UTF-8
 // as replacement characters. So a message is one line and moves no cursor.
 std::string one_line(std::string_view text);
 
