@@ -146,7 +146,7 @@ class Fit:
         if broken:
             raise ModelError(
                 f"After step {self.step}, {len(broken)} parameters are not finite, such as {broken[0]}; they are not saved.",
-                "Lower optim.rate or optim.clip; the same command goes on from the last checkpoint.",
+                "Lower optim.rate, or set a smaller optim.clip (0: none); the same command resumes from the checkpoint.",
             )
         return weights
 

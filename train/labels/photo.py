@@ -212,7 +212,7 @@ def _read_jpeg(data: bytes, name: str, window: tuple[NDArray[np.float64], NDArra
             return None
         picture.load()
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise BadPhoto("unreadable", f"{name} is damaged: {error}.") from None
+        raise BadPhoto("unreadable", f"{name} cannot be decoded: {error}.") from None
     if window is None:
         return np.asarray(picture)
     left, top = (max(0, int(edge) - _AROUND) for edge in window[0])
