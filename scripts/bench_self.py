@@ -32,11 +32,11 @@ from edge.base.paths import write_atomic  # noqa: E402
 from edge.bundle.toolchain import build_program  # noqa: E402
 from edge.bundle.zoo import model_sets  # noqa: E402
 from edge.device.board import Device, find_device  # noqa: E402
-from edge.link.connect import device_root  # noqa: E402
 from edge.runtime.store import runtime_for  # noqa: E402
 from edge.terminal.commandline import OneName, command  # noqa: E402
 from edge.terminal.exits import run_cli  # noqa: E402
 from edge.terminal.options import force_option, inventory_option, json_option, one_model_options  # noqa: E402
+from edge.transport.connect import device_root  # noqa: E402
 
 LOOP = "loop"
 

@@ -21,7 +21,7 @@ MODULES = (
     "edge.base.errors", "edge.model.card", "edge.ocr.config", "edge.ocr.reader", "edge.runtime.engines",
     "edge.runtime.paddle_inference", "edge.runtime.paddle_lite",
     "edge.ocr.detect", "edge.ocr.crop", "edge.ocr.recognise", "edge.plate.grammar", "edge.device.board",
-    "edge.device.inventory", "edge.transport.base", "edge.runtime.store", "edge.bundle.bundle", "edge.release.flash",
+    "edge.device.inventory", "edge.protocol.base", "edge.runtime.store", "edge.bundle.bundle", "edge.release.flash",
     "edge.release.releases", "edge.device.probe", "edge.bundle.zoo", "convert.nbfile.reader", "convert.nbfile.contents",
     "bench.record.result", "bench.record.events", "bench.stats.describe", "bench.stats.bootstrap",
     "bench.judge.verdict", "bench.judge.summary", "bench.plan.plan",

@@ -95,7 +95,7 @@ def imports_of(path: Path, known: set[str]) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # `from edge.link.connect import hostkeys` names a module, `from edge.base.paths import locked` what is in one.
+            # `from edge.transport.connect import x` may name a module, `from edge.base.paths import locked` what is in one.
             names = {f"{node.module}.{alias.name}" for alias in node.names} & known
             found |= names or {node.module} & known
         elif isinstance(node, ast.Import):
@@ -111,7 +111,7 @@ def test_no_files_import_each_other() -> None:
         if path.name != "__init__.py"
     }
     needs = {name: imports_of(path, set(files)) for name, path in files.items()}
-    assert "edge.link.host_keys" in needs["edge.link.ssh_connection"]
+    assert "edge.transport.host_keys" in needs["edge.transport.ssh_connection"]
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:

@@ -26,7 +26,7 @@ from typing import cast
 from bench.conditions.environment import parse, script
 from bench.conditions.knobs import CPUS, KNOBS, TuningFacts
 from edge.base.errors import DeviceError, EdgeError
-from edge.transport.base import CompletedCommand, Transport
+from edge.protocol.base import CompletedCommand, Transport
 
 BEAT_SECONDS = 5.0
 WATCHDOG_SECONDS = 60.0

@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 from bench.conditions.power import PATTERNS, first, number, source_of, watts_of
 from edge.base.errors import EdgeError
 from edge.model.json_types import Count, Figure
-from edge.transport.base import Transport
+from edge.protocol.base import Transport
 
 _CPU = "/sys/devices/system/cpu"
 # Read once: they do not change while a benchmark runs.

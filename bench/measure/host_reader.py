@@ -19,7 +19,7 @@ from edge.base.errors import DeviceError, InputError
 from edge.base.paths import sha256_file
 from edge.plate.polygon import overlap
 from edge.plate.text import edit_distance
-from edge.transport.base import Transport, check
+from edge.protocol.base import Transport, check
 
 if TYPE_CHECKING:
     from bench.measure.target import Command

@@ -22,11 +22,11 @@ from edge.base.paths import KIT_ROOT
 from edge.base.progress import Say
 from edge.bundle.manifest import Manifest
 from edge.device.board import Device, find_device
-from edge.link.connect import connect, device_root
 from edge.photo.labels import LABELS_NAME, read_labels
 from edge.plate.country import card_grammar, samples_of
 from edge.release.install import ensure_installed, installed_release
 from edge.release.releases import Release
+from edge.transport.connect import connect, device_root
 
 HOST_NOTE = (
     "Measured on the host computer, not on a board: these times say nothing about an ARM board. The x86 runtime has no "

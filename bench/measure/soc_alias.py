@@ -12,7 +12,7 @@ from edge.base.errors import DeviceError
 from edge.base.progress import Say
 from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers, open_alias
 from edge.plate.answer import Answer
-from edge.transport.base import CommandError, Transport
+from edge.protocol.base import CommandError, Transport
 
 # Loading from a slow card, and for each photo.
 _TIMEOUT = 120.0

@@ -14,7 +14,7 @@ from edge.photo.decode import to_png
 from edge.photo.labels import LABELS_NAME, read_labels
 from edge.photo.listing import PhotoList, check_photo, converted_note, distinct_names, list_photos
 from edge.plate.grammar import Grammar
-from edge.transport.base import Transport
+from edge.protocol.base import Transport
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 Truth = tuple[TruePlate, ...]

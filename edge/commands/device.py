@@ -25,11 +25,11 @@ from edge.device.board import (
 from edge.device.fleet import run_fleet, select_devices
 from edge.device.inventory import add_device, remove_device
 from edge.device.probe import Probe
-from edge.link.connect import on_board
 from edge.release.preflight import examine
 from edge.terminal.boards import finish
 from edge.terminal.commandline import command, group, print_json
 from edge.terminal.options import examples, fleet_options, force_option, inventory_option, json_option, several
+from edge.transport.connect import on_board
 
 STYLES = {"advice": "cyan", "warning": "yellow", "error": "red"}
 
@@ -80,7 +80,7 @@ def add(
 
 def _warn_of_key(added: Device) -> None:
     """Says what is wrong with a device's key file; it may be fixed, or appear, before the board is asked."""
-    from edge.link.ssh_connection import check_key
+    from edge.transport.ssh_connection import check_key
 
     try:
         check_key(added)
@@ -152,8 +152,8 @@ def remove(name: str, as_json: bool, inventory: Path | None) -> None:
 @inventory_option
 def trust(name: str, fingerprint: str | None, as_json: bool, inventory: Path | None) -> None:
     """Trust the ssh host key that the device NAME (or a jump host on the way to it) shows now."""
-    from edge.link import host_keys as hostkeys
-    from edge.link.ssh import refusal_of
+    from edge.transport import host_keys as hostkeys
+    from edge.transport.ssh import refusal_of
 
     item = find_device(name, inventory)
     if item.transport != "ssh":

@@ -17,8 +17,8 @@ from edge.bundle.bundle import Bundle, load_bundle
 from edge.commands.release_options import Choice, choose_bundle, read_choice, release_options
 from edge.device.board import Device, find_device
 from edge.device.fleet import run_fleet, select_devices
-from edge.link.connect import on_board
 from edge.plate.answer import Answer
+from edge.protocol.base import Transport
 from edge.release.flash import FlashResult
 from edge.release.flash import flash as install
 from edge.release.releases import BoardState, look, read_release
@@ -28,7 +28,7 @@ from edge.terminal.boards import finish
 from edge.terminal.commandline import command, given
 from edge.terminal.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.terminal.steps import Steps, steps
-from edge.transport.base import Transport
+from edge.transport.connect import on_board
 
 T = TypeVar("T")
 

@@ -17,11 +17,11 @@ from edge.base.progress import Say
 from edge.device.board import Device, find_device
 from edge.device.soc_alias import ALIAS, accept_answers, open_alias
 from edge.host.streams import printable
-from edge.link.connect import connect, device_root
 from edge.ocr.hints import card_limits, hints, with_scale
 from edge.photo.listing import SAMPLES, converted_note, distinct_names, list_photos
 from edge.plate.answer import Answer
 from edge.plate.country import Country, kit_country
+from edge.protocol.base import Transport
 from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release, current_release
 from edge.terminal.commandline import command, print_json
@@ -37,7 +37,7 @@ from edge.terminal.options import (
     settings_option,
 )
 from edge.terminal.steps import steps
-from edge.transport.base import Transport
+from edge.transport.connect import connect, device_root
 
 SCHEMA = "plate-edge/run/1"
 _DRAWN = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")

@@ -129,7 +129,7 @@ class Device:
         key: ssh: private key file; empty = agent, `~/.ssh/config` and the usual files.
         jump: ssh: jump host(s) `[user@]host[:port]`, comma separated, as ssh's `-J`; empty = `~/.ssh/config`.
         serial: adb: serial number or `host:port`; empty = the only one attached.
-        root: Folder of the kit's releases on it; may begin with `~/` (see `edge.link.connect.device_root`).
+        root: Folder of the kit's releases on it; may begin with `~/` (see `edge.transport.connect.device_root`).
         groups: Names under which `--group` finds it.
         where: `file:line` of its entry; empty for built-in ones.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from edge.base.errors import DeviceError
 from edge.device.board import Cluster
 from edge.host.cpuinfo import FEATURES, Core, field, parse_abi, parse_cores
-from edge.transport.base import Transport
+from edge.protocol.base import Transport
 
 SCHEMA = "plate-edge/probe/1"
 # Libraries that a program of the kit may ask a GNU system for, beyond the C library.

@@ -18,7 +18,7 @@ from edge.base.errors import DeviceError, VerifyError
 from edge.base.progress import Progress
 from edge.device.probe import Probe, probe
 from edge.plate.answer import Answer
-from edge.transport.base import Call, CompletedCommand, Transport
+from edge.protocol.base import Call, CompletedCommand, Transport
 
 ALIAS = "SM8150"
 # $1 alias, $2... program.

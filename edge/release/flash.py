@@ -22,13 +22,13 @@ from edge.bundle.bundle import Bundle, tar_entry
 from edge.bundle.manifest import MANIFEST_NAME, BundleFile
 from edge.photo.labels import LABELS_NAME, read_labels
 from edge.plate.answer import Answer
+from edge.protocol.base import CommandError, Transport
+from edge.protocol.transfer import FULL
 from edge.release.lock import Lock, board_lock
 from edge.release.preflight import check_board
 from edge.release.releases import SUMS_NAME, Release, damaged_files, look, parse_look
 from edge.release.scripts import PUBLISH, REUSE, SWEEP, SWITCH, UNPACK
 from edge.release.smoke import SmokeResult, smoke
-from edge.transport.base import CommandError, Transport
-from edge.transport.transfer import FULL
 
 PACK_NAME = ".pack.tar"
 SMALL = 256 << 10
@@ -85,7 +85,7 @@ def flash(
 
     Args:
         transport: The board.
-        root: The kit's folder on it, absolute (`edge.link.connect.device_root`).
+        root: The kit's folder on it, absolute (`edge.transport.connect.device_root`).
         bundle: What to install.
         expected: Per variant the host's answer for the first sample photo, with which the board's is compared.
         force: Switch on although the board's answer differs from the host's, or reads no sample photo.

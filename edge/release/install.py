@@ -18,14 +18,14 @@ from edge.base.progress import Say
 from edge.bundle.bundle import Bundle, make_bundle, nb_target
 from edge.bundle.zoo import ensure_models
 from edge.device.board import Board, Device, find_device
-from edge.link.connect import device_root, on_board
-from edge.link.local import LocalTransport
 from edge.plate.answer import Answer
+from edge.protocol.base import Transport
 from edge.release.flash import flash
 from edge.release.releases import Release, current_release
 from edge.release.smoke import MAX_OUTPUT, explain, parse_answer, smoke_sample
 from edge.runtime.store import Runtime, runtime_for
-from edge.transport.base import Transport
+from edge.transport.connect import device_root, on_board
+from edge.transport.local import LocalTransport
 
 _MAKING = threading.Lock()
 WAIT = 120.0

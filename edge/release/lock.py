@@ -20,8 +20,8 @@ from pathlib import Path
 
 from edge.base.errors import DeviceError, EdgeError
 from edge.base.progress import Say
+from edge.protocol.base import Transport
 from edge.release.scripts import ACQUIRE, BEAT, BREAK, RELEASE, SWEEP, run_script
-from edge.transport.base import Transport
 
 # Tokens of the locks that this process holds.
 _HELD: set[str] = set()

@@ -13,8 +13,8 @@ from edge.base.finding import Finding, gravest_first
 from edge.bundle.manifest import Manifest
 from edge.device.board import Board, Cluster, Device
 from edge.device.probe import LIBRARIES, Probe, probe
+from edge.protocol.base import Transport
 from edge.runtime.elf import FAMILIES, SYSTEM_ANDROID, SYSTEM_LINUX, version_key
-from edge.transport.base import Transport
 
 LEVELS = ("advice", "warning", "error")
 # Chips for which Paddle Lite v2.13-rc turns the int8 dot product on: it goes by name, not by feature

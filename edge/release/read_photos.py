@@ -19,9 +19,9 @@ from edge.ocr.settings import override
 from edge.photo.decode import to_png
 from edge.photo.listing import photo_problem
 from edge.plate.answer import Answer
+from edge.protocol.base import Transport
 from edge.release.releases import Release
 from edge.release.smoke import explain
-from edge.transport.base import Transport
 
 UNREAD = 5
 """`plate_ocr`'s exit code when photos could not be read; the others were."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from edge.base.errors import DeviceError, InputError, UsageError, VerifyError
 from edge.bundle.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
 from edge.photo.listing import PHOTO_SUFFIXES
+from edge.protocol.base import Transport
+from edge.protocol.digest import digest_like
 from edge.release.lock import board_lock
 from edge.release.scripts import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
-from edge.transport.base import Transport
-from edge.transport.digest import digest_like
 
 SUMS_NAME = "SHA256SUMS"
 _NAME = re.compile(rf"[0-9a-f]{{{HASH_DIGITS}}}")

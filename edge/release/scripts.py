@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge.base.errors import DeviceError
-from edge.transport.base import CompletedCommand, Transport, check
-from edge.transport.digest import FUNCTION, parse_digest
-from edge.transport.transfer import SCRIPT_TIMEOUT, disk_error
+from edge.protocol.base import CompletedCommand, Transport, check
+from edge.protocol.digest import FUNCTION, parse_digest
+from edge.protocol.transfer import SCRIPT_TIMEOUT, disk_error
 
 LOCK_LOST = 75  # EX_TEMPFAIL
 LARGE = 50_000_000
@@ -308,7 +308,7 @@ def digests(transport: Transport, folder: str, paths: Sequence[str], size: int) 
         size: Bytes of all of them.
 
     Returns:
-        Path to SHA-256, or to `cksum:CRC:SIZE` on boards with no better tool (see `edge.transport.digest`); a file
+        Path to SHA-256, or to `cksum:CRC:SIZE` on boards with no better tool (see `edge.protocol.digest`); a file
         that is not there or cannot be read is missing.
     """
     found: dict[str, str] = {}

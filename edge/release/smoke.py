@@ -17,8 +17,8 @@ from edge.host.processor import parse_processor
 from edge.plate.answer import Answer
 from edge.plate.metrics import match_boxes
 from edge.plate.text import normal_text
+from edge.protocol.base import CompletedCommand, Transport
 from edge.release.releases import Release
-from edge.transport.base import CompletedCommand, Transport
 
 # An answer is one line of JSON; Paddle Lite's own log goes to stderr, and a program gone wild to neither for long.
 MAX_OUTPUT = 4 << 20

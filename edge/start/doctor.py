@@ -25,8 +25,8 @@ from edge.bundle.toolchain import host_abi
 from edge.bundle.zoo import model_sets
 from edge.device.board import Device, inventory_path, load_inventory
 from edge.host.processor import NEEDS, SHOWN, Processor, host_processor
-from edge.link.connect import connect
 from edge.plate.country import load_country
+from edge.transport.connect import connect
 
 LEVELS = ("ok", "warn", "fail")
 _GIB = 1 << 30

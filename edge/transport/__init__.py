@@ -1,1 +1,1 @@
-"""The protocol to a board, and the parts that every way to one shares."""
+"""Ways to a board: local, ssh, adb, and the host keys that ssh trusts."""

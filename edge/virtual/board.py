@@ -328,7 +328,7 @@ def _register(board: VirtualBoard, arch: Arch, inventory: Path | None) -> None:
     from paramiko.message import Message
 
     from edge.device.inventory import add_device
-    from edge.link.host_keys import forget, remember
+    from edge.transport.host_keys import forget, remember
 
     fields = {"board": arch.profile, "ssh": f"{USER}@127.0.0.1:{board.port}", "key": str(board.key)}
     add_device(board.name, fields, inventory=inventory, replace=True)

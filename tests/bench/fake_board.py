@@ -12,7 +12,7 @@ from bench.measure.session import Session
 from bench.measure.target import SystemUnderTest, push_photos
 from bench.plan.plan import PRESETS, Plan
 from bench.record.result import Result, ResultPhoto
-from edge.link.local import LocalTransport
+from edge.transport.local import LocalTransport
 
 PROGRAM = Path(__file__).with_name("fake_program.py")
 TRUTH = ({"text": "皖A12345", "box": [[12, 10], [90, 10], [90, 40], [12, 40]]},)

@@ -17,8 +17,8 @@ from recordings import record_sets
 from sshd_server import SSHD, SshServer
 from virtual_board import board_of, why_none
 
-from edge.link.local import LocalTransport
 from edge.release.flash import flash
+from edge.transport.local import LocalTransport
 from edge.virtual.board import VirtualBoard, up
 
 

@@ -16,13 +16,13 @@ from edge.base.paths import sha256_file
 from edge.bundle.bundle import Bundle, make_bundle
 from edge.bundle.zoo import ModelPair
 from edge.device.board import Board, load_profile
-from edge.link.local import LocalTransport
 from edge.model.card import Card, Charset, Input, Model, save_model
+from edge.protocol.base import CompletedCommand, Transport
 from edge.release.flash import flash
 from edge.release.releases import current_release, look
 from edge.runtime.elf import read_elf
 from edge.runtime.store import Runtime
-from edge.transport.base import CompletedCommand, Transport
+from edge.transport.local import LocalTransport
 
 Make = Callable[[str], Bundle]
 Done = TypeVar("Done")

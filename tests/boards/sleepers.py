@@ -14,10 +14,10 @@ from typing import Any
 from edge.base.errors import LinkError
 from edge.base.progress import Progress
 from edge.device.board import Device, load_profile
-from edge.link.adb import AdbTransport
-from edge.link.local import LocalTransport
-from edge.transport.base import CompletedCommand
-from edge.transport.transfer import append_command
+from edge.protocol.base import CompletedCommand
+from edge.protocol.transfer import append_command
+from edge.transport.adb import AdbTransport
+from edge.transport.local import LocalTransport
 
 
 class Sleepers:

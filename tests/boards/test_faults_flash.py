@@ -18,10 +18,10 @@ from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, EdgeError, LinkError, VerifyError
 from edge.base.progress import Progress
-from edge.link.connect import connect
-from edge.link.local import LocalTransport
 from edge.release.flash import flash
 from edge.release.releases import look
+from edge.transport.connect import connect
+from edge.transport.local import LocalTransport
 
 # The whole table: 20 seeds of 10 cuts. `make test` runs a sample of it, the release's check all.
 SEEDS = 20 if os.environ.get("PLATE_EDGE_ALL_FAULTS") == "1" else 3

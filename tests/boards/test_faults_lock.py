@@ -12,11 +12,11 @@ import pytest
 from flashkit import NEW, OLD, Make, at, reads
 
 from edge.base.errors import DeviceError
-from edge.link.local import LocalTransport
+from edge.protocol.base import CompletedCommand
 from edge.release.flash import flash
 from edge.release.lock import BusyError
 from edge.release.releases import look
-from edge.transport.base import CompletedCommand
+from edge.transport.local import LocalTransport
 
 
 def test_two_flashes_at_once(root: str, make: Make) -> None:

@@ -11,10 +11,10 @@ from flashkit import make_release, reads
 
 from edge.base.errors import LinkError
 from edge.device.board import Device, load_profile
-from edge.link.connect import connect
+from edge.protocol.base import Transport
 from edge.release.flash import flash
 from edge.release.releases import clean, look, rollback
-from edge.transport.base import Transport
+from edge.transport.connect import connect
 
 ROOT = "/data/local/tmp/plate-edge"
 

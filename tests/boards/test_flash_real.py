@@ -19,11 +19,11 @@ from edge.base.errors import DeviceError
 from edge.commands.run import run as edge_run
 from edge.device.board import Device
 from edge.device.probe import Probe
-from edge.link.connect import connect, device_root
 from edge.photo.listing import SAMPLES
 from edge.release.flash import flash
 from edge.release.install import build_bundle, ensure_installed, host_answers, is_installed
 from edge.release.releases import Release, current_release, look
+from edge.transport.connect import connect, device_root
 
 # The models and the build are shared with whoever runs the tests; `ssh_board` gives each test another HOME.
 CACHE = Path(os.environ.get("PLATE_EDGE_CACHE", Path.home() / ".cache" / "plate-edge"))

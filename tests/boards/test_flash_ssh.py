@@ -14,11 +14,11 @@ from flashkit import Make, commands_of, make_release, reads
 from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, UsageError, VerifyError
-from edge.link.connect import connect
 from edge.plate.answer import Answer, ReadPlate
+from edge.protocol.base import Transport
 from edge.release.flash import flash
 from edge.release.releases import clean, look, rollback
-from edge.transport.base import Transport
+from edge.transport.connect import connect
 
 BOX = ((0.0, 0.0), (100.0, 0.0), (100.0, 30.0), (0.0, 30.0))
 

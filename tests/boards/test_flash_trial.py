@@ -11,10 +11,10 @@ from flashkit import Make, make_release
 
 from edge.base.errors import VerifyError
 from edge.device.board import Device, load_profile
-from edge.link.local import LocalTransport
 from edge.release.flash import NO_SAMPLES, flash
 from edge.release.install import host_answers
 from edge.release.releases import look
+from edge.transport.local import LocalTransport
 
 OLD = "皖A00001"
 

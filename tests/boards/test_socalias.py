@@ -12,8 +12,8 @@ from sshd_server import SshServer
 from edge.base.errors import DeviceError, VerifyError
 from edge.device.probe import Probe, probe
 from edge.device.soc_alias import ALIAS, AliasTransport, accept_answers
-from edge.link.connect import connect
 from edge.plate.answer import Answer, ReadPlate
+from edge.transport.connect import connect
 
 
 def with_dot(truth: Probe) -> Probe:

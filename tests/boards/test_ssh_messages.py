@@ -16,9 +16,9 @@ from sshd_server import SshServer
 
 from edge.base.errors import DeviceError, InputError
 from edge.commands.device import device as device_command
-from edge.link.connect import connect
-from edge.transport.base import AccessError
-from edge.transport.capture import decode_message
+from edge.protocol.base import AccessError
+from edge.protocol.capture import decode_message
+from edge.transport.connect import connect
 
 
 @pytest.mark.parametrize("over", ["run", "put"])
@@ -27,7 +27,7 @@ def test_login_menu_is_named_and_not_waited_for(
 ) -> None:
     if not ssh_board.own_users:
         pytest.skip("only root can give a user another shell")
-    monkeypatch.setattr("edge.link.ssh.PROMPT_AFTER", 0.2)
+    monkeypatch.setattr("edge.transport.ssh.PROMPT_AFTER", 0.2)
     transport = connect(ssh_board.device(user="menu"))
     (tmp_path / "file").write_text("content")
     with pytest.raises(DeviceError, match=r"waits for an answer .* '1\) shell  2\) reboot'") as failure:

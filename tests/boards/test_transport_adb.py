@@ -15,8 +15,8 @@ from free_port import free_port
 
 from edge.base.errors import HostError, LinkError
 from edge.device.board import Device, load_profile
-from edge.link.connect import connect, device_root
-from edge.transport.base import AccessError
+from edge.protocol.base import AccessError
+from edge.transport.connect import connect, device_root
 
 
 def phone(of: TestDevice, **change: object) -> Device:
@@ -101,7 +101,7 @@ def test_an_adb_server_that_hangs_is_not_waited_for(adb_phone: TestDevice) -> No
     # Put back at once: on its way out the phone's fixture would start a server of adb's at this port, and leave it there.
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(silent.getsockname()[1]))
-        monkeypatch.setattr("edge.link.adb.CLIENT_TIMEOUT", 0.5)
+        monkeypatch.setattr("edge.transport.adb.CLIENT_TIMEOUT", 0.5)
         with pytest.raises(LinkError, match="adb server of this host does not answer") as failure:
             connect(phone(adb_phone)).run(["true"])
         assert "adb kill-server" in failure.value.hint

@@ -16,9 +16,9 @@ from adbd_services import TestDevice
 from edge.base.errors import DeviceError, InputError
 from edge.base.paths import sha256_file
 from edge.device.board import Device, find_device, load_profile
-from edge.link.connect import connect
-from edge.transport.base import CommandError, Transport
-from edge.transport.transfer import part_name
+from edge.protocol.base import CommandError, Transport
+from edge.protocol.transfer import part_name
+from edge.transport.connect import connect
 
 WAYS = ("local", "ssh", "adb", "adb-old")
 # Everything that a shell, a protocol or a careless program could trip over.

@@ -22,10 +22,10 @@ from sshd_server import SshServer
 from edge.base.errors import DeviceError, LinkError
 from edge.base.paths import sha256_file
 from edge.device.board import Device, load_profile
-from edge.link.connect import connect
-from edge.link.local import LocalTransport
-from edge.transport import transfer
-from edge.transport.base import CompletedCommand
+from edge.protocol import transfer
+from edge.protocol.base import CompletedCommand
+from edge.transport.connect import connect
+from edge.transport.local import LocalTransport
 
 SIZE = 1_500_000
 CUTS = 10
@@ -91,7 +91,7 @@ def test_board_that_loses_power_in_a_push(ssh_board: SshServer, tmp_path: Path) 
 def test_link_that_freezes_does_not_hold_us_for_ever(
     ssh_board: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.link.ssh.DEAD_AFTER", 3.0)
+    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 3.0)
     source = tmp_path / "model.nb"
     source.write_bytes(os.urandom(8 << 20))
     others = connections(ssh_board)
@@ -140,8 +140,8 @@ def test_program_on_a_link_that_froze_is_not_waited_for(
     ssh_board: SshServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence alone is no sign of it: a server that answers is asked again and again."""
-    monkeypatch.setattr("edge.link.ssh.DEAD_AFTER", 0.3)
-    monkeypatch.setattr("edge.link.ssh.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("edge.transport.ssh.DEAD_AFTER", 0.3)
+    monkeypatch.setattr("edge.transport.ssh.CONNECT_TIMEOUT", 1.0)
     others = connections(ssh_board)
     transport = connect(ssh_board.device())
     assert transport.run(["sh", "-c", "sleep 1.5; echo done"]).stdout == "done\n"

@@ -12,11 +12,11 @@ from flashkit import Make
 from sleepers import FreezingAdb, FreezingSsh, Sleepers
 
 from edge.base.errors import EdgeError, LinkError
-from edge.link.local import LocalTransport
+from edge.protocol import transfer
+from edge.protocol.base import CompletedCommand
 from edge.release.flash import flash
 from edge.release.releases import damaged_files, look
-from edge.transport import transfer
-from edge.transport.base import CompletedCommand
+from edge.transport.local import LocalTransport
 
 PIECE = 20_000
 
@@ -28,7 +28,7 @@ def test_file_stays_as_it_was_verified(
     way: type[FreezingSsh | FreezingAdb], seeds: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One call freezes anywhere, and goes on before, within or after a later one; a second file may follow."""
-    monkeypatch.setattr("edge.link.adb.PIECE", PIECE)
+    monkeypatch.setattr("edge.transport.adb.PIECE", PIECE)
     froze = 0
     for seed in seeds:
         dice = random.Random(seed)

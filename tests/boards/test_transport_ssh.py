@@ -23,10 +23,10 @@ from sshd_server import SshServer
 from edge.base.errors import DeviceError, EdgeError, InputError, LinkError
 from edge.commands.device import device as device_command
 from edge.device.board import Device, find_device
-from edge.link.connect import connect
-from edge.link.host_keys import HostKeyError, forget, own_known_hosts, remember
-from edge.link.ssh import refusal_of
-from edge.transport.base import AccessError
+from edge.protocol.base import AccessError
+from edge.transport.connect import connect
+from edge.transport.host_keys import HostKeyError, forget, own_known_hosts, remember
+from edge.transport.ssh import refusal_of
 
 
 def run_in(device: Device, *argv: str) -> str:
@@ -267,7 +267,7 @@ def test_program_ends_when_the_kit_is_killed(ssh_board: SshServer) -> None:
     pid_file.unlink(missing_ok=True)
     script = (
         "import dataclasses, sys\nfrom edge.device.board import Device, load_profile\n"
-        "from edge.link.connect import connect\n"
+        "from edge.transport.connect import connect\n"
         f"device = Device('x', load_profile('local'), 'ssh', '127.0.0.1', {ssh_board.port}, "
         f"{ssh_board.user!r}, {str(ssh_board.key)!r})\n"
         f"connect(device).run(['sh', '-c', 'echo $$ >{pid_file}; exec sleep 300'])\n"

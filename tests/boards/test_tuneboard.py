@@ -16,7 +16,7 @@ from sshd_server import SshServer
 from bench.conditions.board_tuner import BoardTuner
 from bench.conditions.knobs import cpu_list, cpu_mask, parse_knobs
 from edge.base.errors import DeviceError, UsageError
-from edge.link.ssh import SshTransport
+from edge.transport.ssh import SshTransport
 
 BEFORE = {"scaling_governor": "ondemand", "scaling_max_freq": "1800000", "scaling_min_freq": "408000"}
 KNOBS = {"governor": "performance", "max_mhz": "1416", "boost": "off"}
@@ -115,7 +115,7 @@ sys.path[:0] = {paths!r}
 from pathlib import Path
 from sshd_server import SshServer
 from edge.device.board import Device, load_profile
-from edge.link.ssh import SshTransport
+from edge.transport.ssh import SshTransport
 from bench.conditions.board_tuner import BoardTuner
 device = Device("tune", load_profile("local"), "ssh", host="127.0.0.1", port={port}, user={user!r}, key={key!r}, root="/tmp")
 link, beat = SshTransport(device), SshTransport(device)

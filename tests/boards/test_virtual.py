@@ -17,10 +17,10 @@ from flashkit import Make, commands_of, make_release, reads, release_maker
 from edge.base.errors import DeviceError, HostError, InputError, LinkError, UsageError
 from edge.commands.virtual import virtual
 from edge.device.board import find_device, load_profile
-from edge.link.connect import connect, device_root
+from edge.protocol.base import Transport
 from edge.release.flash import flash
 from edge.release.releases import look, rollback
-from edge.transport.base import Transport
+from edge.transport.connect import connect, device_root
 from edge.virtual.board import VirtualBoard, down, find_board, up
 from edge.virtual.rootfs import ARCHS, check_host, cpuinfo, ensure_root
 

@@ -21,12 +21,12 @@ from edge.commands.flash import status
 from edge.commands.run import run
 from edge.commands.runtime import runtime
 from edge.device.board import find_device
-from edge.link.connect import connect
 from edge.release import install
 from edge.release.flash import flash
 from edge.release.install import ensure_installed
 from edge.release.releases import Release
 from edge.runtime.elf import version_key
+from edge.transport.connect import connect
 from edge.virtual.board import VirtualBoard, up
 from edge.virtual.rootfs import ARCHS, root_folder
 

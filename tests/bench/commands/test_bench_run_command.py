@@ -25,9 +25,9 @@ from bench.record.result import load_result
 from bench.text.facts import conditions
 from edge.base.errors import HostError, InputError, LinkError, UsageError
 from edge.base.paths import sha256_file
-from edge.link.local import LocalTransport
 from edge.plate.text import edit_distance
-from edge.transport.base import CompletedCommand
+from edge.protocol.base import CompletedCommand
+from edge.transport.local import LocalTransport
 
 CHECK = {"ppocrv3-fp32_t1_none_min736": {"photos": 2, "same": 1, "edits": 1, "least_iou": 0.98}}
 

@@ -12,7 +12,7 @@ from fake_board import fake_plan, fake_target, run
 from bench.conditions.environment import facts, parse, read_board, snapshot
 from bench.judge.summary import summarise_result
 from bench.measure.session import Session
-from edge.link.local import LocalTransport
+from edge.transport.local import LocalTransport
 
 
 def test_conditions_are_recorded_and_what_is_missing_has_a_reason(tmp_path: Path) -> None:

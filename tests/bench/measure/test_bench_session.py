@@ -18,7 +18,7 @@ from bench.measure.session import Sampler, Session
 from bench.record.raw import RAW
 from bench.record.result import Result, load_result, save_result
 from bench.text.memory import memory_rows
-from edge.link.local import LocalTransport
+from edge.transport.local import LocalTransport
 
 
 def test_processes_are_interleaved_and_everything_is_kept(tmp_path: Path) -> None:

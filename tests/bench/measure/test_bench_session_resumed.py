@@ -21,7 +21,7 @@ from bench.record.collect import collect
 from bench.record.raw import RAW
 from bench.record.result import load_result, save_result
 from edge.base.errors import LinkError, UsageError
-from edge.link.local import LocalTransport
+from edge.transport.local import LocalTransport
 
 
 class CutTransport(LocalTransport):

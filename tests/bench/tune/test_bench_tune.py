@@ -19,7 +19,7 @@ from bench.plan.plan import Cell, DetSide
 from bench.tune.front import few_photos, front_page
 from bench.tune.search import Trial, candidates, config_lines, measure_on, pareto, tune
 from edge.base.errors import DeviceError, InputError, NotValidError, UsageError
-from edge.transport.base import CompletedCommand
+from edge.protocol.base import CompletedCommand
 
 
 def make(side: int, precision: str = "fp32", threads: int = 1) -> Candidate:

@@ -69,7 +69,7 @@ def test_without_a_home_the_next_step_is_said(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user that there is not")
 def test_a_container_user_without_a_name_can_use_the_kit(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    program = "import os\nfrom edge.link.host_keys import load_known\nfrom paramiko.hostkeys import HostKeys\n"
+    program = "import os\nfrom edge.transport.host_keys import load_known\nfrom paramiko.hostkeys import HostKeys\n"
     program += "os.setuid(54321); load_known(HostKeys(), 'board', 22); print('well')"
     environment = {"XDG_CONFIG_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run(

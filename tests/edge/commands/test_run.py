@@ -16,11 +16,11 @@ from edge.base.errors import DeviceError, InputError, UsageError
 from edge.bundle.manifest import Manifest
 from edge.bundle.zoo import ModelPair
 from edge.commands.run import plan_copies
-from edge.link.local import LocalTransport
 from edge.ocr.draw import COLOUR
 from edge.photo.listing import SAMPLES, list_photos
 from edge.release.read_photos import check_settings, read_on_board
 from edge.release.releases import Release
+from edge.transport.local import LocalTransport
 
 SMALL = ["--set", "det_limit_type=max", "--set", "det_limit_side=640"]
 

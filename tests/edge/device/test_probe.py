@@ -15,9 +15,9 @@ from edge.bundle.manifest import Manifest
 from edge.commands.device import probe as probe_command
 from edge.device.board import find_device, load_profile
 from edge.device.probe import Probe, parse_probe, probe
-from edge.link.connect import connect
 from edge.release.preflight import CHECKS, BoardFacts, check_board, examine, run_checks
 from edge.release.releases import parse_look
+from edge.transport.connect import connect
 
 NOW = 1_700_000_000.0
 # First bytes of programs: class at 4, machine at 18, for 32 bits the flags at 36.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edge.base.errors import DeviceError
-from edge.link.local import LocalTransport
+from edge.protocol.base import CompletedCommand
 from edge.release.smoke import explain
-from edge.transport.base import CompletedCommand
+from edge.transport.local import LocalTransport
 
 LOADING = "plate_ocr: error: Paddle Lite failed while loading /r/rec.nb (made by opt v2.13-rc): "
 CRASHED = "plate_ocr: error: Paddle Lite crashed while loading /r/rec.nb (made by opt v2.13-rc): signal 6, aborted"

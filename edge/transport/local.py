@@ -12,9 +12,9 @@ from typing import IO
 from edge.base.errors import DeviceError, InputError, VerifyError
 from edge.base.paths import replacing, sha256_file
 from edge.base.progress import Progress
-from edge.transport.base import Call, CompletedCommand, Transport, check_argv, check_remote_path
-from edge.transport.child import end, pump
-from edge.transport.transfer import write_error
+from edge.protocol.base import Call, CompletedCommand, Transport, check_argv, check_remote_path
+from edge.protocol.child import end, pump
+from edge.protocol.transfer import write_error
 
 BLOCK = 1 << 20
 

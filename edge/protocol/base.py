@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypedDict
 from edge.base.errors import DeviceError, InputError, LinkError
 from edge.base.progress import Progress, Say
 from edge.host.ending import ended_by
-from edge.transport.capture import Capture, OutputOverflow
-from edge.transport.child import DeadlinePassed
+from edge.protocol.capture import Capture, OutputOverflow
+from edge.protocol.child import DeadlinePassed
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

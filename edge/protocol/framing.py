@@ -13,7 +13,7 @@ import secrets
 import shlex
 
 from edge.base.errors import InputError
-from edge.transport.base import Call
+from edge.protocol.base import Call
 
 # Linux passes one argument of at most 128 KiB (MAX_ARG_STRLEN); the whole command is one argument of the login shell.
 MAX_COMMAND = 120_000

@@ -1,4 +1,4 @@
-"""Ways to a board: this host, ssh, adb; all behind `edge.transport.base.Transport`."""
+"""Ways to a board: this host, ssh, adb; all behind `edge.protocol.base.Transport`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from edge.base.errors import DeviceError, UsageError
 from edge.device.board import Device
-from edge.transport.base import Transport
+from edge.protocol.base import Transport
 
 
 def connect(device: Device) -> Transport:
@@ -17,15 +17,15 @@ def connect(device: Device) -> Transport:
         UsageError: The device has a transport that the kit does not know.
     """
     if device.transport == "local":
-        from edge.link.local import LocalTransport
+        from edge.transport.local import LocalTransport
 
         return LocalTransport()
     if device.transport == "ssh":
-        from edge.link.ssh import SshTransport
+        from edge.transport.ssh import SshTransport
 
         return SshTransport(device)
     if device.transport == "adb":
-        from edge.link.adb import AdbTransport
+        from edge.transport.adb import AdbTransport
 
         return AdbTransport(device)
     raise UsageError(f"Transport {device.transport!r} of device {device.name!r} is not known.")

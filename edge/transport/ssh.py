@@ -15,13 +15,13 @@ import paramiko
 from edge.base.errors import DeviceError, LinkError
 from edge.base.progress import Progress
 from edge.device.board import Device
-from edge.link.host_keys import HostKeyError
-from edge.link.ssh_connection import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
-from edge.transport import transfer
-from edge.transport.base import AccessError, Call, CompletedCommand, check_argv
-from edge.transport.capture import Capture, decode_message
-from edge.transport.child import DeadlinePassed
-from edge.transport.framing import Frame, new_marker, split_code, wrap
+from edge.protocol import transfer
+from edge.protocol.base import AccessError, Call, CompletedCommand, check_argv
+from edge.protocol.capture import Capture, decode_message
+from edge.protocol.child import DeadlinePassed
+from edge.protocol.framing import Frame, new_marker, split_code, wrap
+from edge.transport.host_keys import HostKeyError
+from edge.transport.ssh_connection import CONNECT_TIMEOUT, DEAD_AFTER, explain, make_connection
 
 KEEPALIVE = 10
 # A login that said something and then nothing for this long, without running the program, waits for a person (seconds).

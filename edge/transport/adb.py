@@ -12,11 +12,11 @@ from pathlib import Path
 from edge.base.errors import DeviceError, HostError, LinkError
 from edge.base.progress import Progress
 from edge.device.board import Device
-from edge.transport import transfer
-from edge.transport.base import AccessError, Call, CompletedCommand, check_argv
-from edge.transport.capture import Capture
-from edge.transport.child import end, pump
-from edge.transport.framing import Frame, new_marker, split_code, wrap
+from edge.protocol import transfer
+from edge.protocol.base import AccessError, Call, CompletedCommand, check_argv
+from edge.protocol.capture import Capture
+from edge.protocol.child import end, pump
+from edge.protocol.framing import Frame, new_marker, split_code, wrap
 
 # adbd removes a file whose push broke, so what must survive a break is pushed in pieces of this many bytes.
 PIECE = 4 << 20

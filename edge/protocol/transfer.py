@@ -22,8 +22,8 @@ from typing import Protocol
 from edge.base.errors import DeviceError, EdgeError, InputError, LinkError, VerifyError
 from edge.base.paths import sha256_file
 from edge.base.progress import Progress
-from edge.transport.base import CompletedCommand, Transport, check_remote_path
-from edge.transport.digest import FUNCTION, digest_like, parse_digest
+from edge.protocol.base import CompletedCommand, Transport, check_remote_path
+from edge.protocol.digest import FUNCTION, digest_like, parse_digest
 
 LOG = logging.getLogger(__name__)
 # A transfer whose link breaks is resumed, until this many tries in a row brought it no further.

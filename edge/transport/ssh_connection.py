@@ -14,8 +14,8 @@ import paramiko
 
 from edge.base.errors import InputError, LinkError
 from edge.device.board import Device, parse_ssh_address
-from edge.link import host_keys as hostkeys
-from edge.transport.base import AccessError
+from edge.protocol.base import AccessError
+from edge.transport import host_keys as hostkeys
 
 # Paramiko logs the tracebacks of its thread; what they mean is said by `explain`.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

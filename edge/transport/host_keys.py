@@ -16,7 +16,7 @@ from paramiko.hostkeys import HostKeyEntry, HostKeys
 
 from edge.base.errors import LinkError
 from edge.base.paths import config_dir, locked, write_atomic
-from edge.transport.base import AccessError
+from edge.protocol.base import AccessError
 
 USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
 # What Paramiko can verify; other entries (security keys, certificates) would only confuse its negotiation.
