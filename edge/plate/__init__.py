@@ -1,1 +1,1 @@
-"""What a plate is: grammar, polygons, edit distance, CCPD names, what was read, accuracy figures."""
+"""What a plate is: its country, grammar, polygons, edit distance, CCPD names, what was read, accuracy figures."""
