@@ -86,7 +86,7 @@ def test_flash_run_and_measure_on_arm(
 
     # What it answers is good for trying; that its times are not is said everywhere.
     shown = CliRunner().invoke(status, ["--device", board.name], catch_exceptions=False).stdout
-    assert release.hash in shown and "replay: no times of it are valid" in shown
+    assert release.hash in shown and "replay: none of its times is valid" in shown
 
     answer = CliRunner().invoke(run, ["--device", board.name, "--models", "ppocrv3", str(PHOTOS[1])])
     assert texts(PHOTOS[1])[0] in answer.output, answer.output

@@ -236,7 +236,7 @@ def test_two_runs_never_write_into_one_folder(command: Any, words: tuple[str, ..
     # Another process that measures there holds the lock; within one process a second handle is refused alike.
     with alone_in(out, "edge bench run"):
         answer = command("--out", str(out), *words)
-        assert isinstance(answer.exception, UsageError) and "runs `edge bench run`" in answer.exception.message
+        assert isinstance(answer.exception, UsageError) and "is already running `edge bench run`" in answer.exception.message
         assert sorted(path.read_bytes() for path in (out / "raw").iterdir()) == raw
     assert command("--out", str(out), *words).exit_code == 0
 

@@ -94,7 +94,7 @@ def test_a_damaged_model_in_the_way_is_named(
         document = json.loads(shown)
         assert code == 3 == document["code"], told
         assert "the model there is damaged" in document["error"] and why in document["error"], document
-        assert "The same command with --force" in document["hint"]
+        assert "Run the same command with --force" in document["hint"]
     for line in (("convert", "size", out), ("convert", "inspect", out), ("convert", "verify", out)):
         code, shown, told = command(*line, "--json")
         assert code in (3, 9) and why in json.loads(shown)["error"], told

@@ -125,7 +125,7 @@ def test_a_network_with_fixed_sizes_inside_is_named(tmp_path: Path) -> None:
     folder = detector(tmp_path / "m", sides=(64, 96), behind=[reshape], end="out")
     with pytest.raises(ModelError, match=r"reshape2 -> out \(shape \[1, 1, 64, 96\]\)") as caught:
         _convert(folder)
-    assert "exported for 64x96 alone" in caught.value.hint
+    assert "exported for 64x96 only" in caught.value.hint
 
 
 def _rows(*values: float) -> NDArray[np.float32]:
