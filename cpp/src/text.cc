@@ -176,7 +176,7 @@ std::vector<std::string> utf8_lines(const std::string& path, const char* what) {
 }
 
 std::vector<std::string> read_dictionary(const std::string& path) {
-    const std::vector<std::string> out = utf8_lines(path, "dictionary");
+    std::vector<std::string> out = utf8_lines(path, "dictionary");
     for (std::size_t i = 0; i < out.size(); ++i) {
         const std::string& line = out[i];
         const std::string where = path + ", line " + std::to_string(i + 1);
