@@ -91,6 +91,10 @@ def test_sdist_can_run_test_and_document_itself(built: Path) -> None:
     names = {member.name.partition("/")[2] for member in members}
     wanted = {"Makefile", "setup.py", "setup.cfg", "scripts/setup.sh", "tests/conftest.py", "mkdocs.yml"}
     assert wanted <= names, wanted - names
+    # Whatever a checkout holds at its top is needed by some make target, but for what only the forge and git read.
+    tracked = subprocess.run(["git", "ls-files"], cwd=REPO, capture_output=True, text=True, check=False).stdout.split("\n")
+    tops = {name.partition("/")[0] for name in tracked} - {"", ".github", ".gitignore"}
+    assert tops <= {name.partition("/")[0] for name in names}
     assert {(member.mtime, member.uid, member.uname) for member in members} == {(int(EPOCH), 0, "")}
 
 

@@ -82,7 +82,7 @@ class Pipeline::Clock {
 
   private:
 #ifdef PLATE_SLOW_STAGE
-    // Only in builds of scripts/bench_self.py, which must find it: one stage takes PLATE_SLOW_PERCENT longer than it needs.
+    // Only in builds of scripts/bench_self.py, which must find it: one stage takes PLATE_SLOW_PERCENT longer.
     Time slowed(Stage stage, Time t) const {
         if (stage != PLATE_SLOW_STAGE) return t;
         const Time until = t + (t - last_) * PLATE_SLOW_PERCENT / 100;
