@@ -29,12 +29,15 @@ class ReadPlate:
         """Reads a plate as the C++ program prints it.
 
         Raises:
-            ValueError, KeyError, TypeError: It is something else.
+            ValueError, KeyError, TypeError, OverflowError: It is something else.
         """
         box = np.array(item["box"], np.float64)
+        score = float(item["score"])
         if box.shape != (4, 2) or not isinstance(item["text"], str):
             raise ValueError("a plate without four corners or without text")
-        return cls(box, item["text"], float(item["score"]))
+        if not (np.isfinite(box).all() and np.isfinite(score)):
+            raise ValueError("a plate whose corners or score are not numbers")
+        return cls(box, item["text"], score)
 
     def as_json(self) -> dict[str, Any]:
         """The plate as the C++ program prints it."""
@@ -74,16 +77,19 @@ class Answer:
         """Reads a line of `plate_ocr run`; keys that it does not know are left out.
 
         Raises:
-            ValueError, KeyError, TypeError: It is something else.
+            ValueError, KeyError, TypeError, OverflowError: It is something else.
         """
         if document.get("error") is None and not isinstance(document["plates"], list):
             raise ValueError("plates are not a list")
         known = {item.name: document[item.name] for item in fields(cls) if document.get(item.name) is not None}
+        for name in known.keys() & {"size", "det_input"}:
+            if not _is_size(known[name]):
+                raise ValueError(f"{name} is {str(known[name])[:40]} and not a width and a height")
         return cls(**{**known, "plates": tuple(map(ReadPlate.from_json, known.get("plates", ())))})
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the C++ program prints it, with what this host adds."""
-        given = {name: value for name, value in vars(self).items() if value not in (None, (), {})}
+        given = {name: value for name, value in vars(self).items() if name != "plates" and value not in (None, (), {})}
         plates = {} if self.error is not None else {"plates": [plate.as_json() for plate in self.plates]}
         return given | plates
 
@@ -91,3 +97,7 @@ class Answer:
     def texts(self) -> list[str]:
         """The texts, sorted."""
         return sorted(plate.text for plate in self.plates)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)

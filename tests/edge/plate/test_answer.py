@@ -31,8 +31,17 @@ def test_a_line_of_the_program_comes_out_as_it_went_in(line: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "line",
     [{"image": "a.jpg"}, {"plates": None}, {"plates": "none"}, {"plates": [{**PLATE, "box": BOX[:3]}]},
-     {"plates": [{**PLATE, "text": 7}]}, {"plates": [{"text": "皖A12345"}]}, {"plates": [7]}],
+     {"plates": [{**PLATE, "text": 7}]}, {"plates": [{"text": "皖A12345"}]}, {"plates": [7]},
+     {**LINE, "size": 5}, {**LINE, "size": [0, 1]}, {**LINE, "size": [1280]}, {**LINE, "det_input": [512, True]},
+     {**LINE, "det_input": [512.5, 288]}, {"plates": [{**PLATE, "score": float("nan")}]},
+     {"plates": [{**PLATE, "box": [[float("inf"), 0], *BOX[1:]]}]}],
 )  # fmt: skip
 def test_what_is_no_answer_is_refused(line: dict[str, Any]) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         Answer.from_json(line)
+
+
+def test_an_error_goes_out_without_plates() -> None:
+    answer = Answer.from_json({**LINE, "error": "the file is cut"})
+    printed = json.loads(json.dumps(answer.as_json()))
+    assert printed["error"] == "the file is cut" and "plates" not in printed
