@@ -324,7 +324,15 @@ def printable(text: str) -> str:
 
 
 def _fault(event: dict[str, Any], kind: type) -> str:
-    """What is mistyped in an event; "" when nothing is. A missing key is not a fault: nothing else is lost by it."""
+    """What is mistyped in an event; "" when nothing is.
+
+    A missing key of the event itself or of its times is not a fault: nothing else is lost by it. An answer is whole, but
+    for the plates of a photo that could not be read.
+    """
+    answers = event.get("answers")
+    if isinstance(answers, list):
+        whole = [{"plates": [], **item} if isinstance(item, dict) else item for item in answers]
+        event = {**event, "answers": whole}
     try:
         return next(mistyped(event, kind, partial=True), "")
     except RecursionError:

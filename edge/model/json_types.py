@@ -90,12 +90,13 @@ def mistyped(value: Any, wanted: Any, where: str = "", *, partial: bool = False)
         wanted: Its type: a dataclass, a typed dict (whose other keys are free), `str`, `int`, `float`, `bool`, `Any`,
             `Literal`, tuples, lists, dicts and `X | None` of these, and `Annotated` with `Bounds`.
         where: Name of the value.
-        partial: Keys that a typed dict or `Bounds` ask for may be missing.
+        partial: Keys that the typed dict itself, or `Bounds` of one of its values, ask for may be missing; what lies
+            deeper is whole.
     """
     origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
 
     def inner(item: Any, part: Any, name: str) -> Iterator[str]:
-        return mistyped(item, part, name, partial=partial)
+        return mistyped(item, part, name)
 
     plain = _plain_check(wanted)
     if plain is not None:
@@ -119,7 +120,9 @@ def mistyped(value: Any, wanted: Any, where: str = "", *, partial: bool = False)
             yield f"{_joined(where, key)!r} is missing"
         for key, item in value.items():
             yield from inner(key, str, f"{where}'s key")
-            yield from inner(item, hints.get(key, Any), _joined(where, key))
+            part = hints.get(key, Any)
+            loose = partial and typing.get_origin(part) is typing.Annotated
+            yield from mistyped(item, part, _joined(where, key), partial=loose)
     elif origin in (tuple, list) and isinstance(value, (tuple, list)):
         every = parts[:1] * len(value) if origin is list or parts[-1] is Ellipsis else parts
         if len(every) != len(value):

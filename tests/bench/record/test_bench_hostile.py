@@ -51,6 +51,8 @@ def ended(**plate: object) -> str:
         ended(score=7).replace("7", "1e999"),
         json.dumps({**END, "answers": {"image": 0}}),
         json.dumps({**END, "answers": [[]]}),
+        json.dumps({**END, "answers": [{"image": "/p.jpg", "plates": [{"score": 1.0}]}]}),
+        json.dumps({**END, "answers": [{"plates": []}]}),
         json.dumps({**END, "rss_kb": 7}).replace("7", "-1e999"),
     ],
 )
@@ -86,8 +88,10 @@ def test_board_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_answers_as_the_program_gives_them_are_taken() -> None:
-    log = read(START, LOAD, FIRST, iteration(0, 5), ended())
-    assert log.complete and not log.problems
+    unread = json.dumps({**END, "answers": [{"image": "/p.jpg"}]})
+    for end in (ended(), unread):
+        log = read(START, LOAD, FIRST, iteration(0, 5), end)
+        assert log.complete and not log.problems
 
 
 def test_what_a_board_says_is_text_to_the_watcher(capsys: pytest.CaptureFixture[str]) -> None:
