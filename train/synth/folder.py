@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from edge.base.errors import InputError, UsageError
 from edge.base.paths import write_atomic
 from edge.base.progress import PhaseProgress
 from edge.ocr.image import Image
-from edge.plate.country import DEFAULT, Country, load_country
+from edge.plate.country import COUNTRIES, DEFAULT, FILE_NAME, Country, load_country
 from edge.plate.grammar import SERIAL
 from train.synth.scene import WEATHERS, Conditions, render_scene
 from train.synth.text import in_ccpd, random_kind, random_text
@@ -70,7 +71,7 @@ def make_synth(
 
     Raises:
         UsageError: A count below 1, an unknown country, kind or weather.
-        InputError: The folder holds something else.
+        InputError: The folder holds something else, or its `synth.json` is damaged.
     """
     if options.count < 1:
         raise UsageError(f"--count {options.count} is below 1.")
@@ -88,11 +89,14 @@ def make_synth(
         "weathers": list(options.weathers or WEATHERS),
         "country": country.code,
     }
+    if country.folder.parent != COUNTRIES:  # A user edits it, and may have two of one name.
+        wanted["country_sha256"] = hashlib.sha256((country.folder / FILE_NAME).read_bytes()).hexdigest()
     state = _state(out)
-    if state is not None and {"country": DEFAULT, **state.get("options", {})} != wanted:
+    if state is not None and {"country": DEFAULT, **state["options"]} != wanted:
         if not force:
+            edited = f", or {country.folder / FILE_NAME} has changed since" if "country_sha256" in wanted else ""
             raise InputError(
-                f"{out} holds a rendered set with other options.", "Use --force to replace it, or another --out."
+                f"{out} holds a rendered set with other options{edited}.", "Use --force to replace it, or another --out."
             )
         _clear(out, state)
         state = None
@@ -198,6 +202,15 @@ def _state(out: Path) -> dict[str, Any] | None:
         raise InputError(f"{out / STATE} cannot be read: {error}.") from None
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
         raise InputError(f"{out / STATE} is not a {SCHEMA} file.")
+    files = state.get("files")
+    pairs = isinstance(files, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in files
+    )
+    if not pairs or not isinstance(state.get("options"), dict):
+        raise InputError(
+            f"{out / STATE} is damaged: {'`options`' if pairs else '`files`'} is not what it should be.",
+            "Delete the folder, or choose another --out.",
+        )
     return state
 
 

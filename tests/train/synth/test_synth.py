@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from calls import count_calls
+from invented import PLATE_YML, write_invented
 
 from edge.base.errors import EdgeError, InputError, UsageError
 from edge.plate.ccpd import PROVINCES, parse_name
@@ -226,6 +227,47 @@ def test_sets_are_not_overwritten_silently(tmp_path):
         with pytest.raises(EdgeError):
             make_synth(tmp_path / "bad", bad)
     assert not (tmp_path / "bad").exists()
+
+
+def test_an_edited_country_is_another_set(tmp_path):
+    def crop(folder, force=False):
+        make_synth(tmp_path / "set", SynthOptions(1, crops=True, country=str(folder)), force=force)
+        return (tmp_path / "set" / "crops" / "000000.jpg").read_bytes()
+
+    country = write_invented(tmp_path)
+    before = crop(country)
+    assert crop(country) == before
+    colours = {"#D0F0D0": "#400000", "#C0E0C0": "#500000", "#FFFFFF": "#600000", "#204080": "#700000"}
+    (tmp_path / "other").mkdir()
+    edited = write_invented(tmp_path / "other")  # Another country of the same name.
+    text = PLATE_YML
+    for old, new in colours.items():
+        text = text.replace(old, new)
+    (edited / "plate.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"other options, or .*plate\.yml has changed since") as error:
+        crop(edited)
+    assert "--force" in error.value.hint
+    (country / "plate.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="has changed since"):
+        crop(country)
+    assert crop(country, force=True) != before
+
+
+def test_a_set_that_was_begun_before_countries_goes_on(tmp_path):
+    options = SynthOptions(2, crops=True, jobs=1)
+    whole = make_synth(tmp_path / "set", options)
+    state = {**whole, "options": {key: value for key, value in whole["options"].items() if key != "country"}}
+    (tmp_path / "set" / "synth.json").write_text(json.dumps({**state, "done": 1, "files": state["files"][:1]}))
+    assert make_synth(tmp_path / "set", options) == whole
+
+
+@pytest.mark.parametrize(("key", "value"), [("options", None), ("files", {}), ("files", [None]), ("files", [[1, 2]])])
+def test_a_damaged_state_is_named(tmp_path, key, value):
+    state = {"schema": "plate-edge/synth/1", "options": {}, "done": 0, "files": [], key: value}
+    (tmp_path / "synth.json").write_text(json.dumps(state))
+    for force in (False, True):
+        with pytest.raises(InputError, match=rf"synth\.json is damaged: `{key}`"):
+            make_synth(tmp_path, SynthOptions(1, crops=True), force=force)
 
 
 def test_the_command_line(tmp_path):
