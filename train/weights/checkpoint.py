@@ -194,10 +194,12 @@ def check_settings(old: dict[str, Any], new: dict[str, Any], where: Path) -> Non
     before, after = (recipe_document(parse_recipe(document, str(where))) for document in (old, new))
     changed = _changes(before, after)
     if changed:
-        raise InputError(
-            f"{where} was made with other settings: {', '.join(changed[:5])}.",
-            "Give another --out for new settings; a resumed run must be the same run.",
-        )
+        hint = "Give another --out for new settings; a resumed run must be the same run."
+        share = before["data"]["kind_share"].get("green")
+        # Until 0.1 a recipe that said nothing took a green plate for one photo in five; its runs have it in writing.
+        if "green_share" in (old.get("data") or {}) and not after["data"]["kind_share"] and share is not None:
+            hint = f"To go on with a run of 0.1, add `-o data.kind_share.green={share:g}`, its data.green_share. {hint}"
+        raise InputError(f"{where} was made with other settings: {', '.join(changed[:5])}.", hint)
 
 
 def _changes(old: Any, new: Any, prefix: str = "") -> list[str]:

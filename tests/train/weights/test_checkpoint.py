@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from pathlib import Path
 
@@ -11,7 +12,17 @@ import pytest
 
 from edge.base.errors import HostError, InputError, ModelError
 from train.fit.log import RunLog
-from train.weights.checkpoint import SCHEMA, Checkpoint, begin_run, check_fits, load_state, save_best, save_state
+from train.recipes.recipe import load_recipe, recipe_document
+from train.weights.checkpoint import (
+    SCHEMA,
+    Checkpoint,
+    begin_run,
+    check_fits,
+    check_settings,
+    load_state,
+    save_best,
+    save_state,
+)
 
 
 def _state(step: int = 7) -> Checkpoint:
@@ -112,6 +123,23 @@ def test_other_settings_are_named_but_data_may_move(tmp_path: Path) -> None:
         check_fits(state, state.weights, {**state.recipe, "optim": {"rate": 0.2}}, tmp_path)
     moved = {**state.recipe, "data": {"root": "/elsewhere"}, "threads": 2}
     check_fits(state, state.weights, moved, tmp_path)
+
+
+def test_a_run_of_the_first_release_is_told_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text("task: rec\n", encoding="utf-8")
+    for name in ("rec-note", "det-note"):
+        new = recipe_document(load_recipe(name))
+        data = {key: value for key, value in new["data"].items() if key not in ("kind_share", "country")}
+        check_settings({**new, "data": {**data, "green_share": 0.2}}, new, tmp_path)
+    new = recipe_document(load_recipe(str(tmp_path / "mine.yml")))
+    old = {**new, "data": {"green_share": 0.2}}
+    with pytest.raises(InputError, match=r"data\.kind_share\.green 0\.2 -> None") as error:
+        check_settings(old, new, tmp_path)
+    (setting,) = re.findall(r"`-o (\S+)`", error.value.hint)
+    check_settings(old, recipe_document(load_recipe(str(tmp_path / "mine.yml"), (setting,))), tmp_path)
+    with pytest.raises(InputError, match=r"green 0\.2 -> None") as error:  # Of this release: other settings.
+        check_settings({**new, "data": {"kind_share": {"green": 0.2}}}, new, tmp_path)
+    assert "0.1" not in error.value.hint
 
 
 def test_a_run_that_is_refused_keeps_its_settings_and_characters(tmp_path: Path) -> None:
