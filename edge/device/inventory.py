@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.resolver import Resolver, VersionedResolver
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
@@ -63,7 +65,8 @@ def add_device(name: str, fields: Fields, *, inventory: Path | None = None, repl
         entry = _entry(fields)
         # An entry is checked by itself first, so that the message speaks of what was asked for, not of a line.
         alone = _alone(name, entry)
-        new = _insert(_cut(text, name) if name in devices else text, name, entry)
+        with _changing(path):
+            new = _insert(_cut(text, name) if name in devices else text, name, entry)
         _write(path, new, {**devices, name: alone})
     return load_inventory(path)[name]
 
@@ -80,7 +83,9 @@ def remove_device(name: str, *, inventory: Path | None = None) -> Device:
         if name not in devices:
             raise UsageError(f"There is no device {name!r} in {path}.", "`edge device list` shows them.")
         text = read_utf8(path)
-        _write(path, _cut(text, name), {key: value for key, value in devices.items() if key != name})
+        with _changing(path):
+            new = _cut(text, name)
+        _write(path, new, {key: value for key, value in devices.items() if key != name})
     return devices[name]
 
 
@@ -121,13 +126,12 @@ def _insert(text: str, name: str, entry: CommentedMap) -> str:
     """Returns the text with an entry after the last device."""
     writer = YAML()
     writer.Resolver, writer.preserve_quotes, writer.width = _Texts, True, 1 << 16
-    document = writer.load(text)
+    document, sequence, offset = load_yaml_guess_indent(text, yaml=writer)
     if document is None:  # Nothing, or comments only.
         document = writer.load(f"{text}\n{HEADER}".lstrip("\n"))
     devices = document.get("devices")
     if not (isinstance(devices, CommentedMap) and devices):
         devices = document["devices"] = CommentedMap()
-    _, sequence, offset = load_yaml_guess_indent(text)
     writer.indent(devices.lc.col - document.lc.col if devices else 2, sequence or 2, offset or 0)
     devices[_scalar(name)] = entry
     stream = io.StringIO()
@@ -137,7 +141,10 @@ def _insert(text: str, name: str, entry: CommentedMap) -> str:
 
 def _cut(text: str, name: str) -> str:
     """Returns the text without one device; comments above and below it stay."""
-    first, column = YAML().load(text)["devices"].lc.key(name)
+    # Nodes hold every name as it was written; a loader makes one key of 0x10 and 16.
+    devices = next(value for key, value in YAML().compose(text).value if key.value == "devices")
+    mark = next(key.start_mark for key, _ in devices.value if key.value == name)
+    first, column = mark.line, mark.column
     lines = text.splitlines(keepends=True)
     end = first + 1
     for number in range(end, len(lines)):
@@ -149,10 +156,24 @@ def _cut(text: str, name: str) -> str:
     return "".join(lines[:first] + lines[end:])
 
 
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Refuses a file that is read well, but that cannot be changed: with a tag such as `!!int x`, say."""
+    try:
+        yield
+    except (InputError, YAMLError, ValueError, LookupError) as error:
+        raise _unsafe(path) from error
+
+
+def _unsafe(path: Path) -> InputError:
+    return InputError(f"{path} is written in a way that the kit cannot change safely.", "Edit it by hand.")
+
+
 def _write(path: Path, text: str, meant: dict[str, Device]) -> None:
-    said = parse_inventory(parse_yaml(text, str(path)))
+    with _changing(path):
+        said = parse_inventory(parse_yaml(text, str(path)))
     plain = [{key: dataclasses.replace(device, where="") for key, device in each.items()} for each in (said, meant)]
     if plain[0] != plain[1]:
-        raise InputError(f"{path} is written in a way that the kit cannot change safely.", "Edit it by hand.")
+        raise _unsafe(path)
     # A link to a file elsewhere (dotfiles) stays a link.
     write_atomic(path.resolve(), text)

@@ -121,6 +121,45 @@ def test_indentation_and_texts_that_look_like_numbers_stay(tmp_path: Path, own_c
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("name", ["3588", "0123", "1.5", "true", "null", "0x10", "2020-01-01", "'7'"])
+def test_names_that_yaml_takes_for_other_things(inventory: Path, name: str) -> None:
+    entry = "    board: rpi4\n    ssh: h\n"
+    inventory.write_text(f"{BY_HAND.strip()}\n  {name}:\n{entry}  16:\n{entry}")
+    text, name = inventory.read_text(), name.strip("'")
+    add_device(name, {"board": "rpi5", "ssh": "h"}, inventory=inventory, replace=True)
+    assert load_inventory(inventory)[name].board.name == "rpi5"
+    inventory.write_text(text)
+    remove_device(name, inventory=inventory)
+    assert list(load_inventory(inventory)) == ["gate", "phone", "16"]
+
+
+def test_a_group_that_looks_like_a_date_stays(inventory: Path) -> None:
+    inventory.write_text(BY_HAND.replace("[lab, outside]", "[2020-99-99]"))
+    add_device("new", {"board": "rpi4", "ssh": "h"}, inventory=inventory)
+    remove_device("phone", inventory=inventory)
+    devices = load_inventory(inventory)
+    assert list(devices) == ["gate", "new"] and devices["gate"].groups == ("2020-99-99",)
+
+
+def test_a_value_that_cannot_be_written_again_is_said(inventory: Path) -> None:
+    text = BY_HAND.replace("[lab, outside]", "[!!int x]")
+    inventory.write_text(text)
+    with pytest.raises(InputError, match="cannot change safely"):
+        add_device("new", {"board": "rpi4", "ssh": "h"}, inventory=inventory)
+    assert inventory.read_text() == text
+    # Of the other entries nothing is read to take one out.
+    remove_device("gate", inventory=inventory)
+    assert list(load_inventory(inventory)) == ["phone"]
+
+
+def test_an_entry_that_others_refer_to_stays(inventory: Path) -> None:
+    text = BY_HAND.replace("[lab, outside]", "&all [lab]").replace("# the end", "    groups: *all")
+    inventory.write_text(text)
+    with pytest.raises(InputError, match="cannot change safely"):
+        remove_device("gate", inventory=inventory)
+    assert inventory.read_text() == text
+
+
 def test_link_to_the_file_stays_a_link(inventory: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.yml"
     link.symlink_to(inventory)
