@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.base.errors import InputError, ModelError
 from edge.model.card import Card, Input
@@ -200,6 +200,22 @@ def unknown_architecture(name: str, where: str = "", why: str = "") -> InputErro
     )
 
 
+def refuse_module(what: str, module: str, error: BaseException) -> NoReturn:
+    """Refuses a module that is not the kit's and cannot be loaded.
+
+    Args:
+        what: It is for, begins the message.
+        module: Its name.
+        error: What loading it raised.
+
+    Raises:
+        InputError: Always.
+    """
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    hint = f"Correct the module; `python -c 'import {module}'` shows where."
+    raise InputError(f"{what} cannot be loaded: {said}.", hint) from error
+
+
 @cache
 def find_architecture(name: str, task: str) -> Architecture:
     """Loads an architecture, and with it Paddle.
@@ -209,7 +225,8 @@ def find_architecture(name: str, task: str) -> Architecture:
         task: `det` or `rec`, as the caller has it.
 
     Raises:
-        InputError: There is none of that name, its module cannot be loaded, or it is of the other task.
+        InputError: There is none of that name, its module cannot be loaded, it lacks an attribute, its class is of
+            another module, or it is of the other task.
         HostError: Paddle is not installed.
     """
     name = name or DEFAULTS[task]
@@ -224,11 +241,15 @@ def find_architecture(name: str, task: str) -> Architecture:
     except (Exception, SystemExit) as error:
         if "." not in name:  # Of the kit itself.
             raise
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        hint = f"Correct the module; `python -c 'import {module}'` shows where."
-        raise InputError(f"The architecture {name!r} cannot be loaded: {said}.", hint) from error
+        refuse_module(f"The architecture {name!r}", module, error)
     if not isinstance(found, Architecture):
         raise unknown_architecture(name, why=f"{module} binds no ARCHITECTURE")
+    if lacking := [key for key in ("task", "about", "input") if not hasattr(found, key)]:
+        raise InputError(f"The architecture {name!r} lacks {', '.join(lacking)}.", f"Set it in its class, in {module}.")
+    if found.name != name:
+        # Cards and checkpoints state the name, and must find the same again.
+        hint = f"Name {found.name}, or derive a class in {module}."
+        raise InputError(f"{name}'s ARCHITECTURE is of a class in {found.name}.", hint)
     if found.task != task:
         raise InputError(f"{name} is an architecture for {found.task}, not for {task}.", "Change task or model.arch.")
     return found

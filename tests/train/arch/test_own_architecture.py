@@ -120,6 +120,40 @@ def test_a_module_that_cannot_be_loaded_is_its_authors_matter(
     assert f"python -c 'import {name}.net_rec'" in (caught.value.hint or "")
 
 
+NET = """
+from train.arch.architecture import Architecture
+from edge.model.card import Input
+class Net(Architecture):
+    task = "rec"
+    about = "a net"
+    input = Input("x", 24, 0, 8, 1 / 255, (0.4, 0.4, 0.4), (0.3, 0.3, 0.3))
+    def network(self, classes, like): ...
+ARCHITECTURE = Net()
+"""
+
+
+def test_an_architecture_is_asked_for_by_its_own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "handed" / "on.py").write_text("from handed.net import ARCHITECTURE", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_architecture("handed.net", "rec").card("net").arch == "handed.net"
+    with pytest.raises(InputError, match=r"handed\.on's ARCHITECTURE is of a class in handed\.net") as caught:
+        find_architecture("handed.on", "rec")
+    assert "Name handed.net, or" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("key", ["task", "about", "input"])
+def test_a_missing_attribute_is_named_when_the_architecture_is_loaded(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"no_{key}").mkdir()
+    (tmp_path / f"no_{key}" / "net.py").write_text(NET.replace(f"    {key} =", f"    no_{key} ="), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError, match=f"no_{key}.net' lacks {key}"):
+        find_architecture(f"no_{key}.net", "rec")
+
+
 def test_what_an_architecture_lacks_is_named(run: Run, tmp_path: Path) -> None:
     from train.recipes.recipe import load_recipe
     from train.weights.checkpoint import save_best
