@@ -11,6 +11,7 @@ import numpy as np
 from edge.base.errors import InputError
 from edge.base.progress import Say
 from edge.plate.label_notes import tell
+from train.arch.architecture import refuse_module
 from train.arch.border import Array, Arrays, Layer, Tensor
 from train.recipes.recipe import Recipe, recipe_architecture
 
@@ -61,10 +62,14 @@ def open_task(
     """
     arch = recipe_architecture(recipe)
     module, _, name = (arch.fits or TASKS[recipe.task]).partition(":")
+    if not module or not name:
+        raise InputError(f"{arch.name} names {arch.fits!r} to fit it.", "Set `fits` to MODULE:CLASS.")
     try:
         made = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{arch.name} names {module}:{name} to fit it, which cannot be loaded: {error}.") from error
+    except (Exception, SystemExit) as error:
+        if not arch.fits:  # Of the kit itself.
+            raise
+        refuse_module(f"{module}:{name}, which {arch.name} names to fit it,", module, error)
     task: Task = made(recipe, characters, ranks, note)
     return task
 

@@ -154,6 +154,32 @@ def test_a_missing_attribute_is_named_when_the_architecture_is_loaded(
         find_architecture(f"no_{key}.net", "rec")
 
 
+@pytest.mark.parametrize(
+    ("fits", "code", "said"),
+    [
+        ("fitter0:Task", "def (", "fitter0:Task, which own.tiny_rec names to fit it, cannot be loaded: SyntaxError"),
+        ("fitter1:Task", "nothing", "cannot be loaded: NameError"),
+        ("fitter2:Task", "", "cannot be loaded: AttributeError"),
+        (":Task", "", "names ':Task' to fit it"),
+        ("fitter4", "", "names 'fitter4' to fit it"),
+        ("fitter5.:Task", "", "cannot be loaded: ModuleNotFoundError"),
+        (".fitter6:Task", "", "cannot be loaded: TypeError"),
+    ],
+)
+def test_a_task_that_cannot_be_loaded_is_its_authors_matter(
+    fits: str, code: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train.fit.tasks import open_task
+    from train.recipes.recipe import load_recipe
+
+    (tmp_path / f"{fits.partition(':')[0].strip('.')}.py").write_text(code, encoding="utf-8")
+    for folder in (OWN.parent, tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(type(find_architecture("own.tiny_rec", "rec")), "fits", fits)
+    with pytest.raises(InputError, match=said):
+        open_task(load_recipe(str(OWN / "tiny_rec.yml"), ()), ["A"])
+
+
 def test_what_an_architecture_lacks_is_named(run: Run, tmp_path: Path) -> None:
     from train.recipes.recipe import load_recipe
     from train.weights.checkpoint import save_best
