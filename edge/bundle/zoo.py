@@ -38,7 +38,9 @@ SHIPPED = Path(__file__).resolve().parents[1] / "zoo"
 MAKERS = {
     "train": ("arch/*.py", "weights/*.py", "export/*.py", "quantize/*.py", "synth/*.py", "augment/*.py"),
     "convert": ("graph/*.py", "rewrite/*.py", "opt/*.py", "size/*.py", "nbfile/*.py", "proof/*.py"),
-    "edge": ("ocr/*.py", "plate/country.py", "plate/kind.py", "plate/countries/*/plate.yml"),
+    "edge": (
+        "ocr/*.py", "plate/country.py", "plate/entry.py", "plate/grammar.py", "plate/kind.py", "plate/countries/*/plate.yml"
+    ),
 }
 # The runtime that such a child process itself computes with.
 _LIBRARY = {"train": "Paddle", "convert": "Paddle Lite"}
