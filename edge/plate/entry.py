@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from reprlib import Repr
+from typing import Any
 from unicodedata import category
 
+import yaml
+
 from edge.base.errors import InputError
+from edge.base.utf8 import read_utf8
 from edge.plate.kind import Box
 
 PAGE = "docs/formats/country.md describes the file."
 MOST = 1e9
 """No number of the file is greater."""
-_SHORT = Repr()
+
+
+class _Short(Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # Python writes out no more than 4300 digits.
+            return f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()
 _SHORT.maxlevel = 1
 shown = _SHORT.repr
 """A value for an error, short whatever stands in the file."""
@@ -118,11 +133,17 @@ class Entry:
     def named_tables(self, key: str) -> dict[str, Entry]:
         """A mapping of names to mappings."""
         outer = self.table(key)
-        return {str(name): outer.table(str(name)) for name in outer._values}
+        return {name: outer.table(name) for name in outer._names()}
 
     def numbers_by_key(self) -> dict[str, float]:
         """The whole mapping, each value a number from 0 on."""
-        return {str(name): self.number(str(name)) for name in self._values}
+        return {name: self.number(name) for name in self._names()}
+
+    def _names(self) -> list[str]:
+        for name in self._values:
+            if not isinstance(name, str):
+                raise InputError(f"{self._where}the key {shown(name)} must be a text (write it in quotes).", PAGE)
+        return [str(name) for name in self._values]
 
     def boxes(self, key: str) -> tuple[Box, ...]:
         """A list of boxes, four numbers each."""
@@ -141,6 +162,46 @@ class Entry:
             if key not in self._asked:
                 known = ", ".join(sorted(map(str, self._asked)))
                 raise InputError(f"{self._where}unknown key {shown(key)}.", f"Known keys: {known}.")
+
+
+def read_entry(path: Path) -> Entry:
+    """Reads a YAML file whose document is a mapping.
+
+    Raises:
+        InputError: It cannot be read, is not YAML or no mapping, or has a key twice in one mapping; YAML's loader would
+            take the last one and say nothing.
+    """
+    try:
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(read_utf8(path))
+        node = loader.get_single_node()
+        _refuse_twins(node, path)
+        document = loader.construct_document(node) if node else None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: 2020-99-99 is a date for YAML.
+        said = " ".join(str(error).split()) or "it is nested too deeply"
+        raise InputError(f"{path} is malformed YAML: {said}.", PAGE) from error
+    return Entry(document, f"{path}: ", "the file")
+
+
+def _refuse_twins(root: Any, path: Path) -> None:
+    rest, known = [root], set()
+    while rest:
+        node = rest.pop()
+        if id(node) in known or not isinstance(node, yaml.CollectionNode):
+            continue
+        known.add(id(node))  # An alias is the node itself, even within it.
+        if not isinstance(node, yaml.MappingNode):
+            rest += node.value
+            continue
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            rest.append(value)
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line, name = key.start_mark.line + 1, (key.tag, key.value)
+            if name in lines:
+                said = f"the key {shown(key.value)} is given twice, first in line {lines[name]}"
+                raise InputError(f"{path}, line {line}: {said}.", PAGE)
+            lines[name] = line
 
 
 def _name(item: object, number: int) -> object:

@@ -259,7 +259,7 @@ def parse_grammar(text: str, where: str) -> Grammar:
             single[key] = values[0]
         elif key or values:
             raise InputError(f"{where}, line {number}: {line[:40]!r} is unknown, or given twice.", _PAGE)
-    missing = [key for key in _SINGLE if key not in single]
+    missing = [key for key in _SINGLE if not single.get(key)]
     if missing or not re.fullmatch("[0-9]{1,3}", single["serial_letters"]):
         raise InputError(f"{where}: {missing[0] if missing else 'serial_letters'} is missing, or not a number.", _PAGE)
     letters = int(single["serial_letters"])

@@ -57,8 +57,9 @@ def test_a_grammar_survives_its_text(tmp_path: Path) -> None:
 def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no plate country 'cnn'. Did you mean 'cn'\?"):
         load_country("cnn")
-    with pytest.raises(UsageError, match="no plate country"):
-        load_country(tmp_path)
+    for lost in (tmp_path, "x" * 5000, tmp_path / ("x" * 300), "c\0n"):
+        with pytest.raises(UsageError, match="no plate country"):
+            load_country(lost)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,12 @@ def test_unknown_countries_name_those_that_there_are(tmp_path: Path) -> None:
         ("title: a country for tests", "title: 2020-99-99", "is malformed YAML: month must be in 1..12"),
         ("kinds:\n", "kinds: none\nothers:\n", "kinds: 'none' must be a list"),
         ("kinds:\n", "kinds: [\n", "is malformed YAML"),
+        ("strip:", "serial_letters: 12\nstrip:", "line 9: the key 'serial_letters' is given twice, first in line 8"),
+        ("  - name: van", "  - layout: long\n    name: van", "the key 'layout' is given twice"),
+        ("draw: {R: IOAB}", "draw: {R: IO, \"R\": AB}", "the key 'R' is given twice"),
+        ("title: a country for tests", f"title: 0x{'f' * 9000}", "title: a number of 36000 bits must be a text"),
+        ("  long:\n", "  77:\n", "layouts: the key 77 must be a text"),
+        ("fonts: [", "fonts: [../../../etc/passwd, ", "fonts: '../../../etc/passwd' is not a path below"),
         (PLATE_YML, "- a list\n", "the file must be a mapping"),
     ],
 )  # fmt: skip
@@ -139,6 +146,7 @@ def test_photos_come_only_from_a_country() -> None:
         ("plate-edge/grammar/1", "plate-edge/grammar/9", "its first line is 'plate-edge/grammar/9'"),
         ("serial_letters 2", "serial_letters two", "serial_letters is missing, or not a number"),
         ("country cn\n", "", "country is missing"),
+        ("country cn\n", "country \n", "country is missing"),
         ("country cn\n", "country cn\ncountry de\n", "line 3: 'country de' is unknown, or given twice"),
         ("class D 0123456789", "class D 01 23", "'class D 01 23' is unknown"),
         ("template PLSSSSS blue\n", "template PLSSSS* blue\n", r"template 'PLSSSS\*': '\*' is neither a class"),
@@ -149,3 +157,10 @@ def test_a_malformed_grammar_is_refused(old: str, new: str, said: str) -> None:
     assert old in text
     with pytest.raises(InputError, match=f"^grammar.txt.*{said}"):
         parse_grammar(text.replace(old, new), "grammar.txt")
+
+
+def test_a_part_that_stands_in_two_places_is_no_key_given_twice(tmp_path: Path) -> None:
+    folder = write_invented(tmp_path)
+    merged = PLATE_YML.replace("kinds:\n", "words: {<<: &said {signs: [EXIT]}, makers: [NORDA]}\nkinds:\n")
+    (folder / "plate.yml").write_text(merged, encoding="utf-8")
+    assert load_country(folder).words["signs"] == ("EXIT",)
