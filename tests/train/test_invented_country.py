@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from invented import PLATE_YML, PLATES, write_invented
 
-from edge.base.errors import ModelError, UsageError
+from edge.base.errors import InputError, ModelError, UsageError
 from edge.ocr.config import PipelineConfig
 from edge.ocr.recognise import rec_post
 from edge.plate.country import Country, card_grammar, load_country
@@ -108,6 +108,14 @@ def test_a_recogniser_is_trained_exported_read_and_measured(rendered: Path, coun
     kinds = {country.kind_of(crop.text).name for crop in read_crops(rendered / "crops" / "rec.txt")}
     assert set(figures) == {"all", *kinds} and figures["all"]["count"] == 14
     assert figures["all"]["count"] == sum(figures[kind]["count"] for kind in kinds)
+
+    # Calibration renders its plates from the folder: the card names a country that only its owner has.
+    layers = ("train", "quantize", "rec", "--model", rendered / "model", "--sensitivity", "--json")
+    with pytest.raises(InputError, match="'invented', a country that the kit does not ship") as error:
+        edge_here(*layers)
+    assert "--country" in error.value.hint and "--calibrate" in error.value.hint
+    found = json.loads(edge_here(*layers, "--country", country.folder))["layers"]
+    assert found and all(np.isfinite(layer["db"]) for layer in found)
 
     # A kind whose template the dictionary cannot write is refused when the model is made, not on the board.
     later = PLATE_YML.replace('symbols: "', 'symbols: "Ä').replace("- {template: QDDDDD}", "- {template: ÄDDDDD}")

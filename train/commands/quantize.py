@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,10 @@ from edge.base.errors import UsageError
 from edge.host.streams import printable, say_watched
 from edge.model.card import TASKS, Model, load_model
 from edge.terminal.commandline import command, given, print_json
-from edge.terminal.options import force_option, json_option, override_option, several
+from edge.terminal.options import country_option, force_option, json_option, override_option, several
+
+if TYPE_CHECKING:
+    from train.quantize.ptq import PtqOptions
 
 
 @command()
@@ -29,6 +33,7 @@ from edge.terminal.options import force_option, json_option, override_option, se
 @click.option("--method", type=click.Choice(("ptq", "qat")), default="ptq", show_default=True,
               help="ptq: calibrate the trained model; qat: train on with rounding.")  # fmt: skip
 @click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of photos or crops. [default: rendered ones]")
+@country_option("the model card's")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Seed that chooses or renders the photos.")  # fmt: skip
 @click.option("--limit", type=float, help="Keep layers below this signal to noise ratio (dB) float.")
@@ -43,6 +48,7 @@ def quantize(
     out: Path | None,
     method: str,
     calibrate: Path | None,
+    country: str | None,
     seed: int,
     limit: float | None,
     recipe: str | None,
@@ -61,7 +67,7 @@ def quantize(
     if method == "qat":
         if sensitivity:
             raise UsageError("--sensitivity looks at an inference model.", "Leave --method qat out; export a run first.")
-        void = [f"--{name}" for name in ("calibrate", "limit", "seed") if given(name)]
+        void = [f"--{name}" for name in ("calibrate", "country", "limit", "seed") if given(name)]
         if void:
             raise UsageError(f"only --method ptq takes {' and '.join(void)}.", "Set the training with -o.")
         assert out is not None
@@ -77,16 +83,18 @@ def quantize(
     model = load_model(sources[0])
     if model.card.task != task:
         raise UsageError(f"{sources[0]} is a {model.card.task} model, not {task}.")
+    from train.quantize.ptq import PtqOptions, quantize_ptq
+
+    options = PtqOptions(calibrate, seed, limit, force, country or "")
     if sensitivity:
-        _show_sensitivity(model, seed, calibrate, limit, as_json)
+        _show_sensitivity(model, options, as_json)
         return
     assert out is not None
-    from train.quantize.ptq import PtqOptions, quantize_ptq
 
     def warn(text: str) -> None:
         click.echo(f"warning: {printable(text)}.", err=True)
 
-    made = quantize_ptq(model, out, PtqOptions(calibrate, seed, limit, force), say_watched, warn)
+    made = quantize_ptq(model, out, options, say_watched, warn)
     if as_json:
         card = made.card
         document = {
@@ -104,13 +112,13 @@ def quantize(
         click.echo(f"    {check['name']}: {'ok' if check['ok'] else 'FAILED'} ({figures})")
 
 
-def _show_sensitivity(model: Model, seed: int, calibrate: Path | None, limit: float | None, as_json: bool) -> None:
+def _show_sensitivity(model: Model, options: PtqOptions, as_json: bool) -> None:
     """Prints how much rounding each layer can bear, the weakest first."""
     from train.quantize.calibration import make_samples
     from train.quantize.ptq import LIMIT_DB, measure_noise
 
-    least = LIMIT_DB[model.card.task] if limit is None else limit
-    samples = make_samples(model.card, calibrate, seed, 4, 1)
+    least = LIMIT_DB[model.card.task] if options.limit is None else options.limit
+    samples = make_samples(model.card, options.calibrate, options.seed, 4, 1, options.country)
     for note in samples.notes:
         click.echo(f"warning: {printable(note)}.", err=True)
     ratios, _ = measure_noise(model, samples.calibration)

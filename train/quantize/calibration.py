@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.base.errors import InputError
+from edge.base.errors import InputError, UsageError
 from edge.model.card import Card
+from edge.photo.labels import LABELS_NAME
 from edge.photo.listing import READ, list_photos
+from edge.plate.country import DEFAULT, Country, load_country
 from train.quantize.judge import is_one_colour, sample_images
 
 Tensor = NDArray[np.float32]
+_RENDERED_SAMPLES = 8
+"""In the place of a country's sample photos, where it has none."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Samples:
         calibration: float32 `[1, 3, H, W]` each, for the ranges of activations.
         check: Likewise, others, by which the quantised model is judged.
         source: For the model card.
-        known: Of a folder's photos: inputs of the kit's sample photos, which are among `check` too.
+        known: Of a folder's photos: inputs of the country's sample photos, which are among `check` too.
         notes: What the user should know of the photos.
     """
 
@@ -37,7 +41,7 @@ class Samples:
     notes: tuple[str, ...] = ()
 
 
-def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: int) -> Samples:
+def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: int, country: str = "") -> Samples:
     """Makes network inputs from the photos of a folder, or from rendered ones.
 
     Args:
@@ -46,14 +50,20 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
             plates, others are taken as crops. None renders photos.
         seed: Chooses among the photos, or renders them.
         count: Inputs for calibration, at most.
-        check: Inputs for judging, at most. Those of a folder are joined by the kit's sample photos and, where they are
-            few, by rendered ones, so that the proof does not rest only on the folder.
+        check: Inputs for judging, at most. Those of a folder are joined by sample photos and, where they are few,
+            by rendered ones, so that the proof does not rest only on the folder.
+        country: Code or folder of the country whose plates are rendered and whose sample photos are taken; "" for the
+            card's. Where the card's is not at hand, a folder's photos are joined by the kit's own sample photos.
 
     Raises:
-        InputError: The folder holds fewer than two readable photos that show anything.
+        UsageError: There is no such country.
+        InputError: The folder holds fewer than two readable photos that show anything; or there is none, and the card's
+            country is not at hand.
     """
+    plates = _country(card, country, needed=folder is None)
     if folder is None:
-        tensors = [_tensor(card, image) for image in _rendered(card, seed, count + check)]
+        assert plates is not None
+        tensors = [_tensor(card, image) for image in _rendered(card.task, plates, seed, count + check)]
         source: dict[str, Any] = {"photos": "rendered by train.synth", "seed": seed, "count": count}
         return Samples(tensors[:count], tensors[count:], source)
     images, names, plain = _from_folder(card.task, folder, seed, count + check)
@@ -62,9 +72,10 @@ def make_samples(card: Card, folder: Path | None, seed: int, count: int, check: 
     tensors = [_tensor(card, image) for image in images]
     split = max(1, len(tensors) * count // (count + check))
     source["count"] = split
-    known = [_tensor(card, image) for image in sample_images(card.task)]
+    known = [_tensor(card, image) for image in _samples(card.task, plates, seed)]
     judged = [*tensors[split:], *known]
-    judged += [_tensor(card, image) for image in _rendered(card, seed, max(0, check - len(judged)))]
+    if plates is not None:
+        judged += [_tensor(card, image) for image in _rendered(card.task, plates, seed, check - len(judged))]
     notes = (f"left out, of one colour: {', '.join(plain[:5])}{' ...' if len(plain) > 5 else ''}",) if plain else ()
     return Samples(tensors[:split], judged, source, known, notes)
 
@@ -84,15 +95,35 @@ def _tensor(card: Card, image: NDArray[np.uint8]) -> Tensor:
     return rec_pre(image, fit_cards(PipelineConfig(), rec=card))
 
 
-def _rendered(card: Card, seed: int, number: int) -> list[NDArray[np.uint8]]:
-    from edge.plate.country import DEFAULT, load_country
+def _country(card: Card, named: str, needed: bool) -> Country | None:
+    """Returns the country that was named, else the card's; None when that one is neither at hand nor needed."""
+    if named:
+        return load_country(named)
+    try:
+        return load_country(card.country or DEFAULT)
+    except UsageError:
+        if not needed:
+            return None
+        raise InputError(
+            f"{card.name} reads plates of {card.country!r}, a country that the kit does not ship, so none can be rendered.",
+            "Give the country's folder (--country DIR), or photos of its plates (--calibrate DIR).",
+        ) from None
+
+
+def _samples(task: str, country: Country | None, seed: int) -> list[NDArray[np.uint8]]:
+    if country is None:
+        return sample_images(task)
+    if (country.samples / LABELS_NAME).is_file():
+        return sample_images(task, country.samples)
+    return _rendered(task, country, seed + 1, _RENDERED_SAMPLES)
+
+
+def _rendered(task: str, country: Country, seed: int, number: int) -> list[NDArray[np.uint8]]:
     from train.synth.crop import render_crop
     from train.synth.scene import render_scene
 
-    if not number:
-        return []
-    rng, country = np.random.default_rng(seed), load_country(card.country or DEFAULT)
-    if card.task == "det":
+    rng = np.random.default_rng(seed)
+    if task == "det":
         return [render_scene(rng, country).image for _ in range(number)]
     return [render_crop(rng, country)[0] for _ in range(number)]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,11 @@ def sees(task: str, output: Tensor) -> bool:
     return bool(kept.any() and steps.max(-1)[kept].mean() >= SCORE)
 
 
-def sample_images(task: str) -> list[Image]:
-    """Returns the kit's sample photos, or the plates on them for a recogniser."""
+def sample_images(task: str, samples: Path = SAMPLES) -> list[Image]:
+    """Returns the sample photos of a folder, the kit's if none is given, or the plates on them for a recogniser."""
     images = []
-    for name, plates in read_labels(SAMPLES / LABELS_NAME).items():
-        image = load_image(SAMPLES / name)
+    for name, plates in read_labels(samples / LABELS_NAME).items():
+        image = load_image(samples / name)
         crops = [crop_plate(image, np.asarray(plate["box"], np.float64)) for plate in plates]
         images += [image] if task == "det" else crops
     return images
@@ -109,7 +110,7 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
     Args:
         model: The float model.
         calibration: The inputs.
-        samples: Those of the kit's sample photos.
+        samples: Those of the sample photos (`Samples.known`).
         where: The folder, for messages.
 
     Raises:
@@ -124,7 +125,7 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
     if not seen:
         raise InputError(
             f"{where}: the float model {told} none of {len(taken)} pictures, so their scales would fit no plate "
-            f"({narrow:.0%} of its layers stay below half of their range on the kit's sample photos).",
+            f"({narrow:.0%} of its layers stay below half of their range on the sample photos).",
             "Calibrate with photos of plates (for rec: crops, or photos with CCPD names), or without --calibrate.",
         )
     warnings = []
@@ -135,7 +136,7 @@ def judge(model: Model, calibration: Sequence[Tensor], samples: Sequence[Tensor]
         warnings.append(f"the float model {told} only {seen} of {len(taken)} calibration pictures; the rest show no plate")
     if narrow > MOST_NARROW:
         warnings.append(
-            f"{narrow:.0%} of the layers stay below half of their range on the kit's sample photos (at most "
+            f"{narrow:.0%} of the layers stay below half of their range on the sample photos (at most "
             f"{MOST_NARROW:.0%} should): values of plates may be clipped there"
         )
     figures = {"judged": len(taken), "with_plates": seen, "narrow_layers": round(narrow, 4)}

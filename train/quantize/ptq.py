@@ -55,12 +55,14 @@ class PtqOptions:
         seed: Chooses or renders photos.
         limit: Operators below this SQNR in decibels stay float; None for the task's default.
         force: Replace an existing model.
+        country: Code or folder of the country of rendered plates and sample photos; "" for the card's.
     """
 
     calibrate: Path | None = None
     seed: int = 0
     limit: float | None = None
     force: bool = False
+    country: str = ""
 
 
 def quantize_ptq(
@@ -83,7 +85,9 @@ def quantize_ptq(
         The int8 inference model.
 
     Raises:
-        InputError: It is not a float inference model, `out` is taken, or the folder holds no usable photos.
+        InputError: It is not a float inference model, `out` is taken, the folder holds no usable photos, or
+            the card's country is not at hand to render it.
+        UsageError: There is no country `options.country`.
         VerifyError: The int8 model stays too far from the float one, however many layers are left float; or the float
             model sees a plate in too few inputs for any proof.
         HostError: paddle or paddleslim is not installed.
@@ -96,7 +100,8 @@ def quantize_ptq(
         )
     check_free(out, options.force)
     report("making calibration inputs")
-    samples = make_samples(card, options.calibrate, options.seed, CALIBRATION[card.task], CHECK[card.task])
+    counts = (CALIBRATION[card.task], CHECK[card.task])
+    samples = make_samples(card, options.calibrate, options.seed, *counts, options.country)
     if options.calibrate is not None:
         report("looking at what the photos hold")
         review = judge(model, samples.calibration, samples.known, str(options.calibrate))
@@ -200,7 +205,7 @@ def _check_telling(model: Model, figures: dict[str, Any]) -> None:
         raise VerifyError(
             f"int8 cannot be proven against fp32: the float model {verb} {figures['telling']} of "
             f"{figures['inputs']} pictures; {LEAST_TELLING[task]} are needed.",
-            "Train the float model until it reads the kit's sample photos, then quantise it.",
+            "Train the float model until it reads sample photos, then quantise it.",
         )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from invented import write_invented
 from numpy.typing import NDArray
 
-from edge.base.errors import InputError, VerifyError
+from edge.base.errors import InputError, UsageError, VerifyError
 from edge.bundle.zoo import SHIPPED
 from edge.model.card import Model, load_model
 from train.quantize.calibration import make_samples
@@ -47,6 +50,34 @@ def test_pictures_of_one_colour_are_left_out_and_too_few_others_refused(tmp_path
     assert samples.source["photos"] == "3 of a folder" and "noise.png" in samples.notes[0]
     known = len(sample_images("rec"))
     assert len(samples.known) == known and len(samples.check) >= known, "the proof does not rest on the folder alone"
+
+
+def test_a_country_of_the_user_is_calibrated_with_its_own_plates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    country = write_invented(tmp_path)
+    card = replace(_model("rec").card, country="invented")
+    with pytest.raises(InputError, match="does not ship") as error:
+        make_samples(card, None, 0, 2, 1)
+    assert "--country" in error.value.hint and "--calibrate" in error.value.hint
+    with pytest.raises(UsageError, match="no plate country 'nowhere'"):
+        make_samples(card, None, 0, 2, 1, "nowhere")
+    own, kit = (make_samples(card, None, 0, 2, 1, named) for named in (str(country), "cn"))
+    assert len(own.calibration) == 2 and len(own.check) == 1
+    assert not np.array_equal(own.calibration[0], kit.calibration[0])
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    crops = sample_images("rec")
+    for index in range(3):
+        cv2.imwrite(str(photos / f"{index}.png"), crops[index])
+    # With photos the country may stay unknown; named, it judges them by its own plates, rendered or photographed.
+    without, rendered = (make_samples(card, photos, 0, 2, 12, named) for named in ("", str(country)))
+    assert len(without.known) == len(crops) and len(rendered.check) == 12 and rendered.known
+    (country / "samples").mkdir()
+    cv2.imwrite(str(country / "samples" / "one.png"), np.tile(crops[0], (2, 2, 1)))
+    labels = {"one.png": [{"text": "IOA042", "box": [[0, 0], [90, 0], [90, 40], [0, 40]]}]}
+    (country / "samples" / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    assert len(make_samples(card, photos, 0, 2, 12, str(country)).known) == 1
+    monkeypatch.chdir(tmp_path)
+    assert len(make_samples(card, None, 0, 2, 1).calibration) == 2, "a folder here with the card's code"
 
 
 def test_a_model_sees_a_plate_or_not() -> None:
