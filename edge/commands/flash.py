@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ from edge.terminal.boards import finish
 from edge.terminal.commandline import command, given
 from edge.terminal.options import device_option, examples, fleet_options, inventory_option, json_option
 from edge.terminal.steps import Steps, steps
-from edge.transport.connect import on_board
+from edge.transport.connect import connect, device_root, on_board
 
 T = TypeVar("T")
 
@@ -254,9 +255,10 @@ def clean(
 def shell(device: str, inventory: Path | None, command: tuple[str, ...]) -> None:
     """Open a shell on a board, or run COMMAND there (`edge shell --device NAME -- ls -l`)."""
     found = find_device(device, inventory)
-    with on_board(found) as (transport, root):
-        code = _local_shell(root, command) if found.transport == "local" else transport.shell(list(command) or None)
-    sys.exit(code)
+    # No folder of the kit is looked for elsewhere: a shell is for boards, too, on which nothing else runs.
+    with closing(connect(found)) as transport:
+        local = found.transport == "local"
+        sys.exit(_local_shell(device_root(transport, found), command) if local else transport.shell(command or None))
 
 
 def _local_shell(root: str, command: Sequence[str]) -> int:

@@ -9,13 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "boards"))
 
 from flashkit import make_release
 
+from edge.base.errors import DeviceError
 from edge.bundle.bundle import save_bundle
 from edge.bundle.zoo import SHIPPED
+from edge.commands.flash import shell
+from edge.device.inventory import add_device
 
 OWN = SHIPPED / "plate-v1"
 
@@ -54,6 +58,25 @@ def test_a_bundle_file_goes_to_the_local_board(edge: object, tmp_path: Path) -> 
     assert edge("shell", "--device", "local", "--", "sh", "-c", "exit 5").returncode == 5
     back = edge("rollback")
     assert back.returncode == 2 and "no earlier release" in back.stderr
+
+
+@pytest.mark.parametrize("way", ["ssh", "adb"])
+def test_a_shell_opens_on_a_board_that_runs_nothing_else(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose login shows a menu, or whose user has no home, can only be looked at by hand."""
+    inventory = tmp_path / "devices.yml"
+    add_device("gate", {"board": "rk3588", way: "gate", "root": "~/kit"}, inventory=inventory)
+
+    def refuse(*_: object) -> None:
+        raise DeviceError("The login waits for an answer.")
+
+    transport = f"edge.transport.{way}.{way.title()}Transport"
+    monkeypatch.setattr(f"{transport}._run", refuse)
+    monkeypatch.setattr(f"{transport}.shell", lambda self, argv=None: len(argv or ()))
+    for command in ([], ["ls", "-l"]):
+        answer = CliRunner().invoke(shell, ["--device", "gate", "--inventory", str(inventory), "--", *command])
+        assert answer.exit_code == len(command), answer.exception
 
 
 @pytest.mark.parametrize(
