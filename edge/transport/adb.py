@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from edge.base.errors import DeviceError, HostError, LinkError
@@ -35,6 +37,8 @@ class AdbTransport(transfer.Carrier):
 
     def _run(self, call: Call) -> CompletedCommand:
         self._ready()
+        # The first contact may take longer than the program may; its time begins here.
+        call = replace(call, started=time.monotonic())
         marker = new_marker()
         streams = (_Streams if self._has("shell_v2") else _OneStream)(marker, call.capture())
         line = wrap(call, marker, one_stream=isinstance(streams, _OneStream))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from free_port import free_port
 
 from edge.base.errors import HostError, LinkError
 from edge.device.board import Device, load_profile
-from edge.protocol.base import AccessError
+from edge.protocol.base import AccessError, Call
 from edge.transport.connect import connect, device_root
 
 
@@ -42,6 +43,14 @@ def test_phone_that_asks_is_confirmed_once(adb_phone: TestDevice) -> None:
     subprocess.run(["adb", "disconnect", adb_phone.serial], capture_output=True, check=True)
     transport.close()
     assert transport.run_check(["getprop", "ro.product.model"]).stdout == "Standin 1\n"
+
+
+def test_slow_first_contact_takes_nothing_of_the_programs_time(
+    adb_phone: TestDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the adb server had taken a minute to start.
+    monkeypatch.setattr("edge.protocol.base.Call", partial(Call, started=time.monotonic() - 60))
+    assert connect(phone(adb_phone)).run(["echo", "here"], timeout=30).stdout == "here\n"
 
 
 def test_phone_that_was_not_authorised(adb_phone: TestDevice) -> None:
