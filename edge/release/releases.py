@@ -9,13 +9,13 @@ from pathlib import Path
 
 from edge.base.errors import DeviceError, InputError, UsageError, VerifyError
 from edge.bundle.manifest import HASH_DIGITS, MANIFEST_NAME, Manifest, parse_manifest
-from edge.photo.listing import PHOTO_SUFFIXES
 from edge.protocol.base import Transport
 from edge.protocol.digest import digest_like
 from edge.release.lock import board_lock
 from edge.release.scripts import FORGET, LOOK, REMOVE, SWEEP, SWITCH, digests, run_script
 
 SUMS_NAME = "SHA256SUMS"
+_PROGRAM_READS = (".jpg", ".jpeg", ".png")
 _NAME = re.compile(rf"[0-9a-f]{{{HASH_DIGITS}}}")
 
 
@@ -80,9 +80,9 @@ class Release:
 
     @property
     def samples(self) -> list[str]:
-        """Paths of its sample photos on the board."""
+        """Paths of its sample photos on the board, of those that its program reads without the host's help."""
         photos = (item.path for item in self.manifest.files if item.kind == "sample")
-        return [f"{self.path}/{path}" for path in photos if path.lower().endswith(PHOTO_SUFFIXES)]
+        return [f"{self.path}/{path}" for path in photos if path.lower().endswith(_PROGRAM_READS)]
 
 
 @dataclass(frozen=True)

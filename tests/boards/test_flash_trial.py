@@ -25,8 +25,9 @@ OLD = "皖A00001"
         ("NOTHING", None, r"reads none of the 1 sample photos right on local: nothing in photo\.jpg\."),
         ("NOTHING", {"a.jpg": "京B22222", "b.jpg": "沪C33333"}, r"none of the 2 .*: nothing in a\.jpg, which shows 京B"),
         ("皖D00000D", {"a.jpg": "京B22222"}, r"皖D00000D in a\.jpg, which shows 京B22222"),
+        ("NOTHING", {"a.bmp": "京B22222", "b.jpg": "沪C33333"}, r"none of the 1 .*: nothing in b\.jpg, which shows 沪C"),
     ],
-    ids=["no labels", "labels", "another text"],
+    ids=["no labels", "labels", "another text", "a photo that only the host reads"],
 )
 def test_a_release_that_reads_no_sample_is_not_switched_on(
     text: str, labels: Mapping[str, str] | None, says: str, make: Make, tmp_path: Path
