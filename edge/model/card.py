@@ -12,12 +12,13 @@ import json
 import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from edge.base.errors import InputError, ModelError, VerifyError
 from edge.base.paths import sha256_file, write_atomic
 from edge.model.dictionary import read_dictionary as read_dictionary
-from edge.model.json_types import build, mistyped
+from edge.model.json_types import Bounds, Count, build, mistyped
+from edge.plate.grammar import parse_grammar
 
 SCHEMA = "plate-edge/model-card/2"
 SCHEMAS = (SCHEMA, "plate-edge/model-card/1")
@@ -96,7 +97,7 @@ class Limits:
         not_covered: Of a recogniser: the plates that it was not trained to read, in words; may be empty.
     """
 
-    least_width: int = 0
+    least_width: Count = 0
     not_covered: str = ""
 
 
@@ -142,7 +143,7 @@ class Card:
     checks: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
     pipeline: dict[str, str] = field(default_factory=dict)
-    country: str = ""
+    country: Annotated[str, Bounds(pattern="[A-Za-z0-9_-]*")] = ""
     grammar: tuple[str, ...] = ()
     limits: Limits | None = None
     arch: str = ""
@@ -239,7 +240,7 @@ def load_model(folder: Path, *, verify: bool = True) -> Model:
         )
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # A number of 5000 digits is a plain ValueError.
         raise InputError(f"{path} is not valid JSON: {error}.") from error
     model = Model(path.parent, card_from_json(document, str(path)))
     if verify:
@@ -269,7 +270,7 @@ def validate(card: Card, where: str) -> None:
 
     Raises:
         ModelError: A value of another type or outside its set, a recogniser without charset, a path that leaves the
-            folder.
+            folder, lines that are no grammar.
     """
     problems = list(mistyped(card, Card))
     if problems:
@@ -292,6 +293,11 @@ def validate(card: Card, where: str) -> None:
             problems.append(f"file {name!r} is not a plain name")
     if problems:
         raise ModelError(f"{where}: {'; '.join(problems)}.")
+    if card.grammar:
+        try:
+            parse_grammar("\n".join(card.grammar), f"{where}: grammar")
+        except InputError as error:
+            raise ModelError(error.message, error.hint) from error
 
 
 def check_feed(card: Card, where: str) -> None:

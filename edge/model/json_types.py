@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 # A float holds every whole number up to here.
 _MOST = 1 << 53
+# Levels of lists and objects in free JSON; what copies and writes it takes several calls for each.
+_DEEPEST = 50
 _T = TypeVar("_T")
 
 
@@ -173,11 +175,11 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: Any, levels: int = _DEEPEST) -> bool:
     if isinstance(value, dict):
-        return all(_is_text(key) and _is_json(item) for key, item in value.items())
+        return levels > 0 and all(_is_text(key) and _is_json(item, levels - 1) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return all(map(_is_json, value))
+        return levels > 0 and all(_is_json(item, levels - 1) for item in value)
     return value is None or isinstance(value, bool) or _is_text(value) or _is_number(value)
 
 
@@ -186,7 +188,10 @@ def _joined(where: str, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = ascii(value) if isinstance(value, str) and not _is_text(value) else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) and not _is_text(value) else repr(value)
+    except RecursionError:
+        return "what is nested too deeply"
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -199,4 +204,4 @@ def _name(wanted: Any) -> str:
         return f"one of {', '.join(map(str, parts))}"
     if typing.get_origin(wanted) is typing.Annotated:
         return f"{_name(parts[0])} " + (f"like {parts[1].pattern}" if parts[1].pattern else f"of {parts[1].least:g} or more")
-    return "plain JSON" if wanted is Any else _NAMES.get(wanted, "an object")
+    return f"plain JSON of at most {_DEEPEST} levels" if wanted is Any else _NAMES.get(wanted, "an object")

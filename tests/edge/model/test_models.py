@@ -16,6 +16,14 @@ from edge.model.dictionary import read_dictionary
 INPUT = Input("x", 48, 320, 1, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
+def nested(levels: int) -> list[object]:
+    """A list in a list in a list ..."""
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.fixture
 def recogniser(tmp_path: Path) -> Path:
     """A model folder with a three-character dictionary, the last one a space."""
@@ -77,6 +85,13 @@ def test_dictionary_that_does_not_fit_the_classes_is_refused(recogniser: Path) -
         ({"input": {**asdict(INPUT), "mean": [0.5, 0.5]}}, "input.mean: 2 values, not 3"),
         ({"input": {**asdict(INPUT), "std": [0.5, 0.5, float("nan")]}}, "input.std[2]: nan is not a number"),
         ({"input": {**asdict(INPUT), "std": [0, 1, 1]}}, "a std of 0 cannot divide"),
+        ({"source": {"parent": nested(400)}}, "is not plain JSON"),
+        ({"metrics": {"plates": {"exact": nested(60)}}}, "is not plain JSON"),
+        ({"name": nested(900)}, "is not text"),
+        ({"country": "../../x"}, "country: '../../x' is not text like"),
+        ({"limits": {"least_width": -5}}, "limits.least_width: -5 is not a whole number of 0 or more"),
+        ({"grammar": ["x"]}, "card.json: grammar: its first line is 'x'"),
+        ({"grammar": ["plate-edge/grammar/1", "country cn"]}, "card.json: grammar: symbols is missing"),
     ],
 )
 def test_card_that_does_not_fit_is_refused(recogniser: Path, change: dict[str, object], message: str) -> None:
@@ -90,7 +105,7 @@ def test_card_that_does_not_fit_is_refused(recogniser: Path, change: dict[str, o
 def test_malformed_json_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a model folder"):
         load_model(tmp_path / "nothing")
-    for content in ("{", "[" * 100_000):
+    for content in ("{", "[" * 100_000, "7" * 5000):
         (tmp_path / "card.json").write_text(content)
         with pytest.raises(InputError, match="not valid JSON"):
             load_model(tmp_path)
