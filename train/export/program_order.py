@@ -50,7 +50,11 @@ def order_program(path: Path) -> None:
         # Whether Paddle's two copies of an output share a name depends on what the process exported before.
         slot.arguments[:] = [_OUTPUT.sub(r"\g<1>0", name) for name in slot.arguments]
     used = {name for operator in operators for part in (operator.inputs, operator.outputs) for name in _names(part)}
-    variables = sorted((variable for variable in block.vars if variable.name in used), key=lambda v: v.name)
+    for variable in block.vars:
+        variable.name = _OUTPUT.sub(r"\g<1>0", variable.name)
+    # An operator whose variable is not declared ends the predictor that analyses it by a signal.
+    declared = {variable.name: variable for variable in block.vars if variable.name in used}
+    variables = [declared[name] for name in sorted(declared)]
     for operator in operators:
         for part in (operator.inputs, operator.outputs, operator.attrs):
             entries = sorted(part, key=_name)
