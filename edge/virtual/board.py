@@ -213,7 +213,8 @@ def down(
     if board.running:
         os.kill(board.pid, signal.SIGKILL)
         for _ in range(200):
-            if not board.running:
+            # Its server is killed with its first process, but a moment later; until then it has the port.
+            if not board.running and _is_free(board.port):
                 break
             time.sleep(0.02)
     if register:
